@@ -1,0 +1,187 @@
+"""Gradient accumulation: one optimizer step for several micro-steps."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.combine.skip import Skip, SkipLike
+from gradtx.core import precision
+from gradtx.core.arguments import Interval, OneOf
+from gradtx.core.averages import safe_divide
+from gradtx.core.errors import describe, is_none
+from gradtx.core.hyperparameters import Hyperparameter, SlotDType
+from gradtx.core.leafwise import leafwise
+from gradtx.core.rules import increment, keep_type
+from gradtx.core.schedule import Schedule, as_schedule
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import (
+    GradientTransformation,
+    Inner,
+    Pair,
+    as_transformation,
+    is_foreign,
+    transformation,
+)
+from gradtx.core.typing import Array, PyTree
+
+Every: TypeAlias = Annotated[Hyperparameter, Interval("[1, inf)", integer=True, schedule=as_schedule)]
+"""A whole number >= 1, or a schedule of them."""
+
+
+class MultiStepsState(NamedTuple):
+    """State of `accumulate`."""
+
+    mini_step: Array  # micro-steps gathered since the last optimizer step, int32
+    gradient_step: Array  # optimizer steps taken, int32
+    inner_opt_state: Any
+    acc_grads: PyTree  # mean or sum of the gradients gathered so far
+    skip_state: PyTree  # what `skip` said of the last micro-step
+    acc_weight: Array  # sum of their weights
+    updated: Array  # whether the last call took an optimizer step, bool
+
+
+class GatherState(NamedTuple):
+    """What the rules below see of it."""
+
+    acc_grads: Slot
+
+
+def mean_rule(g: Array, s: GatherState, *, share: Array) -> tuple[Array, GatherState]:
+    """acc <- acc + share (g - acc), share = w / sum of w; a share of 0 ignores g, whatever it holds."""
+    acc = s.acc_grads
+    acc = jnp.where(share == 0, acc, acc + _like(acc, share) * (_like(acc, g) - acc))
+    return g, GatherState(acc)
+
+
+def sum_rule(g: Array, s: GatherState, *, share: Array) -> tuple[Array, GatherState]:
+    """acc <- acc + share g, share = w; a share of 0 ignores g, whatever it holds."""
+    acc = s.acc_grads
+    return g, GatherState(jnp.where(share == 0, acc, acc + _like(acc, share) * _like(acc, g)))
+
+
+def _like(acc: Array, x: Array) -> Array:
+    """`x` in the accumulator's precision, which may be wider or narrower than the gradient's."""
+    return precision.cast(x, acc.dtype if jnp.iscomplexobj(x) else precision.real_dtype(acc.dtype))
+
+
+@transformation
+def accumulate(
+    inner: Inner,
+    every: Every,
+    *,
+    reduction: Annotated[str, OneOf("mean", "sum")] = "mean",
+    skip: SkipLike | None = None,
+    acc_grads_dtype: SlotDType = None,
+) -> Pair:
+    """Gather the gradients of several micro-steps, then take one step of `inner` with their mean.
+
+    Updates are exact zeros until then, and `inner` is not run: its schedules count optimizer steps. A call
+    `update(..., weight=w)` weighs a micro-step, so that with w the number of its tokens (and g the mean over them)
+    the step is that of one big batch: sum(w g) / sum(w). Without it every w is 1. A micro-step of weight 0 adds
+    nothing, even where g is NaN. Other extra arguments reach `inner` from the last micro-step of each group.
+
+    Args:
+        inner: the optimizer.
+        every: micro-steps per optimizer step, >= 1: a number, or a schedule of the optimizer step.
+        reduction: `"mean"`, sum(w g) / sum(w), or `"sum"`, sum(w g).
+        skip: which micro-steps to leave out as if they had not been: `skip_not_finite()`,
+            `skip_large_updates(...)`, or a function `(updates, gradient_step, params) -> (bool, info)`.
+        acc_grads_dtype: the dtype gradients are gathered in; by default the parameter's, float32 where it is narrower.
+
+    State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state, acc_weight, updated)`,
+        one value per parameter and 13 bytes more than inner's.
+    """
+    tx, judge = as_transformation(inner), cast("Skip | None", skip)
+    rule = mean_rule if reduction == "mean" else sum_rule
+    gather = leafwise(rule, GatherState, reduce=lambda share: {"share": share}, acc_grads=zeros(acc_grads_dtype)).named(
+        "accumulate"
+    )
+
+    def init(params: PyTree) -> MultiStepsState:
+        zero = lambda: jnp.zeros((), jnp.int32)
+        info = () if judge is None else jax.eval_shape(judge, params, zero(), params)[1]
+        info = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), info)
+        weight = jnp.zeros((), precision.scalar_dtype(params))
+        acc = gather.init(params).acc_grads
+        return MultiStepsState(zero(), zero(), tx.init(params), acc, info, weight, jnp.zeros((), jnp.bool_))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MultiStepsState]:
+        if not all(hasattr(state, field) for field in MultiStepsState._fields):
+            raise TypeError(f"accumulate: state must be MultiStepsState from init, got {type(state).__name__}")
+        skipped, info = jnp.zeros((), jnp.bool_), ()
+        if judge is not None:
+            skipped, info = judge(updates, state.gradient_step, params)
+            info = jax.tree.map(keep_type, info, state.skip_state)
+        weight = jnp.where(skipped, 0, _weight_of(extra, state.acc_weight.dtype))
+        total = state.acc_weight + weight
+        share = safe_divide(weight, total) if reduction == "mean" else weight
+        acc = gather.update(updates, GatherState(state.acc_grads), share=share)[1].acc_grads
+        if "weight" in extra:
+            extra["weight"] = total
+
+        # One buffer leaves the conditional: the update where a step is taken, else what has been gathered. XLA would
+        # copy each of two.
+        def take(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
+            grads = _map_given(lambda g, x: precision.narrow(x, _seen(tx, g)), updates, acc)
+            new, inner_state = tx.update(grads, inner_state, params, **extra)
+            return _map_given(lambda g, x, u: precision.cast(u, _widest(g, x)), updates, acc, new), inner_state
+
+        def wait(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
+            return _map_given(lambda g, x: precision.cast(x, _widest(g, x)), updates, acc), inner_state
+
+        counted = state.mini_step + jnp.where(skipped, 0, 1)
+        full = ~skipped & (counted >= _whole(every, state.gradient_step))
+        either, inner_state = jax.lax.cond(full, take, wait, acc, state.inner_opt_state, params)
+        new = _map_given(lambda g, x: jnp.where(full, precision.narrow(x, g.dtype), 0), updates, either)
+        emptied = lambda old, x: jnp.where(full, 0, old if x is None else precision.narrow(x, old.dtype))
+        acc = _map_given(emptied, acc, either)
+        return new, MultiStepsState(
+            mini_step=jnp.where(full, 0, counted),
+            gradient_step=jnp.where(full, increment(state.gradient_step), state.gradient_step),
+            inner_opt_state=inner_state,
+            acc_grads=acc,
+            skip_state=info,
+            acc_weight=jnp.where(full, 0, total),
+            updated=full,
+        )
+
+    return Pair(init, update)
+
+
+def has_updated(state: MultiStepsState) -> Array:
+    """Whether the call that made this state of `accumulate` took an optimizer step; False right after `init`."""
+    return state.updated
+
+
+def _map_given(f: Callable[..., Any], first: PyTree, *others: PyTree) -> PyTree:
+    """Map over leaves; where the first tree has None, so has the result."""
+    leaves, treedef = jax.tree.flatten(first, is_leaf=is_none)
+    columns = [treedef.flatten_up_to(other) for other in others]
+    return treedef.unflatten([None if x is None else f(x, *ys) for x, *ys in zip(leaves, *columns, strict=True)])
+
+
+def _seen(tx: GradientTransformation, g: Array) -> Any:
+    """The dtype in which `inner` gets a gradient: as given where it is another library's, else wide."""
+    return g.dtype if is_foreign(tx) else precision.compute_dtype(g.dtype)
+
+
+def _widest(g: Array, acc: Array) -> Any:
+    """A dtype that holds both an update and what has been gathered."""
+    wide = precision.compute_dtype(g.dtype)
+    return max(wide, acc.dtype, key=lambda dtype: dtype.itemsize)
+
+
+def _weight_of(extra: dict[str, Any], dtype: Any) -> Array:
+    weight = jnp.asarray(extra.get("weight", 1))
+    if weight.shape:
+        raise ValueError(f"accumulate: weight must be one number, got {describe(weight)}")
+    return precision.cast(weight, dtype)
+
+
+def _whole(every: Any, gradient_step: Array) -> Array:
+    """The number of micro-steps of this group: a schedule's value is rounded, and at least 1."""
+    if not isinstance(every, Schedule):
+        return precision.cast(every, jnp.int32)
+    return jnp.maximum(precision.cast(jnp.round(every(gradient_step)), jnp.int32), 1)

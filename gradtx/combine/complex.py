@@ -1,0 +1,73 @@
+"""Complex parameters as pairs of real ones."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import precision
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, PyTree
+
+
+class SplitRealAndImaginaryArrays(NamedTuple):
+    """What stands for a complex array inside `split_real_and_imaginary`."""
+
+    real: Array
+    imaginary: Array
+
+
+class SplitRealAndImaginaryState(NamedTuple):
+    """State of `split_real_and_imaginary`."""
+
+    inner_state: Any  # the inner transformation's, with a pair for each complex leaf
+
+
+@transformation
+def split_real_and_imaginary(inner: Inner) -> Pair:
+    """Run a transformation on the real and imaginary parts of complex leaves as if they were two parameters.
+
+    Real leaves stay as they are. It gives any transformation, also one that refuses complex leaves, the run on
+    (real, imaginary) pairs. Updates must be of the kind that is added to parameters: JAX's gradient of a real
+    function with respect to a complex parameter is the conjugate of the direction of ascent.
+
+    Args:
+        inner: the transformation; masks and labels inside it see paths that end in `real` and `imaginary`.
+
+    State: `SplitRealAndImaginaryState(inner_state)`.
+    """
+    tx = as_transformation(inner)
+
+    def init(params: PyTree) -> SplitRealAndImaginaryState:
+        return SplitRealAndImaginaryState(tx.init(_split(params)))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        if not hasattr(state, "inner_state"):
+            name = type(state).__name__
+            raise TypeError(f"split_real_and_imaginary: state must be SplitRealAndImaginaryState from init, got {name}")
+        new, inner_state = tx.update(_split(updates), state.inner_state, _split(params), **extra)
+        return jax.tree.map(_merge_leaf, new, is_leaf=_is_pair), SplitRealAndImaginaryState(inner_state)
+
+    return Pair(init, update)
+
+
+def _split(tree: PyTree) -> PyTree:
+    return jax.tree.map(_split_leaf, tree)
+
+
+def _split_leaf(x: Any) -> Any:
+    dtype = jnp.result_type(x)
+    if not jnp.issubdtype(dtype, jnp.complexfloating):
+        return x
+    if isinstance(x, jax.ShapeDtypeStruct):
+        part: Any = jax.ShapeDtypeStruct(x.shape, precision.real_dtype(dtype), sharding=x.sharding)
+        return SplitRealAndImaginaryArrays(part, part)
+    return SplitRealAndImaginaryArrays(jnp.real(x), jnp.imag(x))
+
+
+def _is_pair(x: Any) -> bool:
+    return isinstance(x, SplitRealAndImaginaryArrays)
+
+
+def _merge_leaf(x: Any) -> Any:
+    return jax.lax.complex(x.real, x.imaginary) if _is_pair(x) else x

@@ -1,0 +1,150 @@
+"""Conditions: an inner transformation that runs only where a step, or a gradient, allows it."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import precision, tree
+from gradtx.core.arguments import Interval
+from gradtx.core.errors import describe
+from gradtx.core.rules import increment
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+
+Condition: TypeAlias = Callable[..., ArrayLike]
+"""`(step, ...) -> bool`: steps count from 0, and extra arguments of `update` are given by name where it takes them."""
+
+ErrorLimit: TypeAlias = Annotated[ArrayLike, Interval("[0, inf)", integer=True)]
+"""A whole number of errors >= 0."""
+
+
+class ConditionallyTransformState(NamedTuple):
+    """State of `conditionally_transform`."""
+
+    inner_state: Any
+    step: Array  # calls so far, int32
+
+
+class ConditionallyMaskState(NamedTuple):
+    """State of `conditionally_mask`."""
+
+    step: Array  # calls so far, int32
+    inner_state: Any
+
+
+class ApplyIfFiniteState(NamedTuple):
+    """State of `apply_if_finite`."""
+
+    notfinite_count: Array  # gradients in a row that were not finite, int32
+    last_finite: Array  # whether the last gradient was, bool
+    total_notfinite: Array  # all that were not, int32
+    inner_state: Any
+
+
+@transformation
+def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pair:
+    """Run a transformation at some steps; at the others updates pass through and its state stays.
+
+    Args:
+        inner: the transformation.
+        should_transform_fn: `(step, ...) -> bool`, jittable. Steps count from 0; extra arguments of `update` that it
+            names (`lambda step, value: value < 1`) are given to it as well.
+
+    State: `ConditionallyTransformState(inner_state, step)`.
+    """
+    tx = as_transformation(inner)
+
+    def init(params: PyTree) -> ConditionallyTransformState:
+        return ConditionallyTransformState(tx.init(params), jnp.zeros((), jnp.int32))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        _check("conditionally_transform", ConditionallyTransformState, state)
+        run = _ask("conditionally_transform", should_transform_fn, state.step, extra)
+        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
+        return new, ConditionallyTransformState(inner_state, increment(state.step))
+
+    return Pair(init, update)
+
+
+@transformation
+def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
+    """Run a transformation at some steps; at the others updates are zero and its state stays.
+
+    Args:
+        inner: the transformation.
+        should_transform_fn: as in `conditionally_transform`.
+
+    State: `ConditionallyMaskState(step, inner_state)`.
+    """
+    tx = as_transformation(inner)
+
+    def init(params: PyTree) -> ConditionallyMaskState:
+        return ConditionallyMaskState(jnp.zeros((), jnp.int32), tx.init(params))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        _check("conditionally_mask", ConditionallyMaskState, state)
+        run = _ask("conditionally_mask", should_transform_fn, state.step, extra)
+        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
+        return tree.where(run, new), ConditionallyMaskState(increment(state.step), inner_state)
+
+    return Pair(init, update)
+
+
+@transformation
+def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
+    """Leave out gradients that hold a NaN or an infinity: zero updates, and the inner state stays.
+
+    After `max_consecutive_errors` such gradients in a row it gives up and lets the next ones through.
+
+    Args:
+        inner: the transformation.
+        max_consecutive_errors: a whole number >= 0; with 0 nothing is left out.
+
+    State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`, 9 bytes more than inner.
+    """
+    tx = as_transformation(inner)
+
+    def init(params: PyTree) -> ApplyIfFiniteState:
+        zero = lambda: jnp.zeros((), jnp.int32)
+        return ApplyIfFiniteState(zero(), jnp.ones((), jnp.bool_), zero(), tx.init(params))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        _check("apply_if_finite", ApplyIfFiniteState, state)
+        finite = tree.all_finite(updates)
+        in_a_row = jnp.where(finite, 0, increment(state.notfinite_count))
+        total = jnp.where(finite, state.total_notfinite, increment(state.total_notfinite))
+        run = finite | (in_a_row > precision.cast(max_consecutive_errors, jnp.int32))
+        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
+        return tree.where(run, new), ApplyIfFiniteState(in_a_row, finite, total, inner_state)
+
+    return Pair(init, update)
+
+
+def update_if(
+    run: Array, tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+) -> tuple[PyTree, Any]:
+    """`tx.update` where `run`, else updates and state as they are; only one of the two is computed.
+
+    In either case the updates come out of the same buffer, so that XLA copies nothing.
+    """
+    take = lambda updates, state, params: tx.update(updates, state, params, **extra)
+    leave = lambda updates, state, params: (updates, state)
+    return jax.lax.cond(run, take, leave, updates, state, params)
+
+
+def _ask(name: str, condition: Condition, step: Array, extra: dict[str, Any]) -> Array:
+    parameters = inspect.signature(condition).parameters.values()
+    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    named = {p.name for p in parameters}
+    answer = jnp.asarray(condition(step, **{k: v for k, v in extra.items() if takes_all or k in named}))
+    if answer.shape or answer.dtype != jnp.bool_:
+        raise TypeError(f"{name}: should_transform_fn must return one bool, got {describe(answer)}")
+    return answer
+
+
+def _check(name: str, wanted: type[Any], state: Any) -> None:
+    if not all(hasattr(state, field) for field in wanted._fields):
+        raise TypeError(f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}")

@@ -1,0 +1,87 @@
+"""Flattening: an inner transformation that sees all parameters as one vector."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import errors, precision
+from gradtx.core.errors import is_none
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, PyTree
+
+
+@transformation
+def flatten(inner: Inner) -> Pair:
+    """Run a transformation on one vector of all parameters.
+
+    Many small arrays become one large one, which saves operations, and a rule that looks at each leaf (its norm, its
+    largest element) then looks at all of them at once. The vector has the widest of the leaves' dtypes. A missing
+    update counts as zeros and stays missing.
+
+    Args:
+        inner: the transformation.
+
+    State: that of `inner` for one vector, in which leaves of different shardings cannot keep them.
+
+    Raises:
+        ValueError: from `update`, where updates and params have different trees or shapes.
+    """
+    tx = as_transformation(inner)
+
+    def init(params: PyTree) -> Any:
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        for path, p in leaves:
+            errors.check_inexact("flatten", "parameter", path, p)
+        values = [p for _, p in leaves]
+        abstract = any(isinstance(p, jax.ShapeDtypeStruct) for p in values)
+        return tx.init(jax.eval_shape(_vector, values) if abstract else _vector(values))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
+        flat_params = None
+        like: list[Any] = [g for _, g in leaves]
+        if params is not None:
+            try:
+                like = treedef.flatten_up_to(params)
+            except ValueError:
+                errors.structure_mismatch("flatten", "params", updates, params)
+            flat_params = _vector([p for p in like if p is not None])
+        filled: list[Any] = []
+        for (path, g), p in zip(leaves, like, strict=True):
+            if g is not None:
+                errors.check_inexact("flatten", "update", path, g)
+                errors.check_same_shape("flatten", "params", path, jnp.asarray(g), p if p is None else jnp.asarray(p))
+                filled.append(g)
+            elif p is not None:
+                filled.append(jnp.zeros(jnp.shape(p), jnp.result_type(p)))
+        flat, state = tx.update(_vector(filled), state, flat_params, **extra)
+        return treedef.unflatten(_leaves(flat, [g for _, g in leaves], like)), state
+
+    return Pair(init, update)
+
+
+def _vector(leaves: list[Any]) -> Array:
+    """All elements in a row, in the widest dtype."""
+    dtype = precision.scalar_dtype(leaves)
+    if any(jnp.issubdtype(jnp.result_type(x), jnp.complexfloating) for x in leaves):
+        dtype = precision.promote(dtype, jnp.complex64)
+    parts = [jnp.reshape(precision.cast(x, dtype), -1) for x in leaves]
+    return jnp.concatenate(parts) if parts else jnp.zeros(0, dtype)
+
+
+def _leaves(flat: Array, updates: list[Any], like: list[Any]) -> list[Any]:
+    """The vector cut into leaves of the shapes of `like`, each in the dtype of its update."""
+    new: list[Any] = []
+    start = 0
+    for g, p in zip(updates, like, strict=True):
+        if p is None:
+            new.append(None)
+            continue
+        part = jnp.reshape(flat[start : start + jnp.size(p)], jnp.shape(p))
+        start += jnp.size(p)
+        if g is None:
+            new.append(None)
+        else:
+            new.append(precision.narrow(part if jnp.iscomplexobj(g) else part.real, jnp.result_type(g)))
+    return new

@@ -1,0 +1,65 @@
+"""Grafting: the direction of one transformation with the length of another."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax
+
+from gradtx.core import precision, tree
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import safe_divide
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, PyTree
+
+
+class GraftState(NamedTuple):
+    """State of `graft`."""
+
+    direction: Any
+    magnitude: Any
+
+
+@transformation
+def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf", "tree")] = "leaf") -> Pair:
+    """Go where one transformation points, as far as another goes: u <- d ||m|| / ||d||.
+
+    d and m are what the two make of the same updates; where d is zero, so is u.
+
+    Args:
+        direction: gives d.
+        magnitude: gives m, whose Euclidean norm counts.
+        per: whether norms are of each leaf (as in the paper and in Shampoo) or of the whole tree.
+
+    State: `GraftState(direction, magnitude)`, the two states.
+
+    Source: Agarwal, Anil, Hazan, Koren & Zhang 2020, arXiv:2002.11803, with full step sizes.
+    """
+    towards, sized = as_transformation(direction), as_transformation(magnitude)
+
+    def init(params: PyTree) -> GraftState:
+        return GraftState(towards.init(params), sized.init(params))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GraftState]:
+        if not all(hasattr(state, field) for field in GraftState._fields):
+            raise TypeError(f"graft: state must be GraftState from init, got {type(state).__name__}")
+        wide = precision.widen(updates)
+        d, direction_state = towards.update(wide, state.direction, params, **extra)
+        m, magnitude_state = sized.update(wide, state.magnitude, params, **extra)
+        if per == "leaf":
+            grafted = jax.tree.map(lambda d, m: _scaled(d, _ratio(m, d)), d, m)
+        else:
+            ratio = _ratio(m, d)
+            grafted = jax.tree.map(lambda d: _scaled(d, ratio), d)
+        return precision.round_like(grafted, updates), GraftState(direction_state, magnitude_state)
+
+    return Pair(init, update)
+
+
+def _ratio(m: PyTree, d: PyTree) -> Array:
+    """||m|| / ||d||, and 0 where d is zero."""
+    return safe_divide(tree.norm(m), tree.norm(d))
+
+
+def _scaled(d: Array, ratio: Array) -> Array:
+    """`ratio d`, real numbers times real or complex ones."""
+    with jax.numpy_dtype_promotion("standard"):
+        return d * precision.cast(ratio, precision.real_dtype(d.dtype))

@@ -1,0 +1,89 @@
+"""Masks: a transformation that acts on some leaves and leaves the others alone."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from gradtx.core import errors
+from gradtx.core.errors import is_none
+from gradtx.core.selection import MaskedNode, resolve_mask
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Mask, PyTree
+
+
+class MaskedState(NamedTuple):
+    """State of `masked`, and of each part of `partition`."""
+
+    inner_state: Any  # the inner transformation's, with `MaskedNode` for the leaves it does not see
+
+
+class Part:
+    """The leaves that one inner transformation sees: the others are `MaskedNode`, which has no leaves.
+
+    Args:
+        name: who asks, for errors.
+        keep: one boolean per leaf of `like`.
+        like: the tree, of parameters or updates.
+    """
+
+    def __init__(self, name: str, keep: list[bool], like: PyTree) -> None:
+        self.name, self.keep, self.like = name, keep, like
+        self.treedef = jax.tree.structure(like, is_leaf=is_none)
+
+    def of(self, tree: PyTree, what: str = "params") -> PyTree:
+        """`tree` with the unseen leaves hidden."""
+        try:
+            leaves = self.treedef.flatten_up_to(tree)
+        except ValueError:
+            errors.structure_mismatch(self.name, what, self.like, tree)
+        return self.treedef.unflatten([x if k else MaskedNode() for x, k in zip(leaves, self.keep, strict=True)])
+
+    def extra(self, extra: dict[str, Any], mask_extra: bool) -> dict[str, Any]:
+        """The extra arguments; with `mask_extra`, those of the tree's structure with the unseen leaves hidden."""
+        if not mask_extra:
+            return extra
+        same = lambda x: jax.tree.structure(x, is_leaf=is_none) == self.treedef
+        return {name: self.of(x) if same(x) else x for name, x in extra.items()}
+
+    def update(
+        self, inner: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+    ) -> tuple[list[Any], MaskedState]:
+        """Run the inner transformation: its leaves in order (unseen ones are `MaskedNode`), and its new state."""
+        if not hasattr(state, "inner_state"):
+            raise TypeError(f"{self.name}: state must be MaskedState from init, got {type(state).__name__}")
+        seen = None if params is None else self.of(params)
+        updates, inner_state = inner.update(self.of(updates, "updates"), state.inner_state, seen, **extra)
+        return self.treedef.flatten_up_to(updates), MaskedState(inner_state)
+
+
+@transformation
+def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
+    """Apply a transformation to some leaves; the others pass through and have no state.
+
+    Args:
+        inner: the transformation.
+        mask: which leaves it acts on: a tree of booleans or a prefix of one, a function of the parameters that gives
+            it, or a pattern on paths such as `"*/kernel"`, or a tuple of patterns. A function should look only at
+            structure, shapes and dtypes: it runs again at each update, on the parameters where they are given.
+        mask_extra: whether extra arguments of `update` that have the tree of the updates are masked as well.
+
+    State: `MaskedState(inner_state)`, with a leafless `MaskedNode` for each leaf left out.
+
+    Raises: ValueError from `init` for a mask that does not fit, with the first path that differs.
+    """
+    tx = as_transformation(inner)
+
+    def part_of(tree: PyTree) -> Part:
+        return Part("masked", jax.tree.leaves(resolve_mask("masked", mask, tree)), tree)
+
+    def init(params: PyTree) -> MaskedState:
+        return MaskedState(tx.init(part_of(params).of(params)))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MaskedState]:
+        part = part_of(updates if params is None else params)
+        leaves, state = part.update(tx, updates, state, params, part.extra(extra, mask_extra))
+        old = part.treedef.flatten_up_to(updates)
+        merged = [u if keep else g for u, g, keep in zip(leaves, old, part.keep, strict=True)]
+        return part.treedef.unflatten(merged), state
+
+    return Pair(init, update)

@@ -1,0 +1,73 @@
+"""Applying updates to parameters."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import precision
+from gradtx.core.errors import is_none, path_str, structure_mismatch
+from gradtx.core.transformation import GradientTransformation, as_transformation
+from gradtx.core.typing import DType, PyTree
+
+
+def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
+    """theta + u for every leaf, added in float32 or wider and rounded once to the parameter's dtype.
+
+    Args:
+        params: parameters; a None stays None.
+        updates: the same tree of what to add; where it has None, or what `jax.grad` gives for integers (float0), the
+            parameter stays as it is.
+
+    Returns:
+        The new parameters, of the shapes and dtypes of `params`.
+
+    Raises:
+        ValueError: the trees, or the shapes of two leaves, differ.
+        TypeError: an update that is no number for its parameter: fractional for an integer, complex for a real one.
+    """
+
+    def add(path: Any, p: Any, u: Any) -> Any:
+        if p is None or u is None or jnp.result_type(u) == jax.dtypes.float0:
+            return p
+        if jnp.shape(p) != jnp.shape(u):
+            raise ValueError(
+                f"apply_updates: params and updates differ at {path_str(path)}: {jnp.shape(p)} != {jnp.shape(u)}"
+            )
+        dtype = jnp.result_type(p)
+        if _kind(jnp.result_type(u)) > _kind(dtype):
+            kinds = f"is {jnp.result_type(u)}, which cannot be added to {dtype}"
+            raise TypeError(f"apply_updates: the update at {path_str(path)} {kinds}")
+        wide = precision.promote(precision.compute_dtype(dtype), precision.compute_dtype(jnp.result_type(u)))
+        return precision.narrow(precision.cast(p, wide) + precision.cast(u, wide), dtype)
+
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
+    try:
+        matched = treedef.flatten_up_to(updates)
+    except ValueError:
+        structure_mismatch("apply_updates", "params", updates, params)
+    return treedef.unflatten([add(path, p, u) for (path, p), u in zip(leaves, matched, strict=True)])
+
+
+def _kind(dtype: DType) -> int:
+    return jnp.issubdtype(dtype, jnp.inexact) + jnp.issubdtype(dtype, jnp.complexfloating)
+
+
+def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, **extra: Any) -> tuple[PyTree, Any]:
+    """One whole step: update, then apply, rounded once to the parameters' dtype.
+
+    The order of arguments and results is the one in which XLA can reuse the buffers of donated `params` and `state`:
+    `jax.jit(gradtx.step, donate_argnums=(1, 2))`.
+
+    Args:
+        tx: the optimizer.
+        params: the parameters.
+        state: its state, from `tx.init(params)` or from the step before.
+        grads: the gradients, of the tree and shapes of `params`.
+        **extra: passed on to `update`.
+
+    Returns:
+        The new parameters and the new state.
+    """
+    updates, state = as_transformation(tx).update(precision.widen(grads), state, params, **extra)
+    return apply_updates(params, updates), state

@@ -1,0 +1,118 @@
+"""The few formulas that most rules are made of: averages, their debiasing, squares and safe roots."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core.precision import cast, real_dtype
+from gradtx.core.typing import Array, ArrayLike
+
+
+def ema(average: Array, x: Array, decay: ArrayLike) -> Array:
+    """Exponential moving average: `decay * average + (1 - decay) * x`."""
+    return decay * average + (1 - decay) * x
+
+
+def debias(average: Array, decay: ArrayLike, count: Array) -> Array:
+    """An average that started at zero, divided by the weight it has gathered: `average / (1 - decay^count)`."""
+    return average / missing_weight(decay, cast(count, real_dtype(average.dtype)))
+
+
+def debias_ahead(average: Array, x: Array, decay: ArrayLike, count: Array) -> Array:
+    """The debiased average as it will be after one more step with the same `x`: Nesterov's look ahead, as in NAdam."""
+    return saturate(decay * debias(average, decay, count + 1) + debias((1 - decay) * x, decay, count))
+
+
+def missing_weight(decay: ArrayLike, count: Array) -> Array:
+    """`1 - decay^count` without cancellation, for `decay` in [0, 1) and a floating `count` >= 1.
+
+    Computed as -expm1(count log1p(decay - 1)): exact to rounding for decays near 1 and for any count, and with a
+    finite gradient at decay = 0.
+    """
+    rest = jnp.asarray(1 - decay, count.dtype)
+    some = rest < 1
+    log = jnp.log1p(-jnp.where(some, rest, 0.5))
+    return jnp.where(count == 1, rest, jnp.where(some, -jnp.expm1(count * log), 1))
+
+
+def adam_correction(b1: ArrayLike, b2: ArrayLike, count: Array) -> Array:
+    """`sqrt(1 - b2^count) / (1 - b1^count)`: what debiasing both of Adam's averages does to a step, but for eps."""
+    return sqrt(missing_weight(b2, count)) / missing_weight(b1, count)
+
+
+def abs_sq(x: Array) -> Array:
+    """|x|^2, real also for complex `x`."""
+    return jnp.square(x.real) + jnp.square(x.imag) if jnp.iscomplexobj(x) else jnp.square(x)
+
+
+def finite_abs_sq(x: Array) -> Array:
+    """`abs_sq`, and where it overflows the largest finite number: for rules that subtract or divide such squares."""
+    return saturate(abs_sq(x))
+
+
+@jax.custom_jvp
+def sqrt(x: Array) -> Array:
+    """Square root whose derivative at zero is zero instead of infinite."""
+    return jnp.sqrt(x)
+
+
+@sqrt.defjvp
+def _sqrt_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    root = sqrt(x)
+    positive = x > 0
+    return root, jnp.where(positive, dx / (2 * jnp.where(positive, root, 1)), 0)
+
+
+def cbrt(x: Array) -> Array:
+    """Cube root of `x` >= 0 whose derivative at zero is zero instead of infinite."""
+    positive = x > 0
+    return jnp.where(positive, jnp.cbrt(jnp.where(positive, x, 1)), 0)
+
+
+def mean(x: Array, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Array:
+    """The mean over axes (all by default), divided before it is summed: finite where `x` is; 0 over no elements."""
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return jnp.sum(x / max(1, math.prod(x.shape[i] for i in axes)), axis=axes, keepdims=keepdims)
+
+
+def rms(x: Array) -> Array:
+    """The root of the mean of |x|^2, a real scalar; its gradient at zero is zero."""
+    return sqrt(mean(abs_sq(x)))
+
+
+def safe_divide(x: Array, y: Array) -> Array:
+    """`x / y`, and zero where `y` is zero, with finite derivatives there."""
+    zero = y == 0
+    return jnp.where(zero, 0, x / jnp.where(zero, 1, y))
+
+
+def divide_up_to(x: Array, y: Array, most: ArrayLike) -> Array:
+    """`min(x / y, most)` for `y` >= 0, also where `y` is too small to divide by; 0 where x < 0 = y."""
+    long = x >= most * y
+    return jnp.where(long, most, safe_divide(x, jnp.where(long, 1, y)))
+
+
+def saturate(x: Array, power: int = 1) -> Array:
+    """`x`, held where its `power` is the largest finite number of its dtype; infinity too, but NaN stays.
+
+    A complex number is left as it is.
+    """
+    if jnp.iscomplexobj(x):
+        return x
+    top = float(jnp.finfo(x.dtype).max) ** (1 / power)
+    return jnp.clip(x, -top, top)
+
+
+def sign(x: Array) -> Array:
+    """The sign of a real number; for complex `x`, x / |x| and zero at zero."""
+    return jnp.sign(x)
+
+
+def agreement(x: Array, y: Array) -> Array:
+    """Positive where `x` and `y` point the same way, negative where they point apart, else 0; never overflows.
+
+    For complex numbers, the sign of the real part of conj(x) y.
+    """
+    return (jnp.conj(sign(x)) * sign(y)).real if jnp.iscomplexobj(x) else jnp.sign(x) * jnp.sign(y)

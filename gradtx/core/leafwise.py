@@ -1,0 +1,268 @@
+"""Leafwise execution: a rule for one array, lifted to a tree. What is not formula lives here."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core import errors, precision
+from gradtx.core.errors import is_none
+from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
+from gradtx.core.schedule import Schedule
+from gradtx.core.selection import MaskedNode, resolve_mask
+from gradtx.core.slots import SlotStart, zeros
+from gradtx.core.typing import Array, Mask, PyTree
+
+
+class EmptyState(NamedTuple):
+    """The state of a transformation that keeps nothing."""
+
+
+class ScaleByScheduleState(NamedTuple):
+    """The state of a transformation that keeps nothing but follows a schedule."""
+
+    count: Array
+
+
+class ScheduledState(NamedTuple):
+    """The state of a transformation that follows a schedule and has no step count of its own."""
+
+    count: Array
+    inner_state: Any
+
+
+def leafwise(
+    rule: Callable[..., Any],
+    state: type[Any] = EmptyState,
+    *,
+    reduce: Callable[..., dict[str, Any]] | None = None,
+    finish: Callable[..., Any] | None = None,
+    mask: Mask = None,
+    masks: dict[str, Mask] | None = None,
+    real_only: bool = False,
+    **named: Any,
+) -> "Leafwise":
+    """Lift a rule for one array to a transformation of trees.
+
+    Args:
+        rule: `(g, s, p, *, ...) -> (u, s)`, or `(g, p, *, ...) -> u` where nothing is kept. `s` is a `state` whose
+            slots hold this leaf's arrays, `p` the parameter, `key` (where asked for) a random key of this leaf's own;
+            the rest are hyperparameters and reductions by name. All arrays are float32 or wider.
+        state: a NamedTuple type. Its fields annotated `Slot` have one value per parameter; `count` is the number of
+            steps taken, and a rule sees the step being taken, from 1; a field `rng_key` is split at each step.
+        reduce: runs before the rule, on whole trees: any of `(updates, state, params, <hyperparameters>, <extra
+            arguments of update>)` by name, to a dictionary of numbers for the rule or for fields of the state.
+        finish: runs after the rule: `(state, ...) -> state`, with the same names to choose from.
+        mask: which leaves the rule acts on; the others pass through and keep no slots.
+        masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
+        real_only: refuse complex leaves, by path, where the rule means nothing for them.
+        **named: for a slot its start (`zeros()`), for another field of the state its first value or a function
+            of the parameters that gives it, and everything else a hyperparameter, which may be a schedule.
+    """
+    slots, shared = state_fields(state)
+    return Leafwise(
+        rule,
+        state,
+        hyper={k: v for k, v in named.items() if k not in slots and k not in shared},
+        slots={k: named.get(k, zeros()) for k in slots},
+        shared={k: named[k] for k in shared if k != "count"},
+        reduce=reduce,
+        finish=finish,
+        mask=mask,
+        masks=masks or {},
+        real_only=real_only,
+    )
+
+
+@dataclass(frozen=True)
+class Leafwise:
+    """A rule with its hyperparameters and slots: a pure `(init, update)` pair."""
+
+    rule: Callable[..., Any]
+    state: type[Any]
+    hyper: dict[str, Any]
+    slots: dict[str, Callable[[Any], Any]]
+    shared: dict[str, Any]
+    reduce: Callable[..., dict[str, Any]] | None
+    finish: Callable[..., Any] | None
+    mask: Mask
+    masks: dict[str, Mask]
+    real_only: bool
+    name: str = "leafwise"
+
+    def named(self, name: str) -> "Leafwise":
+        """The same under the name that errors give."""
+        return replace(self, name=name)
+
+    @property
+    def follows_schedule(self) -> bool:
+        """Whether a schedule needs a step count that the state does not have."""
+        return "count" not in state_fields(self.state)[1] and any(isinstance(h, Schedule) for h in self.hyper.values())
+
+    def init(self, params: PyTree) -> Any:
+        """The state at step 0: every slot at its start, on its parameter's sharding."""
+        state = self._init_inner(params)
+        if not self.follows_schedule:
+            return state
+        count = jnp.zeros((), jnp.int32)
+        return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
+
+    def _init_inner(self, params: PyTree) -> Any:
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
+        chosen = treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))
+        starts: list[Any] = []
+        for (path, p), keep in zip(leaves, chosen, strict=True):
+            if p is not None and keep:
+                errors.check_inexact(self.name, "parameter", path, p, real_only=self.real_only)
+            numpy = isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
+            starts.append(p if p is None or not keep or not numpy else jnp.asarray(p))
+        slots = {
+            name: treedef.unflatten(
+                [
+                    None if p is None else start(p) if keep else MaskedNode()
+                    for p, keep in zip(starts, chosen, strict=True)
+                ]
+            )
+            for name, start in self.slots.items()
+        }
+        shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
+        if "count" in state_fields(self.state)[1]:
+            shared["count"] = jnp.zeros((), jnp.int32)
+        return self.state(**slots, **shared)
+
+    def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        """Apply the rule to every leaf; the step counter, schedules and reductions run once."""
+        if self.follows_schedule:
+            _check_state(self.name, ScaleByScheduleState if self.state is EmptyState else ScheduledState, state)
+            outer, inner = state, getattr(state, "inner_state", EmptyState())
+            updates, inner = self._update_inner(updates, inner, params, outer.count, extra)
+            count = increment(outer.count)
+            return updates, type(outer)(count) if self.state is EmptyState else type(outer)(count, inner)
+        if self.state is not EmptyState:
+            _check_state(self.name, self.state, state)
+        return self._update_inner(updates, state, params, getattr(state, "count", None), extra)
+
+    def _update_inner(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: dict[str, Any]) -> Any:
+        """One step of the state proper; schedules see `count`."""
+        if wants(self.rule, "p", needed=True):
+            errors.check_params(self.name, params)
+        leaves = Leaves(self, updates, state, params)
+        hyper = {name: self._scalar(name, h(count) if isinstance(h, Schedule) else h) for name, h in self.hyper.items()}
+        slot_names, shared_names = state_fields(self.state)
+        shared = {name: getattr(state, name) for name in shared_names}
+        old = dict(shared)
+        if "count" in shared:
+            shared["count"] = increment(shared["count"])
+        key = None
+        if "rng_key" in shared:
+            shared["rng_key"], key = jax.random.split(shared["rng_key"])
+
+        available = {"state": state, "params": params, **extra, **hyper}
+        if self.reduce is not None or self.finish is not None:
+            dtype = precision.scalar_dtype(updates)
+            available |= {name: precision.number_in(h, dtype) for name, h in hyper.items()}
+            available |= {name: precision.number_in(x, dtype) for name, x in extra.items() if _is_number(x)}
+            available["updates"] = precision.widen(updates)
+        reduced: dict[str, Any] = {}
+        if self.reduce is not None:
+            reduced = dict(self._call(self.reduce, available))
+            shared |= {name: keep_type(reduced.pop(name), old[name]) for name in shared_names if name in reduced}
+        numbers = {name: h for name, h in hyper.items() if wants(self.rule, name)} | reduced
+        new_leaves, new_slots = leaves.run(numbers, shared, key)
+        new_updates = leaves.treedef.unflatten(new_leaves)
+        if self.state is EmptyState:
+            return new_updates, state
+        trees = {name: leaves.treedef.unflatten([slots[name] for slots in new_slots]) for name in slot_names}
+        new_state = self.state(**trees, **shared)
+        if self.finish is not None:
+            finished = self._call(self.finish, available | reduced | {"state": new_state})
+            new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in shared_names})
+        return new_updates, new_state
+
+    def _scalar(self, name: str, h: Any) -> Any:
+        if isinstance(h, jax.Array | np.ndarray) and h.ndim and not jnp.issubdtype(h.dtype, jax.dtypes.prng_key):
+            raise ValueError(
+                f"{self.name}: {name} has shape {h.shape}, wanted a scalar; "
+                "a stacked transformation runs under jax.vmap over it and its state"
+            )
+        return h
+
+    def _call(self, function: Callable[..., Any], available: dict[str, Any]) -> Any:
+        chosen: dict[str, Any] = {}
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in available:
+                chosen[name] = available[name]
+            elif parameter.default is inspect.Parameter.empty:
+                raise TypeError(f"{self.name} needs {name}: call update(updates, state, params, {name}=...)")
+            if name == "params" and parameter.default is inspect.Parameter.empty:
+                errors.check_params(self.name, chosen[name])
+        return function(**chosen)
+
+
+class Leaves:
+    """The leaves of one update, matched with their slots and parameters."""
+
+    def __init__(self, step: Leafwise, updates: PyTree, state: Any, params: PyTree) -> None:
+        self.step = step
+        paths_and_leaves, self.treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
+        self.paths = [path for path, _ in paths_and_leaves]
+        self.updates = [g for _, g in paths_and_leaves]
+        self.chosen = self.treedef.flatten_up_to(resolve_mask(step.name, step.mask, updates))
+        self.masks = {
+            name: self.treedef.flatten_up_to(resolve_mask(step.name, mask, updates))
+            for name, mask in step.masks.items()
+            if mask is not None
+        }
+        slot_names = state_fields(step.state)[0]
+        self.slots = {name: self._match(updates, name, getattr(state, name)) for name in slot_names}
+        self.params = None if params is None or not wants(step.rule, "p") else self._match(updates, "params", params)
+
+    def _match(self, updates: PyTree, what: str, tree: PyTree) -> list[Any]:
+        try:
+            return self.treedef.flatten_up_to(tree)
+        except ValueError:
+            errors.structure_mismatch(self.step.name, "state" if what != "params" else what, updates, tree)
+
+    def run(self, numbers: dict[str, Any], shared: dict[str, Any], key: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+        """Apply the rule to each leaf: new updates, and new slots by name."""
+        step = self.step
+        keys = [None] * len(self.updates) if key is None else list(jax.random.split(key, max(1, len(self.updates))))
+        new_updates: list[Any] = []
+        new_slots: list[dict[str, Any]] = []
+        for i, (path, g, keep) in enumerate(zip(self.paths, self.updates, self.chosen, strict=True)):
+            slots = {name: column[i] for name, column in self.slots.items()}
+            p = None if self.params is None else self.params[i]
+            if g is None or not keep:
+                u = g
+            else:
+                g = self._checked(path, g, slots, p)
+                outside = {name: 0.0 for name, column in self.masks.items() if not column[i]}
+                u, slots = apply_rule(step.rule, step.state, g, slots, shared, p, keys[i], numbers | outside)
+            new_updates.append(u)
+            new_slots.append(slots)
+        return new_updates, new_slots
+
+    def _checked(self, path: Any, g: Any, slots: dict[str, Any], p: Any) -> Array:
+        name = self.step.name
+        errors.check_inexact(name, "update", path, g, real_only=self.step.real_only)
+        g = g if hasattr(g, "shape") else jnp.asarray(g)
+        for slot, value in slots.items():
+            start = self.step.slots[slot]
+            if isinstance(start, SlotStart):
+                errors.check_same_shape(name, "state", path, g, value, real=start.real)
+        if p is not None:
+            errors.check_same_shape(name, "params", path, g, p if hasattr(p, "shape") else jnp.asarray(p))
+        return g
+
+
+def _is_number(x: Any) -> bool:
+    return getattr(x, "shape", None) == () and errors.is_inexact(x)
+
+
+def _check_state(name: str, wanted: type[Any], state: Any) -> None:
+    if not set(wanted._fields) <= set(getattr(state, "_fields", ())):  # every tuple has an attribute `count`
+        raise TypeError(f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}")

@@ -1,0 +1,74 @@
+"""Dtypes, decided once: maths in float32 or wider, one rounding at the end."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core.errors import is_none
+from gradtx.core.typing import Array, DType, PyTree
+
+
+def compute_dtype(dtype: DType) -> np.dtype:
+    """The dtype that maths on arrays of `dtype` runs in: float32 for anything narrower, else `dtype` itself."""
+    dtype = jnp.dtype(dtype)
+    if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32:
+        return jnp.dtype(jnp.float32)
+    return dtype
+
+
+def real_dtype(dtype: DType) -> np.dtype:
+    """The dtype of the real part: float32 for complex64, float64 for complex128, else `dtype` itself."""
+    dtype = jnp.dtype(dtype)
+    return jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtype
+
+
+def promote(x: DType, y: DType) -> np.dtype:
+    """The dtype that holds both, also where JAX is set to promote strictly."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.dtype(jnp.promote_types(x, y))
+
+
+def scalar_dtype(tree: PyTree) -> np.dtype:
+    """The dtype of a scalar reduced over `tree`: real, float32 or wider, and as wide as the widest leaf."""
+    dtypes = {real_dtype(compute_dtype(jnp.result_type(x))) for x in jax.tree.leaves(tree)}
+    return max(dtypes, key=lambda d: d.itemsize, default=jnp.dtype(jnp.float32))
+
+
+def cast(x: Any, dtype: DType) -> Array:
+    """`x` in `dtype`, strongly typed."""
+    return jax.lax.convert_element_type(x, jnp.dtype(dtype))
+
+
+def narrow(x: Any, dtype: DType) -> Array:
+    """`x` in `dtype`, where a finite number too large for it becomes its largest instead of infinity."""
+    dtype = jnp.dtype(dtype)
+    source = jnp.result_type(x)
+    floats = jnp.issubdtype(source, jnp.floating) and jnp.issubdtype(dtype, jnp.floating)
+    if floats and float(jnp.finfo(source).max) > float(jnp.finfo(dtype).max):
+        largest = float(jnp.finfo(dtype).max)
+        x = jnp.where(jnp.isfinite(x), jnp.clip(x, -largest, largest), x)
+    return cast(x, dtype)
+
+
+def widen(tree: PyTree) -> PyTree:
+    """Every leaf in its compute dtype."""
+    return jax.tree.map(lambda x: cast(x, compute_dtype(jnp.result_type(x))), tree)
+
+
+def widen_inexact(tree: PyTree) -> PyTree:
+    """Every floating-point or complex leaf in its compute dtype; counts and flags as they are."""
+    return jax.tree.map(lambda x: cast(x, compute_dtype(x.dtype)) if jnp.issubdtype(x.dtype, jnp.inexact) else x, tree)
+
+
+def round_like(tree: PyTree, like: PyTree) -> PyTree:
+    """Every leaf of `tree` in the dtype of the same leaf of `like`; None stays None."""
+    return jax.tree.map(
+        lambda x, y: x if x is None or y is None else narrow(x, jnp.result_type(y)), tree, like, is_leaf=is_none
+    )
+
+
+def number_in(x: Any, dtype: DType) -> Any:
+    """A hyperparameter in `dtype`: an array is cast, a Python number stays one (JAX casts it as it is used)."""
+    return cast(x, dtype) if isinstance(x, jax.Array | np.ndarray | np.generic) else x

@@ -1,0 +1,83 @@
+"""Running a rule on one leaf: dtypes, and one trace for all leaves of one type."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import Any, get_type_hints
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core import precision
+from gradtx.core.slots import SlotMark
+from gradtx.core.typing import Array
+
+
+def apply_rule(
+    rule: Callable[..., Any], state: type[Any], g: Array, slots: Any, shared: Any, p: Any, key: Any, numbers: Any
+) -> tuple[Array, dict[str, Any]]:
+    """Run a rule on one leaf: in its compute dtype, and traced once for all leaves of one type."""
+    traced = {k: v for k, v in numbers.items() if isinstance(v, jax.Array | np.ndarray)}
+    static = {k: v for k, v in numbers.items() if k not in traced}
+    operands = (g, slots, shared, p, key, traced)
+    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(operands)):
+        return _on_leaf(rule, state, static, *operands)
+    return _traced_once(rule, state, tuple(static.items()))(*operands)
+
+
+@lru_cache(maxsize=4096)
+def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    def call(*operands: Any) -> Any:
+        return _on_leaf(rule, state, dict(static), *operands)
+
+    call.__name__ = call.__qualname__ = getattr(rule, "__name__", "rule")
+    return jax.jit(call)
+
+
+def _on_leaf(rule: Any, state: Any, static: Any, g: Any, slots: Any, shared: Any, p: Any, key: Any, traced: Any) -> Any:
+    wide = precision.compute_dtype(g.dtype)
+    numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
+    given: dict[str, Any] = {"s": state(**precision.widen_inexact(slots), **shared)}
+    if p is not None:
+        given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
+    if key is not None:
+        given["key"] = key
+    given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
+    # Complex times real is no accident inside a rule: |g|^2 is real.
+    mixed = jax.numpy_dtype_promotion("standard") if jnp.iscomplexobj(g) else nullcontext()
+    with mixed:
+        result = rule(precision.cast(g, wide), **given)
+    u, s = result if wants(rule, "s") else (result, given.get("s"))
+    new = slots if s is None else {name: jax.tree.map(keep_type, getattr(s, name), slots[name]) for name in slots}
+    return precision.narrow(u, g.dtype), new
+
+
+def increment(count: Array) -> Array:
+    """The next step count, which stays at int32's largest value once there."""
+    return jnp.where(count < jnp.iinfo(count.dtype).max, count + 1, count)
+
+
+@lru_cache(maxsize=1024)
+def state_fields(state: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of a state type's slots, and of its other fields."""
+    hints = get_type_hints(state, include_extras=True)
+    marked = {n for n, t in hints.items() if any(isinstance(m, SlotMark) for m in getattr(t, "__metadata__", ()))}
+    fields = getattr(state, "_fields", ())
+    return tuple(f for f in fields if f in marked), tuple(f for f in fields if f not in marked)
+
+
+@lru_cache(maxsize=4096)
+def wants(rule: Callable[..., Any], name: str, *, needed: bool = False) -> bool:
+    """Whether a function has a parameter of this name (`needed`: one without a default)."""
+    parameter = inspect.signature(rule).parameters.get(name)
+    return parameter is not None and (not needed or parameter.default is inspect.Parameter.empty)
+
+
+def keep_type(x: Any, like: Any) -> Any:
+    """`x` in the dtype of `like`, strongly typed, so that a state's types never change; keys stay as they are."""
+    if not hasattr(like, "dtype") or jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return x
+    return precision.narrow(x, like.dtype)

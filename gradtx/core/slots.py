@@ -1,0 +1,121 @@
+"""Slots: what a state keeps for each parameter leaf, and how it starts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import jax
+import jax.core
+import jax.numpy as jnp
+
+from gradtx.core import precision
+from gradtx.core.typing import Array, DType, PyTree
+
+
+class SlotMark:
+    """Marks the fields of a state type that have one value per parameter leaf."""
+
+
+Slot: TypeAlias = Annotated[Array, SlotMark()]
+"""The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
+
+
+@dataclass(frozen=True)
+class SlotStart:
+    """How a slot of a parameter's shape starts; called with the parameter, of which it reads only the type."""
+
+    start: Callable[[Any, Any], Array]
+    dtype: DType | None = None
+    real: bool = False
+
+    def __call__(self, p: Any) -> Array:
+        dtype = self.dtype or precision.compute_dtype(p.dtype)
+        return self.start(p, precision.real_dtype(dtype) if self.real else jnp.dtype(dtype))
+
+
+def full(value: Any, dtype: DType | None = None, *, real: bool = False) -> SlotStart:
+    """A slot filled with `value`.
+
+    Args:
+        value: a number.
+        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower.
+        real: whether a complex parameter has a real slot.
+    """
+    return SlotStart(lambda p, dtype: like(p, value, dtype), dtype, real)
+
+
+def zeros(dtype: DType | None = None, *, real: bool = False) -> SlotStart:
+    """A slot of zeros; arguments as in `full`."""
+    return full(0, dtype, real=real)
+
+
+def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]:
+    """A real number: in a slot one for each parameter, such as a running norm; in another field one for the tree.
+
+    Args:
+        value: a number, an array of them, or a function of the parameter (or the tree) that gives it.
+        dtype: the dtype it is kept in; by default that of the widest parameter, float32 where that is narrower.
+    """
+
+    def start(params: PyTree) -> Array:
+        first = value(params) if callable(value) else value
+        # A copy: the value may be the caller's own array, and the state may be donated.
+        return jnp.array(first, precision.real_dtype(dtype or precision.scalar_dtype(params)), copy=True)
+
+    return start
+
+
+def copy(dtype: DType | None = None) -> SlotStart:
+    """A slot that starts as a copy of the parameter, in a buffer of its own."""
+    return SlotStart(lambda p, dtype: jnp.array(p, dtype, copy=True), dtype)
+
+
+def zeros_shaped(
+    view: Callable[[Array], Any], dtype: DType | None = None, *, real: bool = False
+) -> Callable[[Any], Any]:
+    """A slot of zeros with the shape and the sharding of `view(p)`: of a sum over an axis, or of a tuple of such sums.
+
+    Args:
+        view: a linear function of the parameter, to an array or a tree of them; without leaves nothing is kept.
+        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower.
+        real: whether a complex parameter has a real slot.
+    """
+
+    def start(p: Any) -> Any:
+        kept = dtype or precision.compute_dtype(p.dtype)
+        kept = precision.real_dtype(kept) if real else jnp.dtype(kept)
+        on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
+        if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
+            return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), view(_zeros_of(p))))(p)
+        shapes = jax.eval_shape(view, p)
+        if on_one_device():
+            places = jax.tree.map(lambda _: getattr(p, "sharding", None), shapes)
+        else:
+            places = jax.jit(view).lower(p).compile().output_shardings
+        return jax.tree.map(lambda x, place: jnp.zeros(x.shape, kept, device=place), shapes, places)
+
+    return start
+
+
+def like(p: Any, value: Any, dtype: DType) -> Array:
+    """An array of `value` with the shape and the sharding of `p`, in `dtype`.
+
+    Under `jit` nothing but data ties an output to the sharding of an input, and XLA removes a tie that it can see
+    through. It cannot see through p - p, which is not zero where p is not finite; so that is the tie.
+    """
+    if jnp.ndim(value):
+        raise ValueError(
+            f"a slot starts at one number, got shape {jnp.shape(value)}; "
+            "a stacked transformation runs under jax.vmap over it and its state"
+        )
+    if not isinstance(p, jax.Array):
+        return jnp.full(p.shape, value, dtype, device=getattr(p, "sharding", None))
+    filled = jnp.full_like(p, value, dtype=dtype)
+    if not isinstance(p, jax.core.Tracer):
+        return jnp.array(filled, copy=True) if p.shape == () else filled  # not the array that `value` may be
+    return filled + _zeros_of(p).astype(filled.dtype)
+
+
+def _zeros_of(p: Array) -> Array:
+    """Real zeros that XLA takes to depend on `p`."""
+    return jnp.where(jnp.isfinite(p), p - p, 0).real

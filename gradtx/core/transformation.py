@@ -1,0 +1,184 @@
+"""Gradient transformations: pure `(init, update)` pairs that are also values."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
+
+import jax
+
+from gradtx.core import precision
+from gradtx.core.arguments import Accept
+from gradtx.core.leafwise import Leafwise
+from gradtx.core.typing import PyTree, TransformationLike
+from gradtx.core.values import Maker, Value, maker
+
+P = ParamSpec("P")
+
+
+class Pair(NamedTuple):
+    """The plain pair behind a transformation; its update takes extra arguments."""
+
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+
+
+class GradientTransformation(Value):
+    """A pure pair `init(params) -> state`, `update(updates, state, params) -> (updates, state)`, as a value.
+
+    It unpacks as the pair, and it is a pytree whose leaves are its hyperparameters, so it can be printed, compared,
+    hashed, passed to `jax.jit`, stacked by `jax.vmap` and differentiated by `jax.grad`.
+
+    Built by a maker such as `adam`, or from two functions: `GradientTransformation(init, update)`. The functions of
+    a pair are static: numbers they close over are not hyperparameters. See `transformation` for those.
+    """
+
+    def __new__(cls, init: Callable[..., Any], update: Callable[..., Any]) -> "GradientTransformation":
+        """Make a transformation of two functions; `update` may take extra keyword arguments."""
+        return _PAIR(init, update)
+
+    def init(self, params: PyTree) -> Any:
+        """The state before the first step.
+
+        Args:
+            params: the parameters, or `jax.ShapeDtypeStruct`s of them.
+
+        Returns:
+            The state, a pytree; no buffer of `params` is in it.
+        """
+        with jax.named_scope(self.name):
+            return self.build().init(params)
+
+    def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        """One step.
+
+        Args:
+            updates: gradients, or what the transformation before made of them.
+            state: the state from `init` or from the step before.
+            params: the current parameters, where the transformation needs them.
+            **extra: what some transformations need besides (`value=loss`); the others ignore it.
+
+        Returns:
+            The new updates, of the shapes and dtypes of `updates`, and the new state, of the types of `state`.
+        """
+        with jax.named_scope(self.name):
+            return self.build().update(updates, state, params, **extra)
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        """Unpack as the pair: `init, update = tx`."""
+        return iter((self.init, self.update))
+
+    def _build(self) -> Any:
+        pair = super()._build()
+        if isinstance(pair, Leafwise):
+            return pair.named(self.name)
+        if isinstance(pair, GradientTransformation):
+            return pair
+        return Pair(pair.init, with_extra(pair.update))
+
+
+def transformation(body: Callable[P, TransformationLike]) -> Callable[P, GradientTransformation]:
+    """Turn a function of hyperparameters into a maker of gradient transformations.
+
+    The body returns what `leafwise` or `chain` returns, or any `(init, update)` pair. Arguments that are numbers,
+    arrays, schedules or transformations become leaves of the value; all else is static. An annotation such as
+    `gradtx.Decay` also gives the range that is checked at construction; `int`, `bool` and `str` mark static ones.
+
+        @gradtx.transformation
+        def scale(step_size: gradtx.Real):
+            return gradtx.leafwise(lambda g, *, step_size: step_size * g, step_size=step_size)
+    """
+    return cast(Any, maker(GradientTransformation, body))
+
+
+def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
+    """`update`, made to accept any extra keyword argument and to see only those that it takes."""
+    parameters = inspect.signature(update).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return update
+    taken = {p.name for p in parameters}
+
+    def narrowed(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        return update(updates, state, params, **{k: v for k, v in extra.items() if k in taken})
+
+    return narrowed
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Somebody else's pair, held to our promise: updates and state keep their dtypes."""
+
+    pair: TransformationLike
+
+    @property
+    def init(self) -> Callable[..., Any]:
+        """The pair's own `init`."""
+        return self.pair.init
+
+    def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        """The pair's own update, its results cast back to the dtypes they had."""
+        new_updates, new_state = with_extra(self.pair.update)(updates, state, params, **extra)
+        if jax.tree.structure(new_state) == jax.tree.structure(state):
+            new_state = jax.tree.map(_keep_dtype, new_state, state)
+        return precision.round_like(new_updates, updates), new_state
+
+
+def _keep_dtype(x: Any, like: Any) -> Any:
+    same = not hasattr(like, "dtype") or not hasattr(x, "dtype") or x.dtype == like.dtype
+    return x if same else precision.cast(x, like.dtype)
+
+
+def _pair(init: Callable[..., Any], update: Callable[..., Any]) -> Pair:
+    """A transformation of two functions."""
+    for name, function in (("init", init), ("update", update)):
+        if not callable(function):
+            raise TypeError(f"GradientTransformation: {name} must be a function, got {function!r}")
+    return Pair(init, update)
+
+
+def _foreign(pair: TransformationLike) -> Foreign:
+    """A transformation from another library."""
+    return Foreign(pair)
+
+
+# Shown by the one name, pickled by the other.
+_pair.__name__, _pair.__qualname__ = "GradientTransformation", "_PAIR"
+_foreign.__name__, _foreign.__qualname__ = "as_transformation", "_FOREIGN"
+_PAIR: Maker = maker(GradientTransformation, _pair)
+_FOREIGN: Maker = maker(GradientTransformation, _foreign)
+
+
+def is_foreign(tx: GradientTransformation) -> bool:
+    """Whether `tx` wraps a pair of another library."""
+    return tx.maker is _FOREIGN
+
+
+def as_transformation(pair: Any) -> GradientTransformation:
+    """A gradient transformation from any object with `init` and `update`, or from a pair of functions.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(pair, GradientTransformation):
+        return pair
+    if isinstance(pair, TransformationLike):
+        return _FOREIGN(pair)
+    if isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair)):
+        return _PAIR(*pair)
+    raise TypeError(f"wanted a gradient transformation (an object with init and update), got {pair!r}")
+
+
+class IsTransformation(Accept):
+    """A gradient transformation, ours or another library's."""
+
+    wanted = "a gradient transformation (an object with init and update)"
+
+    def __call__(self, where: str, name: str, x: Any) -> GradientTransformation:
+        try:
+            return as_transformation(x)
+        except TypeError:
+            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}") from None
+
+
+Inner: TypeAlias = Annotated[TransformationLike, IsTransformation()]
+"""An argument that is a transformation, ours or another library's; inside the body it is ours."""

@@ -1,0 +1,88 @@
+"""Reductions over a whole tree, in float32 or wider, with finite gradients at zero."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import averages, precision
+from gradtx.core.errors import is_none
+from gradtx.core.typing import Array, PyTree
+
+
+def total(tree: PyTree) -> Array:
+    """The sum of all elements; 0 for a tree without leaves."""
+    return _reduce(jnp.sum, tree)
+
+
+def norm_sq(tree: PyTree) -> Array:
+    """The sum of |x|^2 over all elements, a real scalar."""
+    return _reduce(lambda x: jnp.sum(averages.abs_sq(x)), tree)
+
+
+def norm(tree: PyTree) -> Array:
+    """The Euclidean norm of the whole tree, a real scalar; its gradient at zero is zero."""
+    return averages.sqrt(norm_sq(tree))
+
+
+def norm_l1(tree: PyTree) -> Array:
+    """The sum of |x| over all elements, a real scalar."""
+    return _reduce(lambda x: jnp.sum(jnp.abs(x)), tree)
+
+
+def vdot(x: PyTree, y: PyTree) -> Array:
+    """The inner product of two trees, `sum conj(x) y`, its real part where they are complex."""
+    return sum_of(lambda a, b: jnp.conj(a) * b, x, y)
+
+
+def distance_sq(x: PyTree, y: PyTree) -> Array:
+    """The sum of |x - y|^2 over all elements, a real scalar."""
+    return sum_of(lambda a, b: averages.abs_sq(a - b), x, y)
+
+
+def sum_of(f: Callable[..., Array], *trees: PyTree) -> Array:
+    """The sum over all elements of `f` of trees of one structure, a real scalar.
+
+    `f` sees matching leaves, all in the widest of their compute dtypes; where one of them is None it is not called.
+    """
+
+    def part(*leaves: Any) -> Array | None:
+        if any(x is None for x in leaves):
+            return None
+        mixed = any(jnp.iscomplexobj(x) for x in leaves) and not all(jnp.iscomplexobj(x) for x in leaves)
+        with jax.numpy_dtype_promotion("standard") if mixed else nullcontext():
+            return jnp.sum(f(*_together(*leaves))).real
+
+    return total(jax.tree.map(part, *trees, is_leaf=is_none))
+
+
+def all_finite(tree: PyTree) -> Array:
+    """Whether no element is a NaN or an infinity, a boolean scalar."""
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
+    return reduce(jnp.logical_and, finite, jnp.ones((), jnp.bool_))
+
+
+def where(condition: Array, tree: PyTree) -> PyTree:
+    """The tree where a scalar condition holds, else zeros."""
+    return jax.tree.map(lambda x: jnp.where(condition, x, 0), tree)
+
+
+def size(tree: PyTree) -> int:
+    """The number of elements in all leaves."""
+    return sum(jnp.size(x) for x in jax.tree.leaves(tree))
+
+
+def _together(*leaves: Any) -> list[Array]:
+    """The leaves in one precision; real ones stay real."""
+    wide = precision.scalar_dtype(leaves)
+    return [precision.cast(x, precision.promote(wide, jnp.complex64) if jnp.iscomplexobj(x) else wide) for x in leaves]
+
+
+def _reduce(partial: Callable[[Array], Array], tree: PyTree) -> Array:
+    """Sum `partial` of every leaf, each taken in its compute dtype."""
+    dtype = precision.scalar_dtype(tree)
+    parts = [partial(x) for x in jax.tree.leaves(precision.widen(tree))]
+    return sum((precision.cast(part, precision.promote(dtype, part.dtype)) for part in parts), jnp.zeros((), dtype))

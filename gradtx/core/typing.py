@@ -1,0 +1,36 @@
+"""The types that signatures share."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import jax
+
+Array: TypeAlias = jax.Array
+"""A JAX array."""
+
+ArrayLike: TypeAlias = jax.Array | float
+"""A number, or a JAX array of them."""
+
+PyTree: TypeAlias = Any
+"""Any nesting of containers that JAX knows, with arrays at its leaves."""
+
+DType: TypeAlias = Any
+"""Anything `jax.numpy.dtype` accepts: `'bfloat16'`, `jnp.float32`, a `numpy.dtype`."""
+
+Mask: TypeAlias = PyTree | Callable[[PyTree], PyTree] | None
+"""Which leaves a transformation acts on: see `gradtx.core.selection.resolve_mask`."""
+
+
+@runtime_checkable
+class TransformationLike(Protocol):
+    """Anything with a pure `init(params)` and a pure `update(updates, state, params)`: ours, Optax's, or yours."""
+
+    @property
+    def init(self) -> Callable[..., Any]:
+        """Make the state from the parameters."""
+        ...
+
+    @property
+    def update(self) -> Callable[..., Any]:
+        """Turn updates into updates, and the state into the next state."""
+        ...

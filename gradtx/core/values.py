@@ -1,0 +1,269 @@
+"""Values: pytrees of hyperparameters that print, compare and hash as the call that built them."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, cast
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core.arguments import Parameter, parameters_of
+
+_set = object.__setattr__
+
+
+class Frozen:
+    """A static argument made hashable: compared by its leaves and structure when it has no hash of its own."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            hash(value)
+            self.key: Any = value
+        except TypeError:
+            leaves, treedef = jax.tree.flatten(value)
+            self.key = (treedef, tuple(fingerprint(leaf) for leaf in leaves))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frozen) and bool(self.key == other.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class Maker:
+    """What a decorator such as `@transformation` returns: a function of hyperparameters that makes a value of them."""
+
+    def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
+        self.kind, self.body, self.parameters = kind, body, parameters
+        self.__name__, self.__qualname__ = body.__name__, body.__qualname__
+        self.__module__, self.__doc__ = body.__module__, body.__doc__
+        self.__signature__ = inspect.Signature([p.inspected for p in parameters.values()])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        value = self.kind.make(self, _bind(self, args, kwargs))
+        value.build()
+        return value
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.__name__} maker {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+
+def maker(kind: type["Value"], body: Callable[..., Any], called_with: int = 0) -> Maker:
+    """Turn `body` into a maker of values of `kind`; its first `called_with` arguments come later, at each call."""
+    return Maker(kind, body, parameters_of(body, called_with))
+
+
+def _bind(make: Maker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        bound = make.__signature__.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{make.__name__}: {error}") from None
+    bound.apply_defaults()  # also the empty tuple or dictionary of a variadic parameter
+    return {name: make.parameters[name].accept(make.__name__, argument) for name, argument in bound.arguments.items()}
+
+
+class Value:
+    """An immutable pytree: its leaves are hyperparameters, everything else about it is static and hashable.
+
+    Leaves are named by path (`links[0].b1`). Two values are equal when the same maker was called with equal
+    arguments; `repr` is that call. An argument is also an attribute: `gradtx.adam(1e-3).b1`.
+    """
+
+    __slots__ = ("_built", "_dynamic", "_maker", "_static")
+    _built: Any
+    _dynamic: dict[str, Any]
+    _maker: Maker
+    _static: dict[str, Frozen]
+
+    def __init_subclass__(cls) -> None:
+        jax.tree_util.register_pytree_with_keys(cls, cls._flatten_with_keys, cls._unflatten, flatten_func=cls._flatten)
+
+    @classmethod
+    def make(cls, make: Maker, arguments: dict[str, Any]) -> Self:
+        """The value of one call of a maker, its arguments checked already."""
+        dynamic: dict[str, Any] = {}
+        static: dict[str, Frozen] = {}
+        for name, argument in arguments.items():
+            if make.parameters[name].is_dynamic(argument):
+                dynamic[name] = argument
+            else:
+                static[name] = Frozen(argument)
+        return cls._assemble(make, dynamic, static)
+
+    @classmethod
+    def _assemble(cls, make: Maker, dynamic: dict[str, Any], static: dict[str, Frozen]) -> Self:
+        self = object.__new__(cls)
+        _set(self, "_maker", make)
+        _set(self, "_dynamic", dynamic)
+        _set(self, "_static", static)
+        _set(self, "_built", None)
+        return self
+
+    def build(self) -> Any:
+        """What the maker's body returns for these arguments, computed once."""
+        if self._built is None:
+            _set(self, "_built", self._build())
+        return self._built
+
+    def _build(self) -> Any:
+        args, kwargs = split_arguments(self._maker, self.arguments)
+        return self._maker.body(*args, **kwargs)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the call that makes this value, in the order of the signature."""
+        static = {name: frozen.value for name, frozen in self._static.items()}
+        given = self._dynamic | static
+        return {name: given[name] for name in self._maker.parameters}
+
+    @property
+    def name(self) -> str:
+        """The maker's name: `adam`."""
+        return self._maker.__name__
+
+    def with_arguments(self, changes: dict[str, Any]) -> Self:
+        """The value that the same maker builds with some arguments changed, validated anew."""
+        args, kwargs = split_arguments(self._maker, self.arguments | changes)
+        return self._maker(*args, **kwargs)
+
+    @property
+    def maker(self) -> Maker:
+        """What made this value."""
+        return self._maker
+
+    @property
+    def dynamic(self) -> frozenset[str]:
+        """The names of the arguments that are leaves, or trees of leaves, of this value."""
+        return frozenset(self._dynamic)
+
+    # As a pytree.
+
+    def _flatten(self) -> tuple[tuple[Any, ...], Any]:
+        return tuple(self._dynamic.values()), (self._maker, tuple(self._dynamic), tuple(self._static.items()))
+
+    def _flatten_with_keys(self) -> tuple[tuple[Any, ...], Any]:
+        children, aux = self._flatten()
+        keys = (jax.tree_util.GetAttrKey(name) for name in self._dynamic)
+        return tuple(zip(keys, children, strict=True)), aux
+
+    @classmethod
+    def _unflatten(cls, aux: Any, children: Iterable[Any]) -> Self:
+        make, names, static = aux
+        return cls._assemble(make, dict(zip(names, children, strict=True)), dict(static))
+
+    # As a value.
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            if name in self._dynamic:
+                return self._dynamic[name]
+            if name in self._static:
+                return self._static[name].value
+        raise AttributeError(f"{type(self).__name__} {self._maker.__name__!r} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{self.name} is immutable: make another value with gradtx.replace(tx, {name}=...)")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        (mine, treedef), (theirs, other_treedef) = jax.tree.flatten(self), jax.tree.flatten(other)
+        return treedef == other_treedef and all(
+            a is b or (not _traced(a, b) and fingerprint(a) == fingerprint(b))
+            for a, b in zip(mine, theirs, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        leaves, treedef = jax.tree.flatten(self)
+        return hash((treedef, tuple(fingerprint(leaf) for leaf in leaves)))
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for name, argument in self.arguments.items():
+            parameter = self._maker.parameters[name]
+            if parameter.variadic:
+                shown.extend(show(a) for a in argument)
+            elif parameter.named_variadic:
+                shown.extend(f"{key}={show(a)}" for key, a in argument.items())
+            elif not (parameter.keyword_only and parameter.is_default(argument)):
+                shown.append(f"{name}={show(argument)}")
+        return f"{self.name}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, (type(self), self._maker, self.arguments)
+
+
+def _remake(kind: type[Value], make: Maker, arguments: dict[str, Any]) -> Value:
+    return kind.make(make, arguments)
+
+
+def split_arguments(make: Maker, arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments by name as positional and keyword arguments of the body."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, argument in arguments.items():
+        parameter = make.parameters[name]
+        if parameter.variadic:
+            args.extend(argument)
+        elif parameter.named_variadic:
+            kwargs.update(argument)
+        elif parameter.keyword_only:
+            kwargs[name] = argument
+        else:
+            args.append(argument)
+    return args, kwargs
+
+
+def _traced(*xs: Any) -> bool:
+    return any(isinstance(x, jax.core.Tracer) for x in xs)
+
+
+def fingerprint(leaf: Any) -> Any:
+    """A hashable stand-in for a leaf, equal for equal values.
+
+    Raises:
+        TypeError: for a traced value, which has no value to hash.
+    """
+    if _traced(leaf):
+        raise TypeError("a traced hyperparameter has no value to hash; pass the transformation as an argument instead")
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return str(leaf.dtype), fingerprint(jax.random.key_data(leaf))
+    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
+        x = np.asarray(leaf)
+        return x.shape, str(x.dtype), x.tobytes()
+    return leaf
+
+
+def show(x: Any) -> str:
+    """A static argument or hyperparameter as source that evaluates to it, given `jax`, `jnp` and `gradtx`'s names."""
+    if isinstance(x, dict):
+        items: Iterator[str] = (f"{show(k)}: {show(v)}" for k, v in x.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(x, list):
+        return f"[{', '.join(map(show, x))}]"
+    if type(x) is tuple:
+        return f"({', '.join(map(show, x))}{',' * (len(x) == 1)})"
+    if isinstance(x, float) and not np.isfinite(x):
+        return f"float('{float(x)}')"
+    if isinstance(x, np.dtype):
+        return repr(x.name)
+    if _traced(x):
+        return f"<{jax.typeof(x)}>"
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        impl = str(jax.random.key_impl(x))
+        named = f", impl={impl!r}" if impl != cast(Any, jax.config).jax_default_prng_impl else ""
+        return f"jax.random.wrap_key_data({show(jax.random.key_data(x))}{named})"
+    if isinstance(x, jax.Array | np.ndarray | np.generic) and not isinstance(x, float):
+        x = np.asarray(x)
+        return f"jnp.array({x.tolist()}, dtype={x.dtype.name!r})"
+    if callable(x) and not isinstance(x, Value) and hasattr(x, "__name__"):
+        return x.__name__
+    return repr(x)

@@ -1,0 +1,1 @@
+"""Matrix functions: orthogonal factors, inverse roots, largest eigenvalues."""

@@ -1,0 +1,92 @@
+"""ACProp: the gradient over the deviation that was known before it."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.optimizers.adabelief import ScaleByBeliefState
+from gradtx.transforms.decay import DecayKind
+
+
+def acprop_rule(
+    g: Array, s: ScaleByBeliefState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike
+) -> tuple[Array, ScaleByBeliefState]:
+    """u = g / (sqrt(v) + eps), v the debiased nu of the step before; u = g at the first step."""
+    mu = ema(s.mu, g, b1)
+    nu = ema(s.nu, abs_sq(g - mu), b2) + eps_root
+    first = s.count == 1
+    before = jnp.where(first, 1, debias(s.nu, b2, jnp.maximum(s.count - 1, 1)))
+    return jnp.where(first, g, g / (sqrt(before) + eps)), s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_acprop(
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-16,
+    *,
+    eps_root: NonNegative = 1e-16,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide the gradient by the root of its variance up to the step before.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        u  <- g / (sqrt(nu / (1 - b2^(t-1))) + eps), and u = g at t = 1
+        mu <- b1 mu + (1 - b1) g
+        nu <- b2 nu + (1 - b2) |g - mu|^2 + eps_root
+
+    The divisor does not know g, so a gradient far larger than those before makes a large step; clip updates against it.
+
+    Args:
+        b1: in [0, 1), decay of the average of g, the centre.
+        b2: in [0, 1), decay of the average of |g - mu|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added to nu at every step; eps and it are not both 0.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
+
+    Source: Zhuang et al. 2021, arXiv:2110.05454; differs: eps outside the root, as in the authors' code. Optax 0.2.8
+    takes |g - mu|^2 with mu from before the step, the paper and its code with mu from after it.
+    """
+    check_not_both_zero("scale_by_acprop", eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
+    return leafwise(acprop_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, **slots)
+
+
+@transformation
+def acprop(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-16,
+    *,
+    eps_root: NonNegative = 1e-16,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """ACProp: theta <- theta - eta g / (sqrt(v) + eps), v the variance up to the step before. See `scale_by_acprop`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g - mu|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added to nu at every step.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,108 @@
+"""AdaBelief: steps divided by how far the gradient is from its average."""
+
+from typing import Any, NamedTuple
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByBeliefState(NamedTuple):
+    """State of `scale_by_belief` and `scale_by_acprop`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+    nu: Slot  # running average of |g - mu|^2, plus eps_root at each step
+
+
+def belief_rule(
+    g: Array,
+    s: ScaleByBeliefState,
+    *,
+    b1: ArrayLike,
+    b2: ArrayLike,
+    eps: ArrayLike,
+    eps_root: ArrayLike,
+    nesterov: bool,
+) -> tuple[Array, ScaleByBeliefState]:
+    """u = m / (sqrt(v) + eps), m and v the debiased mu and nu."""
+    mu = ema(s.mu, g, b1)
+    nu = ema(s.nu, abs_sq(g - mu), b2) + eps_root
+    m = debias_ahead(mu, g, b1, s.count) if nesterov else debias(mu, b1, s.count)
+    return m / (sqrt(debias(nu, b2, s.count)) + eps), s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_belief(
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-16,
+    *,
+    eps_root: NonNegative = 1e-16,
+    nesterov: bool = False,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide the averaged gradient by the root of its variance around that average.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        mu <- b1 mu + (1 - b1) g
+        nu <- b2 nu + (1 - b2) |g - mu|^2 + eps_root
+        u  <- m / (sqrt(nu / (1 - b2^t)) + eps)
+
+    with m = mu / (1 - b1^t), or with `nesterov` one step ahead as in `scale_by_adam`.
+
+    Args:
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g - mu|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added to nu at every step, so it grows to eps_root / (1 - b2); eps and it are not both 0.
+        nesterov: look one step ahead; the paper does not.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
+
+    Source: Zhuang et al. 2020, Algorithm 2, arXiv:2010.07468; differs: nothing.
+    """
+    check_not_both_zero("scale_by_belief", eps=eps, eps_root=eps_root)
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
+    return leafwise(belief_rule, ScaleByBeliefState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
+
+
+@transformation
+def adabelief(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-16,
+    *,
+    eps_root: NonNegative = 1e-16,
+    nesterov: bool = False,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """AdaBelief: larger steps where the gradient is near its average. See `scale_by_belief`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g - mu|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added to nu at every step.
+        nesterov: look one step ahead.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    numbers: dict[str, Any] = dict(
+        b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype
+    )
+    return descend(scale_by_belief(**numbers), learning_rate, weight_decay)

@@ -1,0 +1,162 @@
+"""Adam: the averaged gradient over its root-mean-square, with its Nesterov and weight-decay forms."""
+
+from typing import Any, NamedTuple
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByAdamState(NamedTuple):
+    """State of `scale_by_adam`."""
+
+    count: Array  # steps taken, int32; a rule sees the step being taken, from 1
+    mu: Slot  # running average of g
+    nu: Slot  # running average of |g|^2
+
+
+def adam_rule(
+    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike, nesterov: bool
+) -> tuple[Array, ScaleByAdamState]:
+    """u = m / (sqrt(v + eps_root) + eps), m and v the debiased averages of g and |g|^2."""
+    mu = ema(s.mu, g, b1)
+    nu = ema(s.nu, abs_sq(g), b2)
+    m = debias_ahead(mu, g, b1, s.count) if nesterov else debias(mu, b1, s.count)
+    u = m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps)
+    return u, s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_adam(
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
+    nesterov: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Divide the averaged gradient by its running root-mean-square.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        mu <- b1 mu + (1 - b1) g
+        nu <- b2 nu + (1 - b2) |g|^2
+        u  <- m / (sqrt(nu / (1 - b2^t) + eps_root) + eps)
+
+    with m = mu / (1 - b1^t), or with `nesterov` m = b1 mu / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t).
+
+    Args:
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the two are not both 0.
+        nesterov: NAdam's look ahead (Dozat's report has a factor on nu too; like common practice this has none).
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
+
+    Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980; nesterov: Dozat 2016.
+    """
+    check_not_both_zero("scale_by_adam", eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
+    return leafwise(adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov, **slots)
+
+
+@transformation
+def adam(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
+    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """Adam: theta <- theta - eta m / (sqrt(v) + eps), with m and v debiased averages of g and |g|^2.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        nesterov: look one step ahead, as `nadam` does.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `scale_by_adam`, two values per parameter.
+
+    Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980.
+    """
+    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(u, learning_rate, weight_decay)
+
+
+@transformation
+def adamw(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
+    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+) -> GradientTransformation:  # fmt: skip
+    """Adam with decoupled weight decay: theta <- theta - eta (u + lambda theta), u Adam's direction.
+
+    PyTorch's default strength is 1e-2; this one is Optax's. Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        nesterov: look one step ahead, as `nadam` does.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `scale_by_adam`, two values per parameter.
+    """
+    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(u, learning_rate, weight_decay)
+
+
+@transformation
+def nadam(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """Adam with Nesterov momentum; see `scale_by_adam` for the formula. Source: Dozat 2016.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `scale_by_adam`, two values per parameter.
+    """
+    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=True, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(u, learning_rate, weight_decay)
+
+
+@transformation
+def nadamw(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+) -> GradientTransformation:  # fmt: skip
+    """AdamW with Nesterov momentum; see `scale_by_adam` for the formula.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `scale_by_adam`, two values per parameter.
+    """
+    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=True, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(u, learning_rate, weight_decay)

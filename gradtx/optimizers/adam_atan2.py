@@ -1,0 +1,96 @@
+"""Adam-atan2: Adam with an arc tangent for the division, and so without eps."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, sign, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.optimizers.adam import ScaleByAdamState
+from gradtx.transforms.decay import DecayKind
+
+
+def angle(x: Array, y: Array) -> Array:
+    """atan2(x, y) for y >= 0, zero where both are, with finite derivatives there; complex `x` keeps its phase."""
+    positive = y > 0
+    ratio = x / jnp.where(positive, y, 1)
+    if jnp.iscomplexobj(x):
+        return sign(x) * jnp.where(positive, jnp.arctan(jnp.abs(ratio)), math.pi / 2)
+    return jnp.where(positive, jnp.arctan(ratio), math.pi / 2 * sign(x))
+
+
+def adam_atan2_rule(
+    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, a: ArrayLike, b: ArrayLike
+) -> tuple[Array, ScaleByAdamState]:
+    """u = a atan2(m, b sqrt(v)), m and v the debiased averages of g and |g|^2."""
+    mu, nu = ema(s.mu, g, b1), ema(s.nu, abs_sq(g), b2)
+    u = a * angle(debias(mu, b1, s.count), b * sqrt(debias(nu, b2, s.count)))
+    return u, s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_adam_atan2(
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    a: NonNegative = 1.27,
+    b: Positive = 1.0,
+    *,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Adam's direction through an arc tangent: bounded, and the same for gradients of any scale.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        mu <- b1 mu + (1 - b1) g
+        nu <- b2 nu + (1 - b2) |g|^2
+        u  <- a atan2(mu / (1 - b1^t), b sqrt(nu / (1 - b2^t)))
+
+    Args:
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        a: at least 0, size of u; the default, about 4 / pi, gives 1 where Adam does with b = 1.
+        b: above 0, how soon the arc tangent bends.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
+
+    Source: Everett et al. 2024, arXiv:2407.05872.
+    """
+    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
+    return leafwise(adam_atan2_rule, ScaleByAdamState, b1=b1, b2=b2, a=a, b=b, **slots)
+
+
+@transformation
+def adam_atan2(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    a: NonNegative = 1.27,
+    b: Positive = 1.0,
+    *,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """Adam-atan2: Adam without eps. See `scale_by_adam_atan2`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        a: at least 0, size of the direction.
+        b: above 0, how soon the arc tangent bends.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_adam_atan2(b1, b2, a, b, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(direction, learning_rate, weight_decay)

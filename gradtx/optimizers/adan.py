@@ -1,0 +1,99 @@
+"""Adan: Nesterov momentum through averaged gradient differences."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByAdanState(NamedTuple):
+    """State of `scale_by_adan`."""
+
+    m: Slot  # running average of g
+    v: Slot  # running average of d, the change of g
+    n: Slot  # running average of |g + b2 d|^2
+    g: Slot  # g of the step before
+    count: Array  # steps taken, int32
+
+
+def adan_rule(
+    g: Array, s: ScaleByAdanState, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, eps_root: ArrayLike
+) -> tuple[Array, ScaleByAdanState]:
+    """u = (m + b2 v) / (sqrt(n + eps_root) + eps), all three debiased."""
+    d = jnp.where(s.count == 1, 0, g - s.g)
+    m = ema(s.m, g, b1)
+    v = ema(s.v, d, b2)
+    n = ema(s.n, abs_sq(g + b2 * d), b3)
+    ahead = debias(m, b1, s.count) + b2 * debias(v, b2, s.count)
+    return ahead / (sqrt(debias(n, b3, s.count) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
+
+
+@transformation
+def scale_by_adan(
+    b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
+    m_dtype: SlotDType = None, v_dtype: SlotDType = None, n_dtype: SlotDType = None,
+    g_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Divide the averaged gradient, corrected by the averaged change of it, by its running root-mean-square.
+
+    Per leaf, at step t = 1, 2, ..., with d = g_t - g_(t-1), 0 at t = 1:
+
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) d
+        n <- b3 n + (1 - b3) |g + b2 d|^2
+        u <- (m / (1 - b1^t) + b2 v / (1 - b2^t)) / (sqrt(n / (1 - b3^t) + eps_root) + eps)
+
+    Args:
+        b1: in [0, 1), decay of m.
+        b2: in [0, 1), decay of v and its weight.
+        b3: in [0, 1), decay of n.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the two are not both 0.
+        m_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
+        v_dtype: the same for v.
+        n_dtype: the same for n.
+        g_dtype: the same for the gradient of the step before.
+
+    State: `ScaleByAdanState(m, v, n, g, count)`, four values per parameter.
+
+    Source: Xie et al. 2024, Algorithm 1, arXiv:2208.06677, where b1, b2, b3 stand for 1 - b1, 1 - b2, 1 - b3 here.
+    Optax 0.2.8 has the factor 1 - b2 where the paper, and this, have b2.
+    """
+    check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(m=zeros(m_dtype), v=zeros(v_dtype), n=zeros(n_dtype, real=True), g=zeros(g_dtype))
+    return leafwise(adan_rule, ScaleByAdanState, b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root, **slots)
+
+
+@transformation
+def adan(
+    learning_rate: NonNegative, b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 1e-8, m_dtype: SlotDType = None, v_dtype: SlotDType = None,
+    n_dtype: SlotDType = None, g_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """Adan: adaptive steps along Nesterov momentum. See `scale_by_adan`.
+
+    The paper's weight decay is `weight_decay=proximal(strength)`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of the change of g.
+        b3: in [0, 1), decay of the average of squares.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the default is Optax's, the paper has 0.
+        m_dtype: the dtype m is kept in.
+        v_dtype: the dtype v is kept in.
+        n_dtype: the dtype n is kept in.
+        g_dtype: the dtype the gradient of the step before is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `proximal(0.02)`; see `descend`.
+    """
+    dtypes: dict[str, Any] = dict(m_dtype=m_dtype, v_dtype=v_dtype, n_dtype=n_dtype, g_dtype=g_dtype)
+    return descend(scale_by_adan(b1, b2, b3, eps, eps_root=eps_root, **dtypes), learning_rate, weight_decay)

@@ -1,0 +1,169 @@
+"""AdEMAMix: Adam with a second, much slower average of the gradient; and its simplified form."""
+
+from typing import Any, NamedTuple
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByAdemamixState(NamedTuple):
+    """State of `scale_by_ademamix`."""
+
+    count: Array  # steps taken, int32
+    m1: Slot  # fast average of g
+    m2: Slot  # slow average of g
+    nu: Slot  # running average of |g|^2
+
+
+class ScaleBySimplifiedAdEMAMixState(NamedTuple):
+    """State of `scale_by_simplified_ademamix`."""
+
+    count: Array  # steps taken, int32
+    m: Slot  # decayed sum of g
+    n: Slot  # running average of |g|^2
+
+
+def ademamix_rule(
+    g: Array, s: ScaleByAdemamixState, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, alpha: ArrayLike,
+    eps: ArrayLike, eps_root: ArrayLike,
+) -> tuple[Array, ScaleByAdemamixState]:  # fmt: skip
+    """u = (m1 + alpha m2) / (sqrt(v + eps_root) + eps), m1 and v debiased, m2 not."""
+    m1, m2, nu = ema(s.m1, g, b1), ema(s.m2, g, b3), ema(s.nu, abs_sq(g), b2)
+    u = (debias(m1, b1, s.count) + alpha * m2) / (sqrt(debias(nu, b2, s.count) + eps_root) + eps)
+    return u, s._replace(m1=m1, m2=m2, nu=nu)
+
+
+def simplified_rule(
+    g: Array, s: ScaleBySimplifiedAdEMAMixState, *, b1: ArrayLike, b2: ArrayLike, alpha: ArrayLike,
+    eps: ArrayLike, eps_root: ArrayLike,
+) -> tuple[Array, ScaleBySimplifiedAdEMAMixState]:  # fmt: skip
+    """u = (m + alpha g) / (sqrt(v + eps_root) + eps), m a decayed sum of g and v the debiased average of |g|^2."""
+    m, n = b1 * s.m + g, ema(s.n, abs_sq(g), b2)
+    u = (m + alpha * g) / (sqrt(debias(n, b2, s.count) + eps_root) + eps)
+    return u, s._replace(m=m, n=n)
+
+
+@transformation
+def scale_by_ademamix(
+    b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 6.0, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, m1_dtype: SlotDType = None, m2_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Divide a mix of a fast and a slow average of the gradient by its running root-mean-square.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        m1 <- b1 m1 + (1 - b1) g
+        m2 <- b3 m2 + (1 - b3) g
+        nu <- b2 nu + (1 - b2) |g|^2
+        u  <- (m1 / (1 - b1^t) + alpha m2) / (sqrt(nu / (1 - b2^t) + eps_root) + eps)
+
+    Args:
+        b1: in [0, 1), decay of the fast average.
+        b2: in [0, 1), decay of the average of |g|^2.
+        b3: in [0, 1), decay of the slow average; to warm it up, `ademamix_b3_schedule(b1, b3, steps)`.
+        alpha: at least 0, weight of the slow average; to warm it up, `ademamix_alpha_schedule(alpha, steps)`.
+        eps: at least 0, outside the root.
+        eps_root: at least 0, inside it; the two are not both 0.
+        m1_dtype: the dtype m1 is kept in; by default the parameter's, float32 where that is narrower.
+        m2_dtype: the same for m2.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByAdemamixState(count, m1, m2, nu)`, three values per parameter.
+
+    Source: Pagliardini, Ablin & Grangier 2024, Algorithm 1, arXiv:2409.03137.
+    """
+    check_not_both_zero("scale_by_ademamix", eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(m1=zeros(m1_dtype), m2=zeros(m2_dtype), nu=zeros(nu_dtype, real=True))
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
+    return leafwise(ademamix_rule, ScaleByAdemamixState, **numbers, **slots)
+
+
+@transformation
+def scale_by_simplified_ademamix(
+    b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, m_dtype: SlotDType = None, n_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Divide a mix of the gradient and its decayed sum by its running root-mean-square.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        m <- b1 m + g
+        n <- b2 n + (1 - b2) |g|^2
+        u <- (m + alpha g) / (sqrt(n / (1 - b2^t) + eps_root) + eps)
+
+    m is a sum, so u is about 1 / (1 - b1) times Adam's, and wants a learning rate that much smaller.
+
+    Args:
+        b1: in [0, 1), decay of the sum.
+        b2: in [0, 1), decay of the average of |g|^2.
+        alpha: at least 0, weight of the gradient.
+        eps: at least 0, outside the root.
+        eps_root: at least 0, inside it; the two are not both 0.
+        m_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
+        n_dtype: the same for n.
+
+    State: `ScaleBySimplifiedAdEMAMixState(count, m, n)`, two values per parameter.
+
+    Source: Morwani et al. 2025, arXiv:2502.02431.
+    """
+    check_not_both_zero("scale_by_simplified_ademamix", eps=eps, eps_root=eps_root)
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(m=zeros(m_dtype), n=zeros(n_dtype, real=True))
+    return leafwise(simplified_rule, ScaleBySimplifiedAdEMAMixState, **numbers, **slots)
+
+
+@transformation
+def ademamix(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 5.0,
+    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, m1_dtype: SlotDType = None,
+    m2_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """AdEMAMix: Adam that also remembers gradients of thousands of steps ago. See `scale_by_ademamix`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the fast average.
+        b2: in [0, 1), decay of the average of |g|^2.
+        b3: in [0, 1), decay of the slow average, such as `ademamix_b3_schedule(0.9, 0.9999, 10_000)`.
+        alpha: at least 0, weight of the slow average, such as `ademamix_alpha_schedule(5.0, 10_000)`.
+        eps: at least 0, outside the root.
+        eps_root: at least 0, inside it.
+        m1_dtype: the dtype m1 is kept in.
+        m2_dtype: the dtype m2 is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
+    direction = scale_by_ademamix(**numbers, m1_dtype=m1_dtype, m2_dtype=m2_dtype, nu_dtype=nu_dtype)
+    return descend(direction, learning_rate, weight_decay)
+
+
+@transformation
+def simplified_ademamix(
+    learning_rate: NonNegative, b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0,
+    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, m_dtype: SlotDType = None,
+    n_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """Simplified AdEMAMix: one decayed sum, mixed with the gradient. See `scale_by_simplified_ademamix`.
+
+    Args:
+        learning_rate: eta >= 0; about (1 - b1) times Adam's.
+        b1: in [0, 1), decay of the sum.
+        b2: in [0, 1), decay of the average of |g|^2.
+        alpha: at least 0, weight of the gradient.
+        eps: at least 0, outside the root.
+        eps_root: at least 0, inside it.
+        m_dtype: the dtype the sum is kept in.
+        n_dtype: the dtype the average is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
+    direction = scale_by_simplified_ademamix(**numbers, m_dtype=m_dtype, n_dtype=n_dtype)
+    return descend(direction, learning_rate, weight_decay)

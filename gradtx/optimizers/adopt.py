@@ -1,0 +1,94 @@
+"""ADOPT: Adam whose second moment leaves out the gradient that it divides."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.precision import cast, real_dtype
+from gradtx.core.slots import zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.optimizers.adam import ScaleByAdamState
+from gradtx.transforms.decay import DecayKind
+
+
+def limit(x: Array, bound: ArrayLike) -> Array:
+    """`x` with a modulus of at most `bound`."""
+    if not jnp.iscomplexobj(x):
+        return jnp.clip(x, -bound, bound)
+    size = jnp.abs(x)
+    long = size > bound
+    return x * jnp.where(long, bound / jnp.where(long, size, 1), 1)
+
+
+def adopt_rule(
+    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike,
+    clip_exponent: ArrayLike | None, nesterov: bool,
+) -> tuple[Array, ScaleByAdamState]:  # fmt: skip
+    """m = average of clip(g / max(sqrt(v of the step before), eps)); the first step only sets v."""
+    first = s.count == 1
+    n = g / jnp.maximum(sqrt(s.nu), eps)
+    if clip_exponent is not None:
+        n = limit(n, jnp.maximum(cast(s.count, real_dtype(g.dtype)) - 1, 1) ** clip_exponent)
+    mu = jnp.where(first, s.mu, ema(s.mu, n, b1))
+    nu = jnp.where(first, abs_sq(g), ema(s.nu, abs_sq(g), b2))
+    u = jnp.where(first, mu, ema(mu, n, b1)) if nesterov else mu
+    return u, s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_adopt(
+    b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *, clip_exponent: NonNegative | None = 0.25,
+    nesterov: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Average gradients, each divided by the root-mean-square of those before it.
+
+    Per leaf; step t = 1 sets nu <- |g|^2 and gives u = 0; then at t = 2, 3, ...:
+
+        n  <- g / max(sqrt(nu), eps), limited to a modulus of (t - 1)^clip_exponent
+        mu <- b1 mu + (1 - b1) n
+        nu <- b2 nu + (1 - b2) |g|^2
+        u  <- mu, or b1 mu + (1 - b1) n with `nesterov`
+
+    Args:
+        b1: in [0, 1), decay of the average of n.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: above 0, the smallest divisor.
+        clip_exponent: at least 0; None limits nothing, as in the paper's Algorithm 1.
+        nesterov: look one step ahead.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
+
+    Source: Taniguchi et al. 2024, Algorithms 1 and 2, arXiv:2411.02853.
+    """
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, nesterov=nesterov)
+    return leafwise(adopt_rule, ScaleByAdamState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
+
+
+@transformation
+def adopt(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *,
+    clip_exponent: NonNegative | None = 0.25, nesterov: bool = False, mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """ADOPT: Adam that converges for any b2. See `scale_by_adopt`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of normalised gradients.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: above 0, the smallest divisor.
+        clip_exponent: at least 0, of the limit (t - 1)^clip_exponent; None limits nothing.
+        nesterov: look one step ahead.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, nesterov=nesterov)
+    return descend(scale_by_adopt(**numbers, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)

@@ -1,0 +1,104 @@
+"""AMSGrad: Adam whose second moment never shrinks."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import abs_sq, debias, ema, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByAmsgradState(NamedTuple):
+    """State of `scale_by_amsgrad`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+    nu: Slot  # running average of |g|^2
+    nu_max: Slot  # largest nu so far
+
+
+def amsgrad_rule(
+    g: Array, s: ScaleByAmsgradState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike, max_of: str
+) -> tuple[Array, ScaleByAmsgradState]:
+    """As `adam_rule`, with the largest v so far."""
+    mu = ema(s.mu, g, b1)
+    nu = ema(s.nu, abs_sq(g), b2)
+    nu_max = jnp.maximum(s.nu_max, debias(nu, b2, s.count) if max_of == "debiased" else nu)
+    v = nu_max if max_of == "debiased" else debias(nu_max, b2, s.count)
+    u = debias(mu, b1, s.count) / (sqrt(v + eps_root) + eps)
+    return u, s._replace(mu=mu, nu=nu, nu_max=nu_max)
+
+
+@transformation
+def scale_by_amsgrad(
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    *,
+    eps_root: NonNegative = 0.0,
+    max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Adam with the largest second moment so far, so that the step size never grows.
+
+    Per leaf, at step t = 1, 2, ..., with mu and nu as in Adam:
+
+        x <- max(x, nu / (1 - b2^t));  v = x                 max_of="debiased"
+        x <- max(x, nu);               v = x / (1 - b2^t)    max_of="raw", as PyTorch has it
+        u <- mu / (1 - b1^t) / (sqrt(v + eps_root) + eps)
+
+    Args:
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the two are not both 0.
+        max_of: which second moment the maximum is taken of.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu and its maximum.
+
+    State: `ScaleByAmsgradState(count, mu, nu, nu_max)`, three values per parameter.
+
+    Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself does not debias.
+    """
+    check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
+    nu = zeros(nu_dtype, real=True)
+    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=nu, nu_max=nu)
+    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, max_of=max_of, **slots)
+
+
+@transformation
+def amsgrad(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    *,
+    eps_root: NonNegative = 0.0,
+    max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """Adam with the largest second moment so far. See `scale_by_amsgrad`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        max_of: which second moment the maximum is taken of, `"debiased"` or `"raw"` (PyTorch).
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu and its maximum are kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_amsgrad(b1, b2, eps, eps_root=eps_root, max_of=max_of, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,176 @@
+"""DoG, distance over gradients: the step size is the way travelled over the root of all squared gradients."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core import tree
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import safe_divide, saturate, sqrt
+from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, copy, scalar
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.transforms.decay import DecayKind
+from gradtx.transforms.own_decay import or_coupled
+
+
+class DoGState(NamedTuple):
+    """State of `scale_by_dog`."""
+
+    is_init_step: Array  # whether no step has been taken, bool
+    init_params: Slot  # theta_0
+    max_dist: Array  # r, the largest ||theta - theta_0||
+    sum_sq_norm_grads: Array  # G, sum of ||g||^2
+
+
+class ScaleByDistanceOverGradientsState(NamedTuple):
+    """State of `scale_by_distance_over_gradients`."""
+
+    max_dist: Slot  # r, the largest ||theta - theta_0|| of this leaf, a number
+    grad_sum_of_squares: Slot  # G, sum of ||g||^2 of this leaf, a number
+    init_params: Slot  # theta_0
+
+
+def dog_rule(g: Array, s: DoGState, *, step: ArrayLike) -> tuple[Array, DoGState]:
+    """u = step g."""
+    return step * g, s
+
+
+def dog_step(
+    updates: PyTree, state: DoGState, params: PyTree, init_step: Array, eps: Array, init_kind: str
+) -> dict[str, Any]:
+    """r <- max(r, ||theta - theta_0||); G <- G + ||g||^2; step = r / sqrt(G + eps)."""
+    r = jnp.maximum(state.max_dist, sqrt(saturate(tree.distance_sq(params, state.init_params))))
+    total = saturate(state.sum_sq_norm_grads + tree.norm_sq(updates))
+    step = safe_divide(r, sqrt(total + eps))
+    if init_kind == "learning_rate":
+        step = jnp.where(state.is_init_step, init_step, step)
+    no_longer = jnp.zeros_like(state.is_init_step)
+    return {"step": step, "max_dist": r, "sum_sq_norm_grads": total, "is_init_step": no_longer}
+
+
+def ldog_rule(
+    g: Array, s: ScaleByDistanceOverGradientsState, p: Array, *, eps: ArrayLike
+) -> tuple[Array, ScaleByDistanceOverGradientsState]:
+    """r <- max(r, ||p - p_0||); G <- G + ||g||^2; u = r / sqrt(G + eps) g."""
+    r = jnp.maximum(s.max_dist, sqrt(saturate(tree.distance_sq(p, s.init_params))))
+    total = saturate(s.grad_sum_of_squares + tree.norm_sq(g))
+    return safe_divide(r, sqrt(total + eps)) * g, s._replace(max_dist=r, grad_sum_of_squares=total)
+
+
+@transformation
+def scale_by_dog(
+    init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
+    init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
+    init_params_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Scale updates by the largest distance from the start over the root of the sum of squared gradient norms.
+
+    Over the whole tree, from G = 0 and r = init_step (1 + ||theta_0||):
+
+        r <- max(r, ||theta - theta_0||)
+        G <- G + ||g||^2
+        u <- r / sqrt(G + eps) g
+
+    Args:
+        init_step: at least 0, what the first step is made of; the paper has 1e-6, or 1e-4 with batch normalisation.
+        eps: at least 0.
+        init_kind: what init_step is: "heuristic", as above; "distance", r itself; "learning_rate", the first step
+            size, with r = 0 at the start.
+        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`, one value per parameter.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022, which averages the iterates; differs: nothing.
+    """
+    starts = {"heuristic": lambda params: init_step * (1 + tree.norm(params)), "distance": init_step}
+    return leafwise(
+        dog_rule, DoGState, reduce=dog_step,
+        init_step=init_step, eps=eps, init_kind=init_kind, is_init_step=lambda params: jnp.ones((), bool),
+        init_params=copy(init_params_dtype), max_dist=scalar(starts.get(init_kind, 0)), sum_sq_norm_grads=scalar(0),
+    )  # fmt: skip
+
+
+@transformation
+def scale_by_distance_over_gradients(
+    reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_params_dtype: SlotDType = None
+) -> Leafwise:  # fmt: skip
+    """L-DoG: DoG for each parameter array by itself.
+
+    Per leaf, from G = 0 and r = reps_rel (1 + ||theta_0||):
+
+        r <- max(r, ||theta - theta_0||)
+        G <- G + ||g||^2
+        u <- r / sqrt(G + eps) g
+
+    Args:
+        reps_rel: at least 0, what the first step is made of.
+        eps: at least 0.
+        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `ScaleByDistanceOverGradientsState(max_dist, grad_sum_of_squares, init_params)`, one value per parameter
+        and two per leaf.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022; differs: nothing.
+    """
+    return leafwise(
+        ldog_rule, ScaleByDistanceOverGradientsState, eps=eps,
+        max_dist=scalar(lambda p: reps_rel * (1 + tree.norm(p))), grad_sum_of_squares=scalar(0),
+        init_params=copy(init_params_dtype),
+    )  # fmt: skip
+
+
+@transformation
+def dog(
+    learning_rate: NonNegative = 1.0, init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
+    init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
+    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+) -> GradientTransformation:  # fmt: skip
+    """DoG: descent without a learning rate to tune; average the iterates for the best result.
+
+    theta <- theta - c r / sqrt(G + eps) g; see `scale_by_dog`.
+
+    Args:
+        learning_rate: c >= 0, best left at 1, or a schedule.
+        init_step: at least 0, what the first step is made of.
+        eps: at least 0.
+        init_kind: what init_step is: "heuristic", "distance" or "learning_rate".
+        weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`. Decoupled
+            decay has the rate c, not DoG's step size.
+        init_params_dtype: the dtype theta_0 is kept in.
+
+    State: a tuple, of `DoGState` and those of the learning rate and the decay; one value per parameter.
+
+    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
+    """
+    direction = scale_by_dog(init_step, eps, init_kind=init_kind, init_params_dtype=init_params_dtype)
+    return descend(direction, learning_rate, or_coupled(weight_decay))
+
+
+@transformation
+def ldog(
+    learning_rate: NonNegative = 1.0, reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
+    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+) -> GradientTransformation:  # fmt: skip
+    """L-DoG: DoG with a step size for each parameter array; see `scale_by_distance_over_gradients`.
+
+    Args:
+        learning_rate: c >= 0, best left at 1, or a schedule.
+        reps_rel: at least 0, what the first step is made of.
+        eps: at least 0.
+        weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`.
+        init_params_dtype: the dtype theta_0 is kept in.
+
+    State: a tuple, of `ScaleByDistanceOverGradientsState` and those of the learning rate and the decay.
+
+    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
+    """
+    direction = scale_by_distance_over_gradients(reps_rel, eps, init_params_dtype=init_params_dtype)
+    return descend(direction, learning_rate, or_coupled(weight_decay))

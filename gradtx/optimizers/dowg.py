@@ -1,0 +1,92 @@
+"""DoWG, distance over weighted gradients: DoG whose sum weighs later gradients by the way travelled."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core import tree
+from gradtx.core.averages import saturate, sqrt
+from gradtx.core.hyperparameters import NonNegative, PositiveNumber, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, copy, scalar
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.transforms.decay import DecayKind
+from gradtx.transforms.own_decay import or_coupled
+
+
+class DoWGState(NamedTuple):
+    """State of `scale_by_dowg`."""
+
+    init_params: Slot  # theta_0
+    weighted_sq_norm_grads: Array  # v, sum of r^2 ||g||^2
+    estim_sq_dist: Array  # r^2, the largest ||theta - theta_0||^2
+
+
+def dowg_rule(g: Array, s: DoWGState, *, step: ArrayLike) -> tuple[Array, DoWGState]:
+    """u = step g."""
+    return step * g, s
+
+
+def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> dict[str, Any]:
+    """r^2 <- max(r^2, ||theta - theta_0||^2); v <- v + r^2 ||g||^2; step = r^2 / (sqrt(v) + eps)."""
+    r_sq = jnp.maximum(state.estim_sq_dist, saturate(tree.distance_sq(params, state.init_params)))
+    norm_sq = saturate(tree.norm_sq(updates))
+    v = saturate(state.weighted_sq_norm_grads + r_sq * norm_sq)
+    root = jnp.maximum(sqrt(v), sqrt(r_sq) * sqrt(norm_sq))  # the larger only where v has overflowed
+    return {"step": r_sq / (root + eps), "estim_sq_dist": r_sq, "weighted_sq_norm_grads": v}
+
+
+@transformation
+def scale_by_dowg(
+    init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4, *,
+    init_params_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Scale updates by the largest squared distance from the start over the root of weighted squared gradients.
+
+    Over the whole tree, from v = 0 and r^2 = init_estim_sq_dist:
+
+        r^2 <- max(r^2, ||theta - theta_0||^2)
+        v   <- v + r^2 ||g||^2
+        u   <- r^2 / (sqrt(v) + eps) g
+
+    Args:
+        init_estim_sq_dist: r^2 > 0 at the start; None means eps.
+        eps: above 0.
+        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`, one value per parameter.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284; differs: eps, which is from the authors' code.
+    """
+    return leafwise(
+        dowg_rule, DoWGState, reduce=dowg_step, eps=eps,
+        init_params=copy(init_params_dtype), weighted_sq_norm_grads=scalar(0),
+        estim_sq_dist=scalar(eps if init_estim_sq_dist is None else init_estim_sq_dist),
+    )  # fmt: skip
+
+
+@transformation
+def dowg(
+    learning_rate: NonNegative = 1.0, init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4, *,
+    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+) -> GradientTransformation:  # fmt: skip
+    """DoWG: descent without a learning rate to tune; see `scale_by_dowg`.
+
+    Args:
+        learning_rate: a factor >= 0 of the step, best left at 1, or a schedule.
+        init_estim_sq_dist: r^2 > 0 at the start; None means eps.
+        eps: above 0.
+        weight_decay: None; a strength, which means `coupled` as in Optax; or a kind, as in `descend`. Decoupled decay
+            has the rate `learning_rate`, not DoWG's step size.
+        init_params_dtype: the dtype theta_0 is kept in.
+
+    State: a tuple, of `DoWGState` and those of the learning rate and the decay; one value per parameter.
+
+    Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284.
+    """
+    direction = scale_by_dowg(init_estim_sq_dist, eps, init_params_dtype=init_params_dtype)
+    return descend(direction, learning_rate, or_coupled(weight_decay))

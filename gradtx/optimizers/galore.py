@@ -1,0 +1,170 @@
+"""GaLore: another optimizer's direction, taken in a low-rank subspace of each matrix's gradient."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core import precision
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import safe_divide
+from gradtx.core.errors import is_none
+from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
+from gradtx.core.rules import increment
+from gradtx.core.selection import MaskedNode
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, PyTree
+from gradtx.linalg.matrices import from_matrices, gathered, laid_out_like, resolve_dimensions, to_matrices
+from gradtx.optimizers.adam import scale_by_adam
+from gradtx.transforms.decay import DecayKind
+
+Side = Annotated[str, OneOf("smaller", "larger")]
+"""On which side of a matrix the projection acts."""
+
+
+class GaLoreState(NamedTuple):
+    """State of `scale_by_galore`."""
+
+    count: Array  # steps taken, int32
+    base_optimizer_state: Any  # of the inner transformation, which sees projected gradients
+    projector: PyTree  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
+
+
+def on_left(g: Any, side: str) -> bool:
+    """Whether a matrix is projected from the left: P^H G instead of G P."""
+    m, n = g.shape[-2:]
+    return m == n or (m < n) == (side == "smaller")
+
+
+def basis(g: Array, rank: int, left: bool) -> Array:
+    """The first singular vectors of matrices, each with its largest entry positive; no gradient flows through."""
+    u, _, vh = jnp.linalg.svd(jax.lax.stop_gradient(g), full_matrices=False)
+    vectors = (u if left else vh.mT.conj())[..., :rank]
+    if not vectors.size:
+        return vectors
+    place = jnp.argmax(jnp.abs(vectors), axis=-2, keepdims=True)
+    largest = jnp.take_along_axis(vectors, place, axis=-2)
+    return vectors * safe_divide(largest.conj(), jnp.abs(largest).astype(vectors.dtype))
+
+
+def project(g: Array, p: Array, left: bool) -> Array:
+    """The coordinates of G in the subspace of P."""
+    return p.mT.conj() @ g if left else g @ p
+
+
+def project_back(r: Array, p: Array, left: bool) -> Array:
+    """The matrix with coordinates R in the subspace of P."""
+    return p @ r if left else r @ p.mT.conj()
+
+
+@transformation
+def scale_by_galore(
+    rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
+    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
+    projector_dtype: SlotDType = None,
+) -> Pair:  # fmt: skip
+    """Take another optimizer's direction in a low-rank subspace of each matrix's gradient.
+
+    Per matrix G of shape (m, n), here with m <= n, at step t = 0, 1, ...:
+
+        P <- the first `rank` left singular vectors of G, where t mod update_proj_gap = 0
+        R <- P^H G
+        u <- scale P base(R)
+
+    and from the right, G P, where m > n. All other leaves go to the base optimizer as they are.
+
+    Args:
+        rank: at least 1, at most min(m, n) of which is used. Static.
+        update_proj_gap: steps between new subspaces, >= 1. Static.
+        scale: alpha; 0.25 in the paper.
+        base_optimizer: a direction that needs no params, such as `scale_by_adam()`, the default.
+        weight_dimension_numbers: which leaves are matrices, as in `muon`; None: every leaf of two axes.
+        side: "smaller" projects the shorter side as in the paper, "larger" the longer one (as Optax does).
+        projector_dtype: the dtype P is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `GaLoreState(count, base_optimizer_state, projector)`: min(m, n) rank for P, and max(m, n) rank for each
+        slot of the base optimizer.
+
+    Source: Zhao et al. 2024, arXiv:2403.03507; differs: the signs of singular vectors are fixed.
+    """
+    base = scale_by_adam() if base_optimizer is None else as_transformation(base_optimizer)
+    name = "scale_by_galore"
+
+    def projected(p: Any, number: Any) -> tuple[Any, Any]:
+        """Zeros of the shapes of P and of the projected gradient."""
+        shape = jax.eval_shape(lambda p: to_matrices(p, number), jax.ShapeDtypeStruct(p.shape, p.dtype))
+        (*stack, m, n), left = shape.shape, on_left(shape, side)
+        r = min(rank, m, n)
+        dtype = projector_dtype or precision.compute_dtype(p.dtype)
+        return jnp.zeros((*stack, m if left else n, r), dtype), jnp.zeros(
+            (*stack, *((r, n) if left else (m, r))), p.dtype
+        )
+
+    def init(params: PyTree) -> GaLoreState:
+        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+        leaves = [p if p is None or hasattr(p, "shape") else jnp.asarray(p) for p in leaves]
+        numbers = resolve_dimensions(name, weight_dimension_numbers, params)
+        projectors: list[Any] = [None if p is None else MaskedNode() for p in leaves]
+        seen: list[Any] = list(leaves)
+        for i, (p, number) in enumerate(zip(leaves, numbers, strict=True)):
+            if p is not None and number is not None:
+                projectors[i], seen[i] = projected(p, number)
+        state = base.init(treedef.unflatten(seen))
+        return GaLoreState(jnp.zeros((), jnp.int32), state, treedef.unflatten(projectors))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GaLoreState]:
+        numbers: list[Any] = list(resolve_dimensions(name, weight_dimension_numbers, updates))
+        gs, treedef = jax.tree.flatten(precision.widen(updates), is_leaf=is_none)
+        here = [i for i, number in enumerate(numbers) if number is not None and gs[i] is not None]
+        for i in here:
+            gs[i] = to_matrices(gathered(gs[i]), numbers[i])
+        lefts = {i: on_left(gs[i], side) for i in here}
+        projectors = treedef.flatten_up_to(state.projector)
+
+        def renewed() -> list[Array]:
+            return [basis(gs[i], projectors[i].shape[-1], lefts[i]).astype(projectors[i].dtype) for i in here]
+
+        kept = lambda: [projectors[i] for i in here]
+        for i, p in zip(here, jax.lax.cond(state.count % update_proj_gap == 0, renewed, kept), strict=True):
+            projectors[i] = p
+        wide = {i: projectors[i].astype(gs[i].dtype) for i in here}
+        seen = [project(g, wide[i], lefts[i]) if i in wide else g for i, g in enumerate(gs)]
+        directions, base_state = base.update(treedef.unflatten(seen), state.base_optimizer_state, None, **extra)
+        new = treedef.flatten_up_to(directions)
+        old = treedef.flatten_up_to(updates)
+        for i in here:
+            full = from_matrices(project_back(new[i], wide[i], lefts[i]), old[i], numbers[i])
+            new[i] = laid_out_like(precision.number_in(scale, full.dtype) * full, old[i])
+        state = GaLoreState(increment(state.count), base_state, treedef.unflatten(projectors))
+        return precision.round_like(treedef.unflatten(new), updates), state
+
+    return Pair(init, update)
+
+
+@transformation
+def galore(
+    learning_rate: NonNegative, rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
+    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
+    projector_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace. See `scale_by_galore`.
+
+    Args:
+        learning_rate: eta >= 0.
+        rank: at least 1, of the subspace. Static.
+        update_proj_gap: steps between new subspaces, >= 1. Static.
+        scale: alpha; 0.25 in the paper.
+        base_optimizer: a direction that needs no params; `scale_by_adam()` by default.
+        weight_dimension_numbers: which leaves are matrices; None: every leaf of two axes.
+        side: which side is projected, "smaller" or "larger".
+        projector_dtype: the dtype the subspace is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `scale_by_galore`.
+    """
+    direction = scale_by_galore(
+        rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers=weight_dimension_numbers, side=side,
+        projector_dtype=projector_dtype,
+    )  # fmt: skip
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,162 @@
+"""Hypergradient descent: the learning rate goes downhill too, by the gradient of the loss with respect to it."""
+
+from typing import Annotated, Any, NamedTuple, cast
+
+import jax.numpy as jnp
+
+from gradtx.combine.chain import chain
+from gradtx.core import precision, tree
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import safe_divide, saturate
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType, Threshold
+from gradtx.core.leafwise import leafwise
+from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
+from gradtx.optimizers.adam import scale_by_adam
+from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.momentum import scale_by_momentum
+from gradtx.transforms.scale import identity
+
+
+class HypergradientState(NamedTuple):
+    """State of `hypergradient`."""
+
+    inner_state: Any  # the direction's
+    learning_rate: Array  # eta
+    direction: Slot  # u of the step before
+
+
+class LearningRateState(NamedTuple):
+    """The part of `HypergradientState` that is not the direction's own."""
+
+    learning_rate: Array
+    direction: Slot
+
+
+def follow_rule(u: Array, s: LearningRateState, *, eta: ArrayLike) -> tuple[Array, LearningRateState]:
+    """theta <- theta - eta u."""
+    return -eta * u, s._replace(direction=u)
+
+
+def adapted(
+    state: LearningRateState, gradient: PyTree, hypergrad_lr: Array, max_learning_rate: Array, form: str
+) -> dict[str, Any]:
+    """eta <- eta + beta <g, u>, or eta (1 + beta <g, u> / (||g|| ||u||)), u of the step before."""
+    product = saturate(tree.vdot(gradient, state.direction))
+    if form == "multiplicative":
+        cosine = safe_divide(safe_divide(product, tree.norm(gradient)), tree.norm(state.direction))
+        eta = state.learning_rate * (1 + hypergrad_lr * cosine)
+    else:
+        eta = state.learning_rate + hypergrad_lr * product
+    eta = jnp.clip(eta, -max_learning_rate, max_learning_rate)
+    return {"learning_rate": eta, "eta": eta}
+
+
+@transformation
+def hypergradient(
+    direction: Inner, learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative, *,
+    form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
+    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+    direction_dtype: SlotDType = None,
+) -> TransformationLike:  # fmt: skip
+    """Follow a direction downhill with a learning rate that hypergradient descent adapts.
+
+    Over the whole tree, with u_0 = 0:
+
+        eta   <- eta + beta <g_t, u_(t-1)>; multiplicative: eta (1 + beta <g_t, u_(t-1)> / (||g_t|| ||u_(t-1)||))
+        theta <- theta - eta u_t
+
+    since -<g_t, u_(t-1)> is the derivative of the loss with respect to the eta of the step before.
+
+    Args:
+        direction: a transformation without a learning rate, such as `scale_by_adam()`.
+        learning_rate: eta >= 0 at the start; 0 is allowed in the additive form.
+        hypergrad_lr: beta >= 0. The additive form multiplies it by squared gradients, so it depends on their scale.
+        form: "additive", or "multiplicative", which keeps the sign of eta for beta < 1.
+        max_learning_rate: eta is held between this and its negative. Huge gradients need it in the additive form.
+        weight_decay: None, a strength or a kind, as in `descend`; it is part of g or u. `independent` follows the first
+            learning rate.
+        direction_dtype: the dtype u is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `HypergradientState(inner_state, learning_rate, direction)`, one value per parameter and the direction's.
+
+    Source: Baydin et al. 2018, arXiv:1703.04782; differs: max_learning_rate.
+    """
+    before, between, after = as_placement(weight_decay, learning_rate)
+    inner = cast(GradientTransformation, direction)
+    numbers: dict[str, Any] = dict(hypergrad_lr=hypergrad_lr, form=form, max_learning_rate=max_learning_rate)
+    if before or between or after:
+        inner = chain(inner, *between) if between else inner
+        return chain(*before, hypergradient(inner, learning_rate, **numbers, direction_dtype=direction_dtype), *after)
+    follow = leafwise(
+        follow_rule, LearningRateState, reduce=adapted, **numbers, learning_rate=scalar(learning_rate),
+        direction=zeros(direction_dtype),
+    ).named("hypergradient")  # fmt: skip
+
+    def init(params: PyTree) -> HypergradientState:
+        return HypergradientState(inner.init(params), *follow.init(params))
+
+    def update(updates: PyTree, state: HypergradientState, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        gradient = precision.widen(updates)
+        u, inner_state = inner.update(gradient, state.inner_state, params, **extra)
+        steps, own = follow.update(u, LearningRateState(*state[1:]), params, gradient=gradient)
+        return precision.round_like(steps, updates), HypergradientState(inner_state, *own)
+
+    return Pair(init, update)
+
+
+@transformation
+def sgd_hd(
+    learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative, momentum: Fraction | None = None,
+    nesterov: bool = False, *, form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
+    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """SGD-HD: gradient descent, with momentum if asked for, whose learning rate adapts; see `hypergradient`.
+
+    Args:
+        learning_rate: eta >= 0 at the start.
+        hypergrad_lr: beta >= 0. No value suits every loss: the paper has 1e-3, its code 1e-6, a steep loss needs less.
+        momentum: in [0, 1], or None for plain gradients.
+        nesterov: look one step ahead (SGDN-HD).
+        form: "additive" or "multiplicative".
+        max_learning_rate: eta is held between this and its negative.
+        weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
+
+    State: `HypergradientState`, one value per parameter, two with momentum.
+
+    Source: Baydin et al. 2018, arXiv:1703.04782.
+    """
+    direction = identity() if momentum is None else scale_by_momentum(momentum, nesterov=nesterov)
+    options: dict[str, Any] = dict(form=form, max_learning_rate=max_learning_rate, weight_decay=weight_decay)
+    return hypergradient(direction, learning_rate, hypergrad_lr, **options)
+
+
+@transformation
+def adam_hd(
+    learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative = 1e-8, b1: Decay = 0.9, b2: Decay = 0.999,
+    eps: NonNegative = 1e-8, *, form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
+    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+) -> GradientTransformation:  # fmt: skip
+    """Adam-HD: Adam whose learning rate adapts; see `hypergradient` and `scale_by_adam`.
+
+    Args:
+        learning_rate: eta >= 0 at the start.
+        hypergrad_lr: beta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        form: "additive" or "multiplicative".
+        max_learning_rate: eta is held between this and its negative.
+        weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+
+    State: `HypergradientState`, three values per parameter.
+
+    Source: Baydin et al. 2018, arXiv:1703.04782; differs: nothing (the authors' code adds eps before debiasing nu).
+    """
+    direction = scale_by_adam(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    options: dict[str, Any] = dict(form=form, max_learning_rate=max_learning_rate, weight_decay=weight_decay)
+    return hypergradient(direction, learning_rate, hypergrad_lr, **options)

@@ -1,0 +1,52 @@
+"""LAMB: Adam's direction scaled per leaf to the parameters."""
+
+from gradtx.combine.chain import chain
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Mask
+from gradtx.optimizers.adam import scale_by_adam
+from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.scale import scale_by_lr
+from gradtx.transforms.trust import scale_by_trust_ratio
+
+
+@transformation
+def lamb(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-6,
+    *,
+    eps_root: NonNegative = 0.0,
+    trust_ratio_mask: Mask = None,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """LAMB: Adam with a learning rate per leaf, for large batches.
+
+    Per leaf, with r the direction of `scale_by_adam`:
+
+        u     <- r + lambda theta
+        theta <- theta - eta u ||theta|| / ||u||, or theta - eta u where a norm is 0
+
+    Args:
+        learning_rate: eta >= 0, the length of a step relative to the parameter.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the two are not both 0.
+        trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+        weight_decay: None; a strength, which joins r before the trust ratio as in the paper; or a kind, of which
+            `decoupled` does the same, with a mask.
+
+    State: that of `scale_by_adam`, two values per parameter.
+
+    Source: You et al. 2020, Algorithm 2, arXiv:1904.00962, with phi(z) = z.
+    """
+    before, between, after = as_placement(weight_decay, learning_rate)
+    direction = scale_by_adam(b1, b2, eps, eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    trust = scale_by_trust_ratio(mask=trust_ratio_mask)
+    return chain(*before, direction, *between, trust, scale_by_lr(learning_rate), *after)

@@ -1,0 +1,98 @@
+"""MARS: Adam on gradients corrected by how they changed since the step before."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, rms, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType, Threshold
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleByMarsState(NamedTuple):
+    """State of `scale_by_mars`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of c
+    nu: Slot  # running average of |c|^2
+    g: Slot  # g of the step before
+
+
+def mars_rule(
+    g: Array, s: ScaleByMarsState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, gamma: ArrayLike,
+    max_norm: ArrayLike,
+) -> tuple[Array, ScaleByMarsState]:  # fmt: skip
+    """Adam's direction on c = g + gamma b1 / (1 - b1) (g - g of the step before), shortened to max_norm."""
+    c = g + gamma * b1 / (1 - b1) * jnp.where(s.count == 1, 0, g - s.g)
+    norm = rms(c) * g.size**0.5
+    long = norm > max_norm
+    c = c * jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)
+    mu, nu = ema(s.mu, c, b1), ema(s.nu, abs_sq(c), b2)
+    u = debias(mu, b1, s.count) / (sqrt(debias(nu, b2, s.count)) + eps)
+    return u, s._replace(mu=mu, nu=nu, g=g)
+
+
+@transformation
+def scale_by_mars(
+    b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
+    max_norm: Threshold = 1.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+    g_dtype: SlotDType = None,
+) -> Leafwise:  # fmt: skip
+    """Adam's direction on variance-reduced gradients, in the approximate form that needs no second gradient.
+
+    Per leaf, at step t = 1, 2, ..., with h the gradient of the step before (g itself at t = 1):
+
+        c  <- g + gamma b1 / (1 - b1) (g - h)
+        c  <- c min(1, max_norm / ||c||)
+        mu <- b1 mu + (1 - b1) c
+        nu <- b2 nu + (1 - b2) |c|^2
+        u  <- mu / (1 - b1^t) / (sqrt(nu / (1 - b2^t)) + eps)
+
+    Args:
+        b1: in [0, 1), decay of the average of c.
+        b2: in [0, 1), decay of the average of |c|^2.
+        eps: above 0, added outside the root.
+        gamma: at least 0, strength of the correction.
+        max_norm: at least 0, the longest c of a leaf.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+        g_dtype: the same for the gradient of the step before.
+
+    State: `ScaleByMarsState(count, mu, nu, g)`, three values per parameter.
+
+    Source: Yuan et al. 2024, Algorithm 2 (MARS-AdamW), arXiv:2411.10438; its code takes h = 0 at t = 1.
+    """
+    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), g=zeros(g_dtype))
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, gamma=gamma, max_norm=max_norm)
+    return leafwise(mars_rule, ScaleByMarsState, **numbers, **slots)
+
+
+@transformation
+def mars(
+    learning_rate: NonNegative, b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
+    max_norm: Threshold = 1.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+    g_dtype: SlotDType = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """MARS-AdamW, approximate form: Adam on variance-reduced gradients. See `scale_by_mars`.
+
+    The paper uses it for matrices, and AdamW with b1 = 0.9, b2 = 0.95 for the rest: see `partition`.
+
+    Args:
+        learning_rate: eta >= 0; the authors' default is 3e-3.
+        b1: in [0, 1), decay of the average of corrected gradients.
+        b2: in [0, 1), decay of the average of their squares.
+        eps: above 0, added outside the root.
+        gamma: at least 0, strength of the correction.
+        max_norm: at least 0, the longest corrected gradient of a leaf.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        g_dtype: the dtype the gradient of the step before is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    dtypes: dict[str, Any] = dict(mu_dtype=mu_dtype, nu_dtype=nu_dtype, g_dtype=g_dtype)
+    return descend(scale_by_mars(b1, b2, eps, gamma, max_norm=max_norm, **dtypes), learning_rate, weight_decay)

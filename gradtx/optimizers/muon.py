@@ -1,0 +1,218 @@
+"""Muon: momentum whose matrices are orthogonalised by Newton-Schulz iterations."""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.combine.descend import descend
+from gradtx.combine.partition import partition
+from gradtx.core import precision
+from gradtx.core.arguments import Guess, OneOf
+from gradtx.core.averages import debias, ema
+from gradtx.core.errors import is_none, path_str
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
+from gradtx.core.leafwise import leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, Pair, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.linalg.matrices import on_matrices, resolve_dimensions
+from gradtx.linalg.newton_schulz import PRECONDITIONINGS, coefficient_rows, orthogonalise
+from gradtx.optimizers.adam import adam
+from gradtx.transforms.decay import DecayKind
+
+Orthogonaliser: TypeAlias = Callable[[Array], Array] | None
+"""A function (k, m, n) -> (k, m, n) of stacked matrices, or None for Newton-Schulz."""
+
+Preconditioning: TypeAlias = Annotated[str, OneOf(*PRECONDITIONINGS)]
+"""How a matrix is scaled before Newton-Schulz."""
+
+ShapeFactor: TypeAlias = Annotated[str, OneOf("none", "width", "spectral")]
+"""What an orthogonal direction is multiplied by."""
+
+
+class IsCoefficients(Guess):
+    """A name, a triple or a sequence of triples; the numbers are leaves."""
+
+    wanted = "a name, (a, b, c) or a sequence of such triples"
+
+    def __call__(self, where: str, name: str, x: Any) -> Any:
+        if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
+            coefficient_rows(x, None, jnp.float32)
+        return x
+
+
+Coefficients: TypeAlias = Annotated[Any, IsCoefficients("")]
+"""Newton-Schulz coefficients: see `gradtx.linalg.newton_schulz.orthogonalise`."""
+
+
+class MuonState(NamedTuple):
+    """State of `scale_by_muon`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+
+
+def muon_momentum_rule(
+    g: Array, s: MuonState, *, beta: ArrayLike, nesterov: bool, bias_correction: bool
+) -> tuple[Array, MuonState]:
+    """mu <- beta mu + (1 - beta) g; u = mu, or beta mu + (1 - beta) g with `nesterov`, debiased or not."""
+    mu = ema(s.mu, g, beta)
+    s = s._replace(mu=mu)
+    if not bias_correction:
+        return ema(mu, g, beta) if nesterov else mu, s
+    if not nesterov:
+        return debias(mu, beta, s.count), s
+    return beta * debias(mu, beta, s.count + 1) + (1 - beta) * debias(g, beta, s.count), s
+
+
+def shape_factor_of(m: int, n: int, shape_factor: str, consistent_rms: Any) -> Any:
+    """The number that an orthogonal direction from m inputs to n outputs is multiplied by."""
+    if consistent_rms is not None:
+        return consistent_rms * sqrt(max(m, n))
+    ratio = n / max(1, m)
+    return {"none": 1.0, "width": sqrt(max(1.0, ratio)), "spectral": sqrt(ratio)}[shape_factor]
+
+
+@transformation
+def scale_by_muon(
+    ns_coeffs: Coefficients = "keller", ns_steps: PositiveInt | None = None, beta: Decay = 0.95,
+    eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True, adaptive: bool = False,
+    preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
+    shape_factor: ShapeFactor = "none", consistent_rms: NonNegativeNumber | None = None,
+    weight_dimension_numbers: Any = None, mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
+) -> Pair:  # fmt: skip
+    """Orthogonalise the averaged gradient of every matrix.
+
+    Per matrix from m inputs to n outputs, at step t = 1, 2, ...:
+
+        mu <- beta mu + (1 - beta) g
+        u  <- mu / (1 - beta^t), with `nesterov` beta mu / (1 - beta^(t+1)) + (1 - beta) g / (1 - beta^t)
+        u  <- kappa orthogonalise(u), times <u, orthogonalise(u)> with `adaptive`
+
+    Args:
+        ns_coeffs: a name such as "polar_express", (a, b, c), or one triple per step; see `orthogonalise`.
+        ns_steps: Newton-Schulz steps >= 1; None: five, or one per triple.
+        beta: in [0, 1), decay of the average of g.
+        eps: at least 0, added to the Frobenius norm.
+        nesterov: whether to look one step ahead.
+        bias_correction: without it u is mu, or beta mu + (1 - beta) g: the form of the original code.
+        adaptive: scale by the dual norm (Bernstein & Newhouse 2024, arXiv:2409.20325).
+        preconditioning: "frobenius", "spectral", "aol" or "schatten".
+        orthogonaliser: takes the place of Newton-Schulz: a function of stacked matrices (k, m, n), with static numbers.
+        shape_factor: kappa: "none" 1, "width" sqrt(max(1, n / m)), "spectral" sqrt(n / m).
+        consistent_rms: where given, kappa is this times sqrt(max(m, n)) (0.2 in arXiv:2502.16982).
+        weight_dimension_numbers: None: every leaf is a kernel (in, out). Else which leaves are matrices, as in `muon`;
+            those that are not keep their averaged gradient.
+        mu_dtype: the dtype mu is kept in.
+        ns_dtype: the dtype of the iterations; bfloat16 is usual on accelerators.
+
+    State: `MuonState(count, mu)`, one value per parameter. Matrices of one shape are orthogonalised in one call.
+
+    Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); differs: the average is debiased, as in Optax.
+    """
+    name = "scale_by_muon"
+    numbers: dict[str, Any] = dict(beta=beta, nesterov=nesterov, bias_correction=bias_correction)
+    momentum = leafwise(muon_momentum_rule, MuonState, mu=zeros(mu_dtype), **numbers).named(name)
+
+    def direction(u: Array) -> Array:
+        x = u if ns_dtype is None or jnp.iscomplexobj(u) else precision.cast(u, ns_dtype)
+        if orthogonaliser is None:
+            x = orthogonalise(x, ns_coeffs, ns_steps, preconditioning=preconditioning, eps=eps)
+        else:
+            x = orthogonaliser(x)
+        o = precision.cast(x, u.dtype)
+        if adaptive:
+            o = o * precision.cast(jnp.sum((u.conj() * o).real, axis=(-2, -1), keepdims=True), u.dtype)
+        kappa = shape_factor_of(u.shape[-2], u.shape[-1], shape_factor, consistent_rms)
+        return o * precision.number_in(kappa, u.dtype)
+
+    def dimensions(tree: PyTree) -> Any:
+        found = resolve_dimensions(name, weight_dimension_numbers, tree)
+        for (path, x), number in zip(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none), found, strict=True):
+            if weight_dimension_numbers is None and x is not None and number is None:
+                raise ValueError(
+                    f"{name}: the leaf at {path_str(path)} has shape {np.shape(x)}, wanted a matrix or "
+                    "weight_dimension_numbers; muon gives other leaves to adam"
+                )
+        return found
+
+    def init(params: PyTree) -> MuonState:
+        dimensions(params)
+        return momentum.init(params)
+
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, MuonState]:
+        wide, state = momentum.update(precision.widen(updates), state)
+        leaves, treedef = jax.tree.flatten(wide, is_leaf=is_none)
+        new = on_matrices(direction, leaves, dimensions(updates))
+        return precision.round_like(treedef.unflatten(new), updates), state
+
+    return Pair(init, update)
+
+
+@transformation
+def muon(
+    learning_rate: NonNegative, ns_coeffs: Coefficients = "keller", ns_steps: PositiveInt | None = None,
+    beta: Decay = 0.95, eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True,
+    adaptive: bool = False, preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
+    shape_factor: ShapeFactor = "width", consistent_rms: NonNegativeNumber | None = None,
+    weight_dimension_numbers: Any = None, weight_decay: DecayKind = None,
+    adam_learning_rate: NonNegative | None = None, adam_b1: Decay = 0.9, adam_b2: Decay = 0.999,
+    adam_eps: NonNegative = 1e-8, adam_eps_root: NonNegative = 0.0, adam_weight_decay: DecayKind = None,
+    mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
+) -> GradientTransformation:  # fmt: skip
+    """Muon for matrices, Adam for all other leaves.
+
+    Matrices: theta <- theta - eta kappa (orthogonalised momentum), as `scale_by_muon` says. By default every leaf of
+    two axes is one; embeddings and the head are better left to Adam, and kernels of more axes given to Muon:
+    `weight_dimension_numbers={"embed/**": None, "head/**": None, "**/qkv": DimensionNumbers(0, (1, 2)), "**": "auto"}`.
+
+    Args:
+        learning_rate: eta >= 0; 0.02 with `shape_factor="width"`, Adam's own with `consistent_rms=0.2`.
+        ns_coeffs: Newton-Schulz coefficients, as in `scale_by_muon`.
+        ns_steps: Newton-Schulz steps, as there.
+        beta: in [0, 1), decay of the average of g.
+        eps: at least 0, added to the Frobenius norm.
+        nesterov: look one step ahead, in Adam too (as in Optax).
+        bias_correction: without it the momentum is that of the original code.
+        adaptive: scale by the dual norm.
+        preconditioning: "frobenius", "spectral", "aol" or "schatten".
+        orthogonaliser: takes the place of Newton-Schulz.
+        shape_factor: kappa; "width" is the original's, sqrt(max(1, outputs / inputs)).
+        consistent_rms: where given, kappa is this times sqrt(max(inputs, outputs)).
+        weight_dimension_numbers: which leaves are matrices: a tree or a prefix of one, a function of the parameters, or
+            patterns, of `DimensionNumbers`, None (Adam's) or `"auto"`.
+        weight_decay: of the matrices: None, a strength (decoupled) or a kind; see `descend`.
+        adam_learning_rate: Adam's; by default `learning_rate`.
+        adam_b1: in [0, 1), Adam's.
+        adam_b2: in [0, 1), Adam's.
+        adam_eps: at least 0, Adam's.
+        adam_eps_root: at least 0, Adam's.
+        adam_weight_decay: of the leaves that Adam has.
+        mu_dtype: the dtype both averages of g are kept in.
+        ns_dtype: the dtype of the iterations.
+
+    State: `PartitionState` with the parts "muon" (one value per parameter) and "adam" (two).
+
+    Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); Liu et al. 2025, arXiv:2502.16982.
+    """
+
+    def labels(tree: PyTree) -> PyTree:
+        found = resolve_dimensions("muon", weight_dimension_numbers, tree, all_used=True)
+        names = ["adam" if number is None else "muon" for number in found]
+        return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=is_none), names)
+
+    direction = scale_by_muon(
+        ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, bias_correction=bias_correction, adaptive=adaptive,
+        preconditioning=preconditioning, orthogonaliser=orthogonaliser, shape_factor=shape_factor,
+        consistent_rms=consistent_rms, weight_dimension_numbers=weight_dimension_numbers, mu_dtype=mu_dtype,
+        ns_dtype=ns_dtype,
+    )  # fmt: skip
+    rest = adam(
+        learning_rate if adam_learning_rate is None else adam_learning_rate, adam_b1, adam_b2, adam_eps,
+        eps_root=adam_eps_root, nesterov=nesterov, weight_decay=adam_weight_decay, mu_dtype=mu_dtype,
+    )  # fmt: skip
+    return partition({"muon": descend(direction, learning_rate, weight_decay), "adam": rest}, labels)

@@ -1,0 +1,118 @@
+"""Prodigy: Adam whose learning rate is an estimate of the distance to the solution."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.chain import chain
+from gradtx.core import tree
+from gradtx.core.averages import abs_sq, adam_correction, ema, safe_divide, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, PositiveNumber, SlotDType
+from gradtx.core.leafwise import leafwise
+from gradtx.core.slots import Slot, copy, scalar, zeros
+from gradtx.core.transformation import transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
+from gradtx.transforms.decay import DecayKind
+from gradtx.transforms.own_decay import inside, with_decay
+
+
+class ProdigyState(NamedTuple):
+    """State of `prodigy`."""
+
+    exp_avg: Slot  # m, running average of d g
+    exp_avg_sq: Slot  # v, running average of |d g|^2
+    grad_sum: Slot  # s, decayed sum of k d / d0 g
+    params0: Slot  # theta_0
+    estim_lr: Array  # d, estimate of the distance
+    numerator_weighted: Array  # n, decayed sum of k d / d0 <g, theta_0 - theta>
+    count: Array  # steps taken, int32
+
+
+def prodigy_rule(
+    g: Array, s: ProdigyState, p: Array, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, d: Array,
+    k: Array, weight: Array, weight_decay: ArrayLike | None,
+) -> tuple[Array, ProdigyState]:  # fmt: skip
+    """u = -k (m / (sqrt(v) + d eps) + weight_decay theta)."""
+    m = ema(s.exp_avg, d * g, b1)
+    v = ema(s.exp_avg_sq, abs_sq(d * g), b2)
+    u = -k * with_decay(m / (sqrt(v) + d * eps), p, weight_decay)
+    return u, s._replace(exp_avg=m, exp_avg_sq=v, grad_sum=b3 * s.grad_sum + weight * g)
+
+
+def prodigy_numbers(
+    updates: PyTree, state: ProdigyState, params: PyTree, learning_rate: Array, b1: Array, b2: Array, b3: Array | None,
+    estim_lr0: Array, safeguard_warmup: bool, bias_correction: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The step size k, the weight of g in s, and the new numerator n."""
+    d, b3 = state.estim_lr, b2**0.5 if b3 is None else b3
+    k = d * learning_rate
+    if bias_correction:
+        k = k * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
+    progress = tree.sum_of(lambda g, p0, p: jnp.conj(g) * (p0 - p), updates, state.params0, params)
+    n = b3 * state.numerator_weighted + d / estim_lr0 * k * progress
+    weight = d / estim_lr0 * (d if safeguard_warmup else k)
+    return {"d": d, "k": k, "b3": b3, "weight": weight, "numerator_weighted": n}
+
+
+def prodigy_estimate(state: ProdigyState, estim_lr_coef: Array) -> ProdigyState:
+    """d <- max(d, coef n / ||s||_1)."""
+    estimate = safe_divide(estim_lr_coef * state.numerator_weighted, tree.norm_l1(state.grad_sum))
+    return state._replace(estim_lr=jnp.maximum(state.estim_lr, estimate))
+
+
+@transformation
+def prodigy(
+    learning_rate: NonNegative = 1.0, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay | None = None,
+    eps: NonNegative = 1e-8, estim_lr0: PositiveNumber = 1e-6, estim_lr_coef: NonNegative = 1.0, *,
+    safeguard_warmup: bool = False, bias_correction: bool = True, weight_decay: DecayKind = None,
+    exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None, grad_sum_dtype: SlotDType = None,
+    params0_dtype: SlotDType = None,
+) -> TransformationLike:  # fmt: skip
+    """Prodigy: AdamW with an estimate d of the distance to the solution for its learning rate.
+
+    At step t = 1, 2, ..., from d = d0, with k = eta d sqrt(1 - b2^t) / (1 - b1^t) and inner products over the tree:
+
+        m <- b1 m + (1 - b1) d g
+        v <- b2 v + (1 - b2) |d g|^2
+        n <- b3 n + (d / d0) k <g, theta_0 - theta>
+        s <- b3 s + (d / d0) k g, with `safeguard_warmup` d for k
+        theta <- theta - k (m / (sqrt(v) + d eps) + lambda theta), then d <- max(d, coef n / ||s||_1)
+
+    Args:
+        learning_rate: eta >= 0, a factor or a schedule whose largest value is 1.
+        b1: in [0, 1), decay of the average of d g.
+        b2: in [0, 1), decay of the average of |d g|^2.
+        b3: in [0, 1), decay of n and s; None means sqrt(b2).
+        eps: at least 0.
+        estim_lr0: d0 > 0, a first estimate that is too small.
+        estim_lr_coef: coef >= 0, the factor to tune if one must.
+        safeguard_warmup: leave the learning rate out of s, so that warm-up does not make d too large.
+        bias_correction: without it k = eta d, as in the paper and in its code's default; Optax has it.
+        weight_decay: None; a strength or `decoupled(..)`, the formula's lambda; or another kind.
+        exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
+        exp_avg_sq_dtype: the same for v.
+        grad_sum_dtype: the same for s.
+        params0_dtype: the same for theta_0.
+
+    State: `ProdigyState`, four values per parameter; in a tuple where `coupled` or `independent` decay adds links.
+
+    Source: Mishchenko & Defazio 2024, arXiv:2306.06101, the Adam form. The denominator has d before this step's change,
+        as in the paper; the authors' code and Optax use the new d.
+    """
+    decay = inside(weight_decay, learning_rate)
+    numbers: dict[str, Any] = dict(
+        learning_rate=learning_rate, b1=b1, b2=b2, b3=b3, eps=eps, estim_lr0=estim_lr0, estim_lr_coef=estim_lr_coef,
+        safeguard_warmup=safeguard_warmup, bias_correction=bias_correction,
+    )  # fmt: skip
+    dtypes: dict[str, Any] = dict(
+        exp_avg_dtype=exp_avg_dtype, exp_avg_sq_dtype=exp_avg_sq_dtype, grad_sum_dtype=grad_sum_dtype,
+        params0_dtype=params0_dtype,
+    )  # fmt: skip
+    if decay.before or decay.after:
+        return chain(*decay.before, prodigy(**numbers, **dtypes), *decay.after)
+    return leafwise(
+        prodigy_rule, ProdigyState, reduce=prodigy_numbers, finish=prodigy_estimate, masks={"weight_decay": decay.mask},
+        weight_decay=decay.weight_decay, **numbers, exp_avg=zeros(exp_avg_dtype),
+        exp_avg_sq=zeros(exp_avg_sq_dtype, real=True), grad_sum=zeros(grad_sum_dtype), params0=copy(params0_dtype),
+        estim_lr=scalar(estim_lr0), numerator_weighted=scalar(0),
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""AdaGrad and RMSProp: gradients divided by the root of their squares, summed or averaged."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.chain import chain
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, debias, ema, finite_abs_sq, safe_divide, sqrt
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, full, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+from gradtx.transforms.momentum import scale_by_momentum
+
+
+class ScaleByRssState(NamedTuple):
+    """State of `scale_by_rss`."""
+
+    sum_of_squares: Slot  # h, sum of |g|^2
+
+
+class ScaleByRmsState(NamedTuple):
+    """State of `scale_by_rms`."""
+
+    nu: Slot  # running average of |g|^2
+
+
+class ScaleByRmsWithCountState(NamedTuple):
+    """State of `scale_by_rms(bias_correction=True)`."""
+
+    count: Array  # steps taken, int32
+    nu: Slot  # running average of |g|^2
+
+
+class ScaleByRStdDevState(NamedTuple):
+    """State of `scale_by_rms(centered=True)`."""
+
+    mu: Slot  # running average of g
+    nu: Slot  # running average of |g|^2
+
+
+class ScaleByRStdDevWithCountState(NamedTuple):
+    """State of `scale_by_rms(centered=True, bias_correction=True)`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+    nu: Slot  # running average of |g|^2
+
+
+def rss_rule(g: Array, s: ScaleByRssState, *, eps: ArrayLike, eps_in_sqrt: bool) -> tuple[Array, ScaleByRssState]:
+    """h <- h + |g|^2; u = g / sqrt(h + eps), or g / (sqrt(h) + eps)."""
+    h = s.sum_of_squares + abs_sq(g)
+    return safe_divide(g, root(h, eps, eps_in_sqrt)), ScaleByRssState(sum_of_squares=h)
+
+
+def rms_rule(
+    g: Array, s: ScaleByRmsWithCountState, *, decay: ArrayLike, eps: ArrayLike, eps_in_sqrt: bool, bias_correction: bool
+) -> tuple[Array, ScaleByRmsWithCountState]:
+    """nu <- decay nu + (1 - decay) |g|^2; u = g / sqrt(nu + eps), or g / (sqrt(nu) + eps)."""
+    nu = ema(s.nu, abs_sq(g), decay)
+    r = debias(nu, decay, s.count) if bias_correction else nu
+    return safe_divide(g, root(r, eps, eps_in_sqrt)), s._replace(nu=nu)
+
+
+def stddev_rule(
+    g: Array,
+    s: ScaleByRStdDevWithCountState,
+    *,
+    decay: ArrayLike,
+    eps: ArrayLike,
+    eps_in_sqrt: bool,
+    bias_correction: bool,
+) -> tuple[Array, ScaleByRStdDevWithCountState]:
+    """As `rms_rule`, with the variance nu - |mu|^2 for nu."""
+    mu = ema(s.mu, g, decay)
+    nu = ema(s.nu, finite_abs_sq(g), decay)
+    m, r = (debias(mu, decay, s.count), debias(nu, decay, s.count)) if bias_correction else (mu, nu)
+    variance = jnp.maximum(r - finite_abs_sq(m), 0)  # rounding may make the difference negative
+    return safe_divide(g, root(variance, eps, eps_in_sqrt)), s._replace(mu=mu, nu=nu)
+
+
+def root(x: Array, eps: ArrayLike, eps_in_sqrt: bool) -> Array:
+    """sqrt(x + eps) or sqrt(x) + eps."""
+    return sqrt(x + eps) if eps_in_sqrt else sqrt(x) + eps
+
+
+@transformation
+def scale_by_rss(
+    initial_accumulator_value: NonNegativeNumber = 0.1,
+    eps: NonNegative = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
+    sum_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide updates by the root of the sum of all their squares (AdaGrad).
+
+    Per leaf:
+
+        h <- h + |g|^2
+        u <- g / sqrt(h + eps), or g / (sqrt(h) + eps) without `eps_in_sqrt`; 0 where that root is 0
+
+    The course's form is `scale_by_rss(0.0, 1e-7, eps_in_sqrt=False)`.
+
+    Args:
+        initial_accumulator_value: h at the start, >= 0.
+        eps: at least 0, keeps the division finite.
+        eps_in_sqrt: where eps is added.
+        sum_dtype: the dtype h is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `ScaleByRssState(sum_of_squares)`, one real value per parameter.
+
+    Source: Duchi, Hazan & Singer 2011 (JMLR 12).
+    """
+    start = full(initial_accumulator_value, sum_dtype, real=True)
+    return leafwise(rss_rule, ScaleByRssState, eps=eps, eps_in_sqrt=eps_in_sqrt, sum_of_squares=start)
+
+
+@transformation
+def scale_by_rms(
+    decay: Decay = 0.9,
+    eps: NonNegative = 1e-8,
+    *,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    bias_correction: bool = False,
+    initial_scale: NonNegativeNumber = 0.0,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide updates by the root of the running average of their squares (RMSProp).
+
+    Per leaf, at step t = 1, 2, ...:
+
+        nu <- decay nu + (1 - decay) |g|^2
+        r  <- nu; with `bias_correction` nu / (1 - decay^t)
+        r  <- r - |m|^2 with `centered`, where m is the average of g likewise
+        u  <- g / sqrt(r + eps), or g / (sqrt(r) + eps) without `eps_in_sqrt`
+
+    Args:
+        decay: in [0, 1).
+        eps: at least 0.
+        eps_in_sqrt: where eps is added; PyTorch adds it outside.
+        centered: subtract the squared mean, so that r is a variance.
+        bias_correction: divide the averages by the weight gathered so far.
+        initial_scale: nu at the start, >= 0.
+        mu_dtype: the dtype the mean is kept in (centered only).
+        nu_dtype: the dtype nu is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `ScaleByRmsState(nu)`, one real value per parameter; centered, also `mu`; with bias correction, also `count`.
+
+    Source: Tieleman & Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850.
+    """
+    names: dict[str, Any] = dict(decay=decay, eps=eps, eps_in_sqrt=eps_in_sqrt, bias_correction=bias_correction)
+    nu = full(initial_scale, nu_dtype, real=True)
+    if centered:
+        state = ScaleByRStdDevWithCountState if bias_correction else ScaleByRStdDevState
+        return leafwise(stddev_rule, state, mu=zeros(mu_dtype), nu=nu, **names)
+    return leafwise(rms_rule, ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, nu=nu, **names)
+
+
+@transformation
+def adagrad(
+    learning_rate: NonNegative,
+    initial_accumulator_value: NonNegativeNumber = 0.1,
+    eps: NonNegative = 1e-7,
+    *,
+    eps_in_sqrt: bool = True,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """AdaGrad: steps that shrink with the sum of squared gradients. See `scale_by_rss`.
+
+    Args:
+        learning_rate: eta >= 0.
+        initial_accumulator_value: h at the start, >= 0.
+        eps: at least 0.
+        eps_in_sqrt: whether eps is added inside the root.
+        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_rss(initial_accumulator_value, eps, eps_in_sqrt=eps_in_sqrt)
+    return descend(direction, learning_rate, weight_decay)
+
+
+@transformation
+def rmsprop(
+    learning_rate: NonNegative,
+    decay: Decay = 0.9,
+    eps: NonNegative = 1e-8,
+    *,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    bias_correction: bool = False,
+    initial_scale: NonNegativeNumber = 0.0,
+    momentum: Fraction | None = None,
+    nesterov: bool = False,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """RMSProp: gradients divided by the root of their running mean square. See `scale_by_rms`.
+
+    Args:
+        learning_rate: eta >= 0.
+        decay: of the average, in [0, 1).
+        eps: at least 0.
+        eps_in_sqrt: whether eps is added inside the root.
+        centered: divide by a standard deviation instead of a root mean square.
+        bias_correction: debias the averages.
+        initial_scale: the average at the start, >= 0.
+        momentum: None, or the decay of momentum in [0, 1], applied after the learning rate as in TensorFlow.
+        nesterov: whether that momentum looks ahead.
+        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_rms(
+        decay,
+        eps,
+        eps_in_sqrt=eps_in_sqrt,
+        centered=centered,
+        bias_correction=bias_correction,
+        initial_scale=initial_scale,
+    )
+    optimizer = descend(direction, learning_rate, weight_decay)
+    return optimizer if momentum is None else chain(optimizer, scale_by_momentum(momentum, nesterov=nesterov))

@@ -1,0 +1,145 @@
+"""Descent along signs: signSGD, Signum and Lion."""
+
+from typing import Annotated, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.chain import chain
+from gradtx.combine.descend import descend
+from gradtx.core.arguments import OneOf
+from gradtx.core.averages import ema as average
+from gradtx.core.averages import sign
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+from gradtx.transforms.momentum import ema
+
+
+class ScaleByLionState(NamedTuple):
+    """State of `scale_by_lion`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+
+
+def lion_rule(
+    g: Array, s: ScaleByLionState, *, b1: ArrayLike, b2: ArrayLike, mode: str, smooth_beta: ArrayLike
+) -> tuple[Array, ScaleByLionState]:
+    """u = sign(c), c = b1 mu + (1 - b1) g; or a softer function of c."""
+    c = average(s.mu, g, b1)
+    size = {
+        "hard": jnp.ones_like,
+        "smooth": lambda r: jnp.tanh(smooth_beta * r),
+        "refined": lambda r: jnp.minimum(r, 1),
+    }
+    return size[mode](jnp.abs(c)) * sign(c), s._replace(mu=average(s.mu, g, b2))
+
+
+@transformation
+def scale_by_sign() -> Leafwise:
+    """Keep only the sign of each element: u <- sign(g), 0 at 0; for complex g, g / |g|.
+
+    State: none.
+
+    Source: Bernstein et al. 2018, arXiv:1802.04434.
+    """
+    return leafwise(sign)
+
+
+@transformation
+def scale_by_lion(
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
+    *,
+    mode: Annotated[str, OneOf("hard", "smooth", "refined")] = "hard",
+    smooth_beta: NonNegative = 1.0,
+    mu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Take the sign of an average in which the newest gradient counts more than in the average that is kept.
+
+    Per leaf:
+
+        c  <- b1 mu + (1 - b1) g
+        u  <- sign(c); "smooth" tanh(smooth_beta c); "refined" c where |c| < 1, else sign(c)
+        mu <- b2 mu + (1 - b2) g
+
+    Args:
+        b1: in [0, 1), the weight of mu in the direction.
+        b2: in [0, 1), decay of the average mu.
+        mode: "hard", "smooth" or "refined"; the paper has only "hard".
+        smooth_beta: at least 0, the slope of "smooth" at 0.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `ScaleByLionState(count, mu)`, one value per parameter.
+
+    Source: Chen et al. 2023, Algorithm 2, arXiv:2302.06675; differs: for complex g the functions act on |c|.
+    """
+    return leafwise(lion_rule, ScaleByLionState, b1=b1, b2=b2, mode=mode, smooth_beta=smooth_beta, mu=zeros(mu_dtype))
+
+
+@transformation
+def sign_sgd(learning_rate: NonNegative, *, weight_decay: DecayKind = None) -> GradientTransformation:
+    """Descent along signs: theta <- theta - eta sign(g).
+
+    Args:
+        learning_rate: eta >= 0, the size of every element's step.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    Source: Bernstein et al. 2018, arXiv:1802.04434.
+    """
+    return descend(scale_by_sign(), learning_rate, weight_decay)
+
+
+@transformation
+def signum(
+    learning_rate: NonNegative,
+    beta: Decay = 0.9,
+    *,
+    ema_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """Descent along the signs of an average: m <- beta m + (1 - beta) g; theta <- theta - eta sign(m).
+
+    Args:
+        learning_rate: eta >= 0, the size of every element's step.
+        beta: in [0, 1), decay of the average.
+        ema_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    State: that of `ema`, one value per parameter.
+
+    Source: Bernstein et al. 2018, arXiv:1802.04434.
+    """
+    direction = chain(ema(beta, debias=False, ema_dtype=ema_dtype), scale_by_sign())
+    return descend(direction, learning_rate, weight_decay)
+
+
+@transformation
+def lion(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
+    *,
+    mode: Annotated[str, OneOf("hard", "smooth", "refined")] = "hard",
+    smooth_beta: NonNegative = 1.0,
+    mu_dtype: SlotDType = None,
+    weight_decay: DecayKind = 1e-3,
+) -> GradientTransformation:
+    """Lion: theta <- theta - eta (sign(b1 mu + (1 - b1) g) + lambda theta). See `scale_by_lion`.
+
+    Against AdamW the paper takes a learning rate 3 to 10 times smaller and a decay as much larger.
+
+    Args:
+        learning_rate: eta >= 0, the size of every element's step.
+        b1: in [0, 1), the weight of mu in the direction.
+        b2: in [0, 1), decay of the average mu.
+        mode: "hard", "smooth" or "refined".
+        smooth_beta: at least 0, the slope of "smooth" at 0.
+        mu_dtype: the dtype mu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_lion(b1, b2, mode=mode, smooth_beta=smooth_beta, mu_dtype=mu_dtype)
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,102 @@
+"""SM3: AdaGrad whose sums are kept per row, column, ... instead of per parameter."""
+
+from functools import reduce
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import abs_sq, ema, safe_divide, sqrt
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros, zeros_shaped
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.transforms.decay import DecayKind
+
+
+class ScaleBySM3State(NamedTuple):
+    """State of `scale_by_sm3`."""
+
+    mu: Slot  # a tuple of one vector per axis: the largest sum of |g|^2 along the others
+    nu: Slot  # running average of the scaled updates
+
+
+def other_axes(axis: int, ndim: int) -> tuple[int, ...]:
+    """All axes but one."""
+    return tuple(i for i in range(ndim) if i != axis)
+
+
+def covers(ndim: int) -> range:
+    """The axes that count the sets of the cover; a scalar is one set."""
+    return range(max(ndim, 1))
+
+
+def sm3_rule(
+    g: Array, s: ScaleBySM3State, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike
+) -> tuple[Array, ScaleBySM3State]:
+    """v = b2 min over axes of mu + |g|^2; mu = max of v along the other axes; u = average of g / sqrt(v + eps)."""
+    bounds: Any = [jnp.expand_dims(mu, other_axes(k, g.ndim)) for k, mu in enumerate(s.mu)]
+    v = b2 * reduce(jnp.minimum, bounds) + jnp.where(b2 == 1, 1, 1 - b2) * abs_sq(g)
+    u = ema(s.nu, safe_divide(g, sqrt(v + eps)), b1)
+    mu = tuple(jnp.max(v, other_axes(k, g.ndim), initial=0) for k in covers(g.ndim))
+    return u, ScaleBySM3State(mu=mu, nu=u)  # pyright: ignore[reportArgumentType]
+
+
+@transformation
+def scale_by_sm3(
+    b1: Decay = 0.9,
+    b2: Fraction = 1.0,
+    eps: NonNegative = 1e-8,
+    *,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide updates by the root of sums of squares that whole rows and columns share.
+
+    Per leaf, with one vector mu_k per axis k:
+
+        v    <- b2 min_k(mu_k) + |g|^2, where (1 - b2) |g|^2 stands for |g|^2 if b2 < 1
+        mu_k <- max of v over all axes but k
+        u    <- b1 u + (1 - b1) g / sqrt(v + eps), with 0 where that root is 0
+
+    Args:
+        b1: in [0, 1), decay of the average of the scaled updates; the paper calls it momentum.
+        b2: in [0, 1]; 1 sums squares as AdaGrad does, less averages them.
+        eps: at least 0, inside the root; the paper has none.
+        mu_dtype: the dtype of the vectors; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for the average.
+
+    State: `ScaleBySM3State(mu, nu)`, one value per parameter for nu, and m + n for an m x n leaf.
+
+    Source: Anil, Gupta, Koren & Singer 2019, SM3-II, arXiv:1901.11150.
+    """
+    per_axis = zeros_shaped(
+        lambda p: tuple(jnp.sum(p, other_axes(k, p.ndim)) for k in covers(p.ndim)), mu_dtype, real=True
+    )
+    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps, mu=per_axis, nu=zeros(nu_dtype))
+
+
+@transformation
+def sm3(
+    learning_rate: NonNegative,
+    momentum: Decay = 0.9,
+    b2: Fraction = 1.0,
+    eps: NonNegative = 1e-8,
+    *,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """SM3: AdaGrad with one sum per row and column. See `scale_by_sm3`.
+
+    Args:
+        learning_rate: eta >= 0.
+        momentum: in [0, 1), decay of the average of the scaled updates.
+        b2: in [0, 1]; 1 sums squares, less averages them.
+        eps: at least 0, inside the root.
+        mu_dtype: the dtype of the sums.
+        nu_dtype: the dtype of the average.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    return descend(scale_by_sm3(momentum, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)

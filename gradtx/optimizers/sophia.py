@@ -1,0 +1,180 @@
+"""Sophia: averaged gradients divided by a running estimate of the Hessian's diagonal, and clipped."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import debias as debiased
+from gradtx.core.averages import ema
+from gradtx.core.hyperparameters import (
+    Decay,
+    KeyLike,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    PositiveNumber,
+    SlotDType,
+    Threshold,
+)
+from gradtx.core.leafwise import leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.transforms.curvature import gauss_newton_bartlett, hutchinson
+from gradtx.transforms.decay import DecayKind
+
+
+class SophiaState(NamedTuple):
+    """State of `scale_by_sophia`."""
+
+    count: Array  # steps taken, int32
+    mu: Slot  # running average of g
+    nu: Slot  # running average of the estimates of the Hessian's diagonal
+    hessian_fn_state: Any  # the estimator's
+
+
+class CurvatureState(NamedTuple):
+    """The part of `SophiaState` that an estimate changes."""
+
+    count: Array
+    nu: Slot
+
+
+def sophia_rule(
+    g: Array, s: SophiaState, *, b1: ArrayLike, eps: ArrayLike, gamma: ArrayLike, clip_threshold: ArrayLike,
+    debias: bool,
+) -> tuple[Array, SophiaState]:  # fmt: skip
+    """u = m / max(gamma nu, eps), limited to clip_threshold, m the average of g."""
+    mu = ema(s.mu, g, b1)
+    m = debiased(mu, b1, s.count) if debias else mu
+    return jnp.clip(m / jnp.maximum(gamma * s.nu, eps), -clip_threshold, clip_threshold), s._replace(mu=mu)
+
+
+def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike) -> tuple[Array, CurvatureState]:
+    """nu <- average of the estimates g."""
+    return g, s._replace(nu=ema(s.nu, g, b2))
+
+
+@transformation
+def scale_by_sophia(
+    curvature: Inner, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
+    clip_threshold: Threshold = 1.0, update_interval: PositiveInt = 10, debias: bool = False,
+    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+) -> Pair:  # fmt: skip
+    """Divide the averaged gradient by a running estimate of the Hessian's diagonal, and clip it.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        nu <- b2 nu + (1 - b2) h, h the estimate of `curvature`, at t = 1, 1 + k, 1 + 2 k, ... only
+        mu <- b1 mu + (1 - b1) g
+        u  <- mu / max(gamma nu, eps), limited to [-clip_threshold, clip_threshold]
+
+    Args:
+        curvature: a transformation that gives estimates, such as `hutchinson()`. It gets the extra arguments of
+            `update`, and runs only at the steps that need it.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of the estimates.
+        eps: above 0, the smallest divisor.
+        gamma: at least 0; larger clips less. The authors want 10 to 50 % of the elements to stay unclipped.
+        clip_threshold: at least 0; infinity clips nothing.
+        update_interval: k >= 1, the steps from one estimate to the next. Static.
+        debias: whether mu / (1 - b1^t) stands for mu.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `SophiaState(count, mu, nu, hessian_fn_state)`, two values per parameter.
+
+    Source: Liu et al. 2023, Algorithm 3, arXiv:2305.14342. Optax 0.2.8 debiases mu, and uses each estimate from the
+        step after it on.
+    """
+    estimator = as_transformation(curvature)
+    direction = leafwise(
+        sophia_rule, SophiaState, real_only=True, b1=b1, eps=eps, gamma=gamma, clip_threshold=clip_threshold,
+        debias=debias, mu=zeros(mu_dtype), nu=zeros(nu_dtype), hessian_fn_state=estimator.init,
+    ).named("scale_by_sophia")  # fmt: skip
+    average = leafwise(curvature_rule, CurvatureState, b2=b2, nu=zeros(nu_dtype)).named("scale_by_sophia")
+
+    def update(updates: PyTree, state: SophiaState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SophiaState]:
+        if not hasattr(state, "hessian_fn_state"):
+            raise TypeError(f"scale_by_sophia: state must be SophiaState from init, got {type(state).__name__}")
+
+        def refreshed(state: SophiaState) -> SophiaState:
+            estimate, inner_state = estimator.update(updates, state.hessian_fn_state, params, **extra)
+            _, averaged = average.update(estimate, CurvatureState(state.count, state.nu))
+            return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
+
+        state = jax.lax.cond(state.count % update_interval == 0, refreshed, lambda state: state, state)
+        return direction.update(updates, state)
+
+    return Pair(direction.init, update)
+
+
+@transformation
+def sophia_h(
+    learning_rate: NonNegative, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
+    clip_threshold: Threshold = 1.0, update_interval: PositiveInt = 10, debias: bool = False, key: KeyLike = 0,
+    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+) -> GradientTransformation:  # fmt: skip
+    """Sophia-H: the Hessian's diagonal by Hutchinson's estimator. See `scale_by_sophia` and `hutchinson`.
+
+        updates, state = tx.update(grads, state, params, obj_fn=lambda params: loss(params, batch))
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of the estimates.
+        eps: above 0, the smallest divisor.
+        gamma: at least 0; larger clips less.
+        clip_threshold: at least 0, the largest element of the direction.
+        update_interval: at least 1, the steps from one estimate to the next. Static.
+        debias: whether the average of g is debiased.
+        key: a seed, or a key from `jax.random`.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    Raises: TypeError from `update` without `obj_fn`.
+    """
+    numbers: dict[str, Any] = dict(
+        b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
+    )
+    switches: dict[str, Any] = dict(debias=debias, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    return descend(scale_by_sophia(hutchinson(key), **numbers, **switches), learning_rate, weight_decay)
+
+
+@transformation
+def sophia_g(
+    learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99,
+    eps: Positive = 1e-8, *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0,
+    update_interval: PositiveInt = 10, debias: bool = False, key: KeyLike = 0, mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+) -> GradientTransformation:  # fmt: skip
+    """Sophia-G: the Hessian's diagonal from sampled labels. See `scale_by_sophia` and `gauss_newton_bartlett`.
+
+        updates, state = tx.update(grads, state, params, sampled_obj_fn=sampled_loss)
+
+    Args:
+        learning_rate: eta >= 0.
+        batch_size: the number of predictions in the mean that `sampled_obj_fn` takes, > 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1), decay of the average of the estimates.
+        eps: above 0, the smallest divisor.
+        gamma: at least 0; larger clips less.
+        clip_threshold: at least 0, the largest element of the direction.
+        update_interval: at least 1, the steps from one estimate to the next. Static.
+        debias: whether the average of g is debiased.
+        key: a seed, or a key from `jax.random`, for the labels.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+
+    Raises: TypeError from `update` without `sampled_obj_fn`.
+    """
+    numbers: dict[str, Any] = dict(
+        b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
+    )
+    switches: dict[str, Any] = dict(debias=debias, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_sophia(gauss_newton_bartlett(batch_size, key), **numbers, **switches)
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,116 @@
+"""Yogi: Adam whose second moment moves by bounded steps."""
+
+from typing import Any
+
+from gradtx.combine.descend import descend
+from gradtx.core.averages import debias, ema, finite_abs_sq, sign, sqrt
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, SlotDType, check_not_both_zero
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import full
+from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.optimizers.adam import ScaleByAdamState
+from gradtx.transforms.decay import DecayKind
+
+
+def yogi_rule(
+    g: Array,
+    s: ScaleByAdamState,
+    *,
+    b1: ArrayLike,
+    b2: ArrayLike,
+    eps: ArrayLike,
+    eps_root: ArrayLike,
+    debias_both: bool,
+) -> tuple[Array, ScaleByAdamState]:
+    """u = m / (sqrt(v + eps_root) + eps), v moved towards |g|^2 by (1 - b2) |g|^2."""
+    mu = ema(s.mu, g, b1)
+    nu = s.nu - (1 - b2) * sign(s.nu - finite_abs_sq(g)) * finite_abs_sq(g)
+    m, v = (debias(mu, b1, s.count), debias(nu, b2, s.count)) if debias_both else (mu, nu)
+    return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu)
+
+
+@transformation
+def scale_by_yogi(
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-3,
+    *,
+    eps_root: NonNegative = 0.0,
+    initial_accumulator_value: NonNegativeNumber = 1e-6,
+    initial_mu: NonNegativeNumber = 1e-6,
+    bias_correction: bool = True,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+) -> Leafwise:
+    """Divide the averaged gradient by a root-mean-square that cannot fall quickly.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        mu <- b1 mu + (1 - b1) g
+        nu <- nu - (1 - b2) sign(nu - |g|^2) |g|^2
+        u  <- (mu / (1 - b1^t)) / (sqrt(nu / (1 - b2^t) + eps_root) + eps)
+
+    Args:
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1); nu moves by the share 1 - b2 of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it; the two are not both 0.
+        initial_accumulator_value: nu at the start, >= 0.
+        initial_mu: mu at the start, >= 0; as in Optax. The paper and TensorFlow start at 0.
+        bias_correction: whether to divide by 1 - b1^t and 1 - b2^t, as TensorFlow and Optax do; the paper does not.
+        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
+        nu_dtype: the same for nu.
+
+    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
+
+    Source: Zaheer et al. 2018 (NeurIPS), Algorithm 2.
+    """
+    check_not_both_zero("scale_by_yogi", eps=eps, eps_root=eps_root)
+    slots: dict[str, Any] = dict(mu=full(initial_mu, mu_dtype), nu=full(initial_accumulator_value, nu_dtype, real=True))
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, debias_both=bias_correction)
+    return leafwise(yogi_rule, ScaleByAdamState, **slots, **numbers)
+
+
+@transformation
+def yogi(
+    learning_rate: NonNegative,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-3,
+    *,
+    eps_root: NonNegative = 0.0,
+    initial_accumulator_value: NonNegativeNumber = 1e-6,
+    initial_mu: NonNegativeNumber = 1e-6,
+    bias_correction: bool = True,
+    mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
+) -> GradientTransformation:
+    """Yogi: theta <- theta - eta m / (sqrt(v) + eps), v moving by bounded steps. See `scale_by_yogi`.
+
+    Args:
+        learning_rate: eta >= 0.
+        b1: in [0, 1), decay of the average of g.
+        b2: in [0, 1); nu moves by the share 1 - b2 of |g|^2.
+        eps: at least 0, added outside the root.
+        eps_root: at least 0, added inside it.
+        initial_accumulator_value: nu at the start, >= 0.
+        initial_mu: mu at the start, >= 0.
+        bias_correction: whether to divide by 1 - b1^t and 1 - b2^t.
+        mu_dtype: the dtype mu is kept in.
+        nu_dtype: the dtype nu is kept in.
+        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
+    """
+    direction = scale_by_yogi(
+        b1,
+        b2,
+        eps,
+        eps_root=eps_root,
+        initial_accumulator_value=initial_accumulator_value,
+        initial_mu=initial_mu,
+        bias_correction=bias_correction,
+        mu_dtype=mu_dtype,
+        nu_dtype=nu_dtype,
+    )
+    return descend(direction, learning_rate, weight_decay)

@@ -1,0 +1,1 @@
+"""Schedules: numbers that change with the step, one family per file."""

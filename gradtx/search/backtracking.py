@@ -1,0 +1,133 @@
+"""Backtracking: shorter steps until the loss falls enough."""
+
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core import precision
+from gradtx.core.arguments import Interval
+from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
+from gradtx.core.slots import scalar
+from gradtx.core.transformation import Pair, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.search.line import check_leaves, scaled, start_line, zeros_like
+
+ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
+"""A number in (0, 1)."""
+
+GrowthFactor: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[1, inf)")]
+"""A number >= 1."""
+
+
+class BacktrackingLinesearchInfo(NamedTuple):
+    """How a search went."""
+
+    num_linesearch_steps: Array  # int32, how often the loss was evaluated
+    decrease_error: Array  # by how much the decrease was missed: 0 for none, infinite if nothing was finite
+
+
+class ScaleByBacktrackingLinesearchState(NamedTuple):
+    """State of `scale_by_backtracking_linesearch`."""
+
+    learning_rate: Array  # the step taken, 0 after a search without a finite value
+    value: Array  # the loss there, infinite before the first step
+    grad: PyTree  # its gradient there, or None without `store_grad`
+    info: BacktrackingLinesearchInfo
+
+
+class Trial(NamedTuple):
+    """The step tried last."""
+
+    count: Array
+    step: Array
+    value: Array
+    grad: PyTree
+    error: Array
+
+
+@transformation
+def scale_by_backtracking_linesearch(
+    max_backtracking_steps: PositiveInt, slope_rtol: NonNegativeNumber = 1e-4,
+    decrease_factor: ProperFraction = 0.8, increase_factor: GrowthFactor = 1.5,
+    max_learning_rate: PositiveNumber = 1.0, atol: NonNegativeNumber = 0.0, rtol: NonNegativeNumber = 0.0,
+    *, store_grad: bool = False,
+) -> Pair:  # fmt: skip
+    """Scale updates by a step that lets the loss fall enough; it stands last in a chain, after the sign is turned.
+
+        update(updates, state, params, value=value, grad=grad, value_fn=loss, **data)
+
+    where the loss is called with the parameters and with those of the data that it takes by name.
+
+    With u the updates, the step eta is the first of b, d b, d^2 b, ... with b = min(increase eta_before, eta_max) and
+
+        f(theta + eta u) <= (1 + rtol) f(theta) + slope_rtol eta <u, grad f(theta)> + atol
+
+    If none of them is, the last one is taken; without a finite value, none: u <- 0, and the next search begins at 1.
+
+    Args:
+        max_backtracking_steps: how often a step is made shorter, >= 1.
+        slope_rtol: at least 0, the share of the slope that the loss has to follow.
+        decrease_factor: d in (0, 1).
+        increase_factor: at least 1, how much longer than the last the first step is.
+        max_learning_rate: eta_max > 0.
+        atol: at least 0, how much the decrease may be missed.
+        rtol: at least 0, the same relative to the loss.
+        store_grad: whether the gradient at the end is kept, for `value_and_grad_from_state`.
+
+    State: `ScaleByBacktrackingLinesearchState(learning_rate, value, grad, info)`; grad is one value per parameter.
+
+    Raises: TypeError from `update` without value, grad or value_fn; ValueError without params.
+
+    Source: Nocedal & Wright 2006, Algorithm 3.1. Derivatives take the step as a number.
+    """
+    name = "scale_by_backtracking_linesearch"
+    numbers: dict[str, Any] = dict(slope_rtol=slope_rtol, d=decrease_factor, up=increase_factor, atol=atol, rtol=rtol)
+
+    def init(params: PyTree) -> ScaleByBacktrackingLinesearchState:
+        check_leaves(name, params)
+        number = lambda x: scalar(x)(params)
+        info = BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), number(jnp.inf))
+        grad = zeros_like(params) if store_grad else None
+        return ScaleByBacktrackingLinesearchState(number(1.0), number(jnp.inf), grad, info)
+
+    def update(
+        updates: PyTree, state: ScaleByBacktrackingLinesearchState, params: PyTree = None, **extra: Any
+    ) -> tuple[PyTree, ScaleByBacktrackingLinesearchState]:
+        line = start_line(name, updates, params, state, extra)
+        dtype = line.value.dtype
+        h = jax.lax.stop_gradient({k: precision.cast(x, dtype) for k, x in numbers.items()})
+        longest = jax.lax.stop_gradient(precision.cast(max_learning_rate, dtype))
+        before = jnp.where(state.learning_rate > 0, h["up"] * state.learning_rate, 1)
+
+        def going_on(trial: Trial) -> Array:
+            return (trial.error > h["atol"]) & (trial.count <= max_backtracking_steps) & usable
+
+        def shorter(trial: Trial) -> Trial:
+            step = jnp.where(trial.count == 0, trial.step, h["d"] * trial.step)
+            found, pull = jax.vjp(line.loss, line.point(step))
+            value = precision.cast(found, dtype)
+            error = value - (1 + h["rtol"]) * line.value - h["slope_rtol"] * step * line.slope
+            error = jnp.where(jnp.isfinite(value), jnp.maximum(error, 0), jnp.inf)
+            grad = trial.grad
+            if store_grad:
+                last = (error <= h["atol"]) | (trial.count == max_backtracking_steps)
+                grad = jax.lax.cond(last, lambda: pull(jnp.ones_like(found))[0], lambda: trial.grad)
+            return Trial(trial.count + 1, step, value, grad, error)
+
+        usable = jnp.isfinite(line.value) & jnp.isfinite(line.slope)
+        infinite = jnp.full_like(line.value, jnp.inf)
+        start = Trial(
+            jnp.zeros((), jnp.int32), jnp.minimum(before, longest), line.value, line.grad if store_grad else None,
+            infinite,
+        )  # fmt: skip
+        end = jax.lax.while_loop(going_on, shorter, jax.lax.stop_gradient(start))
+        stay = jnp.isinf(end.error)
+        step = jnp.where(stay, 0, end.step)
+        value = jnp.where(stay, line.value, end.value)
+        grad = jax.tree.map(lambda x, y: jnp.where(stay, x, y), start.grad, end.grad)
+        info = BacktrackingLinesearchInfo(end.count, end.error)
+        return scaled(step, updates), ScaleByBacktrackingLinesearchState(step, value, grad, info)
+
+    return Pair(init, update)

@@ -1,0 +1,159 @@
+"""L-BFGS: gradients times an inverse Hessian put together from the last few steps."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.combine.chain import chain
+from gradtx.core import precision, tree
+from gradtx.core.averages import divide_up_to, safe_divide
+from gradtx.core.errors import check_params, is_none
+from gradtx.core.hyperparameters import NonNegative, PositiveInt
+from gradtx.core.slots import Slot, zeros, zeros_shaped
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.typing import Array, PyTree
+from gradtx.search.line import check_leaves, filled, times
+from gradtx.search.zoom import scale_by_zoom_linesearch
+from gradtx.transforms.scale import identity, scale, scale_by_lr
+
+ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
+
+
+class ScaleByLBFGSState(NamedTuple):
+    """State of `scale_by_lbfgs`. Pair i is s_i = theta_i+1 - theta_i and y_i = g_i+1 - g_i, at i mod memory_size."""
+
+    count: Array  # int32, steps taken
+    params: Slot  # theta of the step before
+    updates: Slot  # g of the step before
+    diff_params_memory: Slot  # (memory_size, *shape), the s_i
+    diff_updates_memory: Slot  # (memory_size, *shape), the y_i
+    weights_memory: Array  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
+
+
+def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree) -> ScaleByLBFGSState:
+    """The state with the pair of the last step in its memory."""
+    size = state.weights_memory.shape[0]
+    first = state.count == 0
+    difference = lambda new, old: jax.tree.map(lambda x, y: jnp.where(first, 0, x - y), new, old)
+    s, y = difference(params, state.params), difference(g, state.updates)
+    inner, ss, yy = tree.vdot(s, y), tree.norm_sq(s), tree.norm_sq(y)
+    positive = inner > float(jnp.finfo(inner.dtype).eps) * yy
+    weight = jnp.where(positive & jnp.isfinite(inner), safe_divide(jnp.ones_like(inner), inner), 0)
+    # After a step that did not move, the memory led nowhere: begin again.
+    weights = jnp.where(ss == 0, 0, state.weights_memory)
+    slot = (state.count - 1) % size
+    put = lambda memory, x: jax.tree.map(lambda m, x: m.at[slot].set(x), memory, x)
+    return ScaleByLBFGSState(
+        count=jnp.where(state.count < jnp.iinfo(jnp.int32).max, state.count + 1, state.count),
+        params=params,
+        updates=g,
+        diff_params_memory=put(state.diff_params_memory, s),
+        diff_updates_memory=put(state.diff_updates_memory, y),
+        weights_memory=weights.at[slot].set(precision.cast(weight, weights.dtype)),
+    )
+
+
+def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool) -> PyTree:
+    """H g, by the two-loop recursion over the pairs in memory."""
+    size = state.weights_memory.shape[0]
+    order = (state.count - 1 + jnp.arange(size, dtype=jnp.int32)) % size  # from the oldest to the newest
+    s_all, y_all, rho = state.diff_params_memory, state.diff_updates_memory, state.weights_memory
+    entry = lambda memory, i: jax.tree.map(lambda m: m[i], memory)
+    add = lambda q, factor, x: jax.tree.map(lambda a, b: a + times(factor, b), q, x)
+
+    def back(q: PyTree, i: Array) -> tuple[PyTree, Array]:
+        a = rho[i] * tree.vdot(entry(s_all, i), q)
+        return add(q, -a, entry(y_all, i)), a
+
+    q, a = jax.lax.scan(back, g, order, reverse=True)
+    if scale_init_precond:
+        newest = order[size - 1 - jnp.argmax(rho[order][::-1] > 0)]
+        sy = safe_divide(jnp.ones_like(rho[newest]), rho[newest])
+        first = divide_up_to(jnp.ones_like(sy), tree.norm(g), 1.0)
+        gamma = jnp.where(sy > 0, safe_divide(sy, tree.norm_sq(entry(y_all, newest))), first)
+        q = jax.tree.map(lambda x: times(gamma, x), q)
+
+    def forth(q: PyTree, i_a: tuple[Array, Array]) -> tuple[PyTree, None]:
+        i, a = i_a
+        b = rho[i] * tree.vdot(entry(y_all, i), q)
+        return add(q, a - b, entry(s_all, i)), None
+
+    return jax.lax.scan(forth, q, (order, a))[0]
+
+
+@transformation
+def scale_by_lbfgs(memory_size: PositiveInt = 10, scale_init_precond: bool = True) -> Pair:
+    """Multiply gradients by an estimate of the inverse Hessian from the last steps: u <- H g.
+
+    H follows from the pairs s = theta_t - theta_t-1, y = g_t - g_t-1 of the last memory_size steps, the oldest first:
+
+        H <- (1 - rho s y^T) H (1 - rho y s^T) + rho s s^T,   rho = 1 / <s, y>
+
+    from H = gamma 1, gamma = <s, y> / <y, y> of the newest pair, min(1, 1 / ||g||) without pairs. A pair with
+    <s, y> <= eps ||y||^2 (eps: the dtype's) is left out. After a step of 0 all pairs are.
+
+    Args:
+        memory_size: at least 1.
+        scale_init_precond: whether gamma is as above; else it is 1.
+
+    State: `ScaleByLBFGSState(count, params, updates, diff_params_memory, diff_updates_memory, weights_memory)`,
+        2 memory_size + 2 values per parameter.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. Optax keeps pairs with <s, y> < 0, and all pairs
+        after a step of 0.
+    """
+    name = "scale_by_lbfgs"
+
+    def init(params: PyTree) -> ScaleByLBFGSState:
+        check_leaves(name, params)
+        each = lambda start: jax.tree.map(start, params)
+        memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
+        weights = jnp.zeros(memory_size, precision.scalar_dtype(params))
+        return ScaleByLBFGSState(
+            jnp.zeros((), jnp.int32), each(zeros()), each(zeros()), each(memory), each(memory), weights
+        )
+
+    def update(updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None) -> tuple[PyTree, ScaleByLBFGSState]:
+        check_params(name, params)
+        like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
+        g = like(filled(name, "updates", params, updates), state.updates)
+        state = remembered(state, like(params, state.params), g)
+        direction = two_loops(g, state, scale_init_precond)
+        kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
+        return precision.round_like(kept, updates), state
+
+    return Pair(init, update)
+
+
+@transformation
+def lbfgs(
+    learning_rate: NonNegative | None = None, memory_size: PositiveInt = 10, scale_init_precond: bool = True,
+    linesearch: Inner | None = ZOOM,
+) -> GradientTransformation:  # fmt: skip
+    """L-BFGS: theta <- theta - eta H g, with H from `scale_by_lbfgs` and eta from a line search.
+
+        value, grad = gradtx.value_and_grad_from_state(loss)(params, state=state)
+        updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+
+    or in one call: `gradtx.solve(loss, params)`. The loss should not change from step to step: give it all the data.
+
+    Args:
+        learning_rate: None, or a number or schedule >= 0 that -H g is multiplied by before the search.
+        memory_size: at least 1, the pairs that H is made of.
+        scale_init_precond: whether H starts from <s, y> / <y, y> and not from 1.
+        linesearch: a line search, or None for the learning rate alone.
+
+    State: a tuple of the states of `scale_by_lbfgs`, of the scale and of the line search;
+        2 memory_size + 3 values per parameter.
+
+    Raises: TypeError from `update` without what the line search needs: value, grad, value_fn.
+
+    Source: Nocedal & Wright 2006, Algorithm 7.5.
+    """
+    down = scale(-1.0) if learning_rate is None else scale_by_lr(learning_rate)
+    return chain(
+        scale_by_lbfgs(memory_size, scale_init_precond), down, identity() if linesearch is None else linesearch
+    )

@@ -1,0 +1,185 @@
+"""What line searches share: the loss along a line, their arguments, and reuse of what they found."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import errors, precision, tree
+from gradtx.core.apply import apply_updates
+from gradtx.core.errors import is_none
+from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.slots import like
+from gradtx.core.typing import Array, ArrayLike, PyTree
+
+Loss = Callable[[PyTree], Array]
+
+
+class Line(NamedTuple):
+    """The loss on the line theta + step u, and where it starts."""
+
+    loss: Loss
+    params: PyTree
+    updates: PyTree
+    value: Array  # at step 0
+    slope: Array  # at step 0
+    grad: PyTree  # at step 0, as `jax.grad` gives it
+
+    def point(self, step: Array) -> PyTree:
+        """theta + step u."""
+        move = lambda u: None if u is None else times(step, precision.widen(u))
+        return apply_updates(self.params, jax.tree.map(move, self.updates, is_leaf=is_none))
+
+    def at(self, step: Array) -> tuple[Array, Array, PyTree]:
+        """The loss at a step, its derivative there by the step, and its gradient."""
+        value, grad = jax.value_and_grad(self.loss)(self.point(step))
+        return precision.cast(value, self.value.dtype), slope(grad, self.updates), grad
+
+
+def times(factor: Array, x: Array) -> Array:
+    """A real number times an array of any dtype."""
+    return precision.cast(factor, x.dtype) * x
+
+
+def slope(grad: PyTree, updates: PyTree) -> Array:
+    """The derivative of the loss along `updates`; a complex `grad` is what `jax.grad` gives, dL/dx - i dL/dy."""
+    return tree.sum_of(lambda g, u: g * u, grad, updates)
+
+
+def start_line(name: str, updates: PyTree, params: PyTree, state: Any, extra: dict[str, Any]) -> Line:
+    """The line that a call of `update` asks for, without derivatives of its own: a step is a number.
+
+    Raises:
+        TypeError: `value`, `grad` or `value_fn` is missing.
+        ValueError: `params` is missing, or a tree is not that of `params`.
+    """
+    for argument in ("value", "grad", "value_fn"):
+        if extra.get(argument) is None:
+            call = "update(updates, state, params, value=..., grad=..., value_fn=...)"
+            raise TypeError(f"{name} needs {argument}: call {call}")
+    errors.check_params(name, params)
+    loss = bound(name, extra)
+    grad = filled(name, "grad", params, extra["grad"])
+    updates = matched(name, "updates", params, updates)
+    grad = jax.tree.map(lambda g, p: precision.cast(g, p.dtype), grad, params)
+    params, updates, grad = jax.lax.stop_gradient((params, updates, grad))
+    value = jax.lax.stop_gradient(precision.cast(extra["value"], state.value.dtype))
+    return Line(loss, params, updates, value, precision.cast(slope(grad, updates), value.dtype), grad)
+
+
+def bound(name: str, extra: dict[str, Any]) -> Loss:
+    """`value_fn` with the extra arguments that it takes; the others are for other links of the chain.
+
+    Raises:
+        TypeError: it is missing or no function.
+    """
+    value_fn = extra.get("value_fn")
+    if not callable(value_fn):
+        raise TypeError(f"{name} needs value_fn, the loss: call update(..., value_fn=...), got {value_fn!r}")
+    rest = {k: v for k, v in extra.items() if k not in ("value", "grad", "value_fn")}
+    parameters = inspect.signature(value_fn).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        rest = {k: v for k, v in rest.items() if k in {p.name for p in parameters}}
+    return lambda params: cast(Array, value_fn(params, **rest))
+
+
+def matched(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
+    """`given`, of the tree of `params`; a leaf of it may be None."""
+    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    try:
+        found = treedef.flatten_up_to(given)
+    except ValueError:
+        errors.structure_mismatch(name, "params", given, params)
+    for path, p, x in zip(_paths(params), leaves, found, strict=True):
+        if p is not None and x is not None and jnp.shape(p) != jnp.shape(x):
+            raise ValueError(
+                f"{name}: params and {other} differ at {errors.path_str(path)}: {jnp.shape(p)} != {jnp.shape(x)}"
+            )
+    return treedef.unflatten(found)
+
+
+def filled(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
+    """`given`, of the tree of `params`, with zeros for each None."""
+    zeros = lambda p, x: None if p is None else jnp.zeros_like(p) if x is None else x
+    return jax.tree.map(zeros, params, matched(name, other, params, given), is_leaf=is_none)
+
+
+def check_leaves(name: str, params: PyTree, *, real_only: bool = False) -> None:
+    """Refuse parameters that are no floating-point or complex arrays."""
+    for path, p in jax.tree_util.tree_leaves_with_path(params):
+        errors.check_inexact(name, "parameter", path, p, real_only=real_only)
+
+
+def zeros_like(params: PyTree) -> PyTree:
+    """Zeros of the types and shardings of the parameters."""
+    return jax.tree.map(lambda p: like(p, 0, p.dtype), params)
+
+
+def scaled(step: Array, updates: PyTree) -> PyTree:
+    """u <- step u, and zero for a step of 0 whatever u is."""
+    rule = lambda g, *, step: jnp.where(step == 0, 0, times(step, g))
+    return (
+        leafwise(rule, reduce=lambda step: {"step": step})
+        .named("linesearch")
+        .update(updates, EmptyState(), step=step)[0]
+    )
+
+
+def _paths(params: PyTree) -> list[Any]:
+    return [path for path, _ in jax.tree_util.tree_leaves_with_path(params, is_leaf=is_none)]
+
+
+def searches_in(state: Any) -> list[Any]:
+    """The line searches' states in a state: what has the fields learning_rate, value, grad and info."""
+    fields = ("learning_rate", "value", "grad", "info")
+    is_search = lambda x: isinstance(x, tuple) and getattr(x, "_fields", ()) == fields
+    return [x for x in jax.tree.leaves(state, is_leaf=is_search) if is_search(x)]
+
+
+def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..., tuple[Array, PyTree]]:
+    """`jax.value_and_grad(value_fn)` that takes both from the state of the line search that has just found them.
+
+        value_and_grad = gradtx.value_and_grad_from_state(loss)
+        value, grad = value_and_grad(params, state=state)
+        updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+
+    Right where the loss is the same at each step, and the search stands last in the chain, so that the parameters
+    are where it stopped. Before the first step, and where the value is not finite, `value_fn` is evaluated. The
+    gradient is that of `jax.grad`; for complex parameters, its conjugate is what goes in as the updates.
+
+    Args:
+        value_fn: a function of the parameters, and of more arguments, that gives a real scalar.
+
+    Returns:
+        A function `(params, *args, state=state, **kwargs)` to the value and the gradient.
+
+    Raises:
+        ValueError: from that function, if no line search in the state keeps its gradient.
+        KeyError: from that function, if several do.
+    """
+
+    def value_and_grad(params: PyTree, *args: Any, state: Any, **kwargs: Any) -> tuple[Array, PyTree]:
+        found = [x for x in searches_in(state) if x.grad is not None]
+        if not found:
+            raise ValueError(
+                "value_and_grad_from_state: no line search in the state keeps a gradient; "
+                "scale_by_zoom_linesearch does, and scale_by_backtracking_linesearch with store_grad=True"
+            )
+        if len(found) > 1:
+            raise KeyError(f"value_and_grad_from_state: the state has {len(found)} line searches, wanted one")
+        return reused(lambda p: cast(Array, value_fn(p, *args, **kwargs)), params, found[0])
+
+    return value_and_grad
+
+
+def reused(loss: Loss, params: PyTree, search: Any) -> tuple[Array, PyTree]:
+    """Value and gradient that a line search left, or new ones where its value is not finite."""
+    kept = (search.value, search.grad)
+
+    def evaluate() -> Any:
+        found = jax.value_and_grad(loss)(params)
+        return jax.tree.map(lambda x, y: precision.cast(x, y.dtype), found, kept)
+
+    return jax.lax.cond(jnp.isfinite(search.value), lambda: kept, evaluate)

@@ -1,0 +1,74 @@
+"""Second derivatives: products with the Hessian, its diagonal, and that of the Fisher information."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from gradtx.core import precision
+from gradtx.core.averages import abs_sq
+from gradtx.core.typing import Array, PyTree
+
+
+def hvp(loss: Callable[..., Array], v: PyTree, params: PyTree, *args: Any) -> PyTree:
+    """The Hessian of `loss(params, *args)` times v, at about the cost of two gradients.
+
+    Args:
+        loss: a function to a real scalar.
+        v: a tree like `params`.
+        params: real parameters.
+        *args: what else the loss takes; data.
+
+    Returns:
+        H v, a tree like `params`.
+    """
+    return jax.jvp(lambda p: jax.grad(loss)(p, *args), (params,), (v,))[1]
+
+
+def hessian_diag(loss: Callable[..., Array], params: PyTree, *args: Any) -> PyTree:
+    """The diagonal of the Hessian of `loss(params, *args)`, exact, by one `hvp` for each parameter.
+
+    Args:
+        loss: a function to a real scalar.
+        params: real parameters, few of them; `hutchinson` estimates the diagonal for many.
+        *args: what else the loss takes; data.
+
+    Returns:
+        A tree like `params`.
+    """
+    flat, unravel = ravel_pytree(params)
+
+    def entry(i: Array) -> Array:
+        basis = jnp.zeros_like(flat).at[i].set(1)
+        return ravel_pytree(hvp(loss, unravel(basis), params, *args))[0][i]
+
+    return unravel(jax.lax.map(entry, jnp.arange(flat.size)))
+
+
+def fisher_diag(
+    negative_log_likelihood: Callable[..., Array], params: PyTree, inputs: PyTree, targets: PyTree
+) -> PyTree:
+    """The diagonal of the empirical Fisher information: the mean over examples of |gradient of one example|^2.
+
+    Optax squares the gradient of the whole batch instead, which vanishes at a minimum.
+
+    Args:
+        negative_log_likelihood: `(params, inputs, targets)` to a real scalar, a mean or sum over a batch.
+        params: the parameters.
+        inputs: arrays with the examples on their first axis.
+        targets: arrays with the examples on their first axis.
+
+    Returns:
+        A tree like `params`, real.
+    """
+
+    def square(x: PyTree, y: PyTree) -> PyTree:
+        one = lambda tree: jax.tree.map(lambda z: z[None], tree)
+        return jax.tree.map(abs_sq, precision.widen(jax.grad(negative_log_likelihood)(params, one(x), one(y))))
+
+    squares = jax.vmap(square)(inputs, targets)
+    return jax.tree.map(
+        lambda x, p: precision.cast(jnp.mean(x, axis=0), precision.real_dtype(jnp.result_type(p))), squares, params
+    )

@@ -1,0 +1,116 @@
+"""What an optimizer is and what it keeps: its links, their hyperparameters, and the bytes of their states."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from gradtx.core.edit import hyperparameters
+from gradtx.core.selection import path_parts
+from gradtx.core.transformation import GradientTransformation, as_transformation
+from gradtx.core.typing import PyTree
+from gradtx.core.values import show
+from gradtx.state.slots import owners
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a chain: its name, its hyperparameters by path, and the bytes of its state."""
+
+    name: str
+    hyperparameters: dict[str, Any]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ParameterBytes:
+    """A parameter: its path, type and bytes, and the bytes of the state that belong to it alone."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    state_bytes: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` finds; prints as two tables."""
+
+    links: tuple[Link, ...]
+    parameters: tuple[ParameterBytes, ...]
+    shared_bytes: int  # of state that belongs to no single parameter, such as step counts
+    state_bytes: int  # all of the state
+
+    def __str__(self) -> str:
+        links = [["link", "bytes", "hyperparameters"]]
+        for link in self.links:
+            shown = ", ".join(f"{name}={show(x)}" for name, x in link.hyperparameters.items())
+            first, *rest = textwrap.wrap(shown, 72, break_long_words=False) or [""]
+            links += [[link.name, f"{link.bytes:,}", first], *(["", "", line] for line in rest)]
+        links.append(["all", f"{self.state_bytes:,}", ""])
+        params = [["parameter", "type", "bytes", "state bytes"]]
+        params += [[p.path, f"{p.dtype}{p.shape}", f"{p.bytes:,}", f"{p.state_bytes:,}"] for p in self.parameters]
+        params.append(["shared", "", "", f"{self.shared_bytes:,}"])
+        total = sum(p.bytes for p in self.parameters)
+        params.append(["all", "", f"{total:,}", f"{self.state_bytes:,}"])
+        return f"{_table(links, '<><')}\n\n{_table(params, '<<>>')}"
+
+
+def describe(tx: GradientTransformation, params: PyTree) -> Description:
+    """The links of an optimizer, with their hyperparameters, and the bytes of state per link and per parameter.
+
+        print(gradtx.describe(tx, params))
+
+    Args:
+        tx: an optimizer; it and the chains in it are taken apart into links, a wrapper counts as one link.
+        params: its parameters, or `jax.ShapeDtypeStruct`s of them: nothing is allocated or computed.
+
+    Returns:
+        A value with the fields `links`, `parameters`, `shared_bytes` and `state_bytes`.
+    """
+    tx = as_transformation(tx)
+    state = jax.eval_shape(tx.init, params)
+    owner = owners(tx, params)
+    by_param: dict[Any, int] = {}
+    for path, x in jax.tree_util.tree_leaves_with_path(state):
+        if path in owner:
+            by_param[owner[path]] = by_param.get(owner[path], 0) + _bytes(x)
+    rows: list[ParameterBytes] = []
+    for path, p in jax.tree_util.tree_leaves_with_path(jax.eval_shape(lambda p: p, params)):
+        rows.append(
+            ParameterBytes(path_parts(path) or "(root)", str(p.dtype), p.shape, _bytes(p), by_param.get(path, 0))
+        )
+    links = tuple(
+        Link(name, hyperparameters(link), _bytes(jax.eval_shape(link.init, params))) for name, link in links_of(tx)
+    )
+    total = _bytes(state)
+    return Description(links, tuple(rows), total - sum(by_param.values()), total)
+
+
+def links_of(tx: GradientTransformation, label: str = "") -> Iterable[tuple[str, GradientTransformation]]:
+    """The links that a transformation is a chain of, by name; a named chain's have their names in front."""
+    built = tx
+    while isinstance(built.build(), GradientTransformation):
+        built = built.build()
+    if built.name == "chain":
+        for link in built.arguments["links"]:
+            yield from links_of(link, label)
+    elif built.name == "named_chain":
+        for name, link in built.arguments["links"].items():
+            yield from links_of(link, f"{label}{name}: ")
+    else:
+        yield f"{label}{built.name}", built
+
+
+def _bytes(tree: PyTree) -> int:
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _table(rows: list[list[str]], align: str) -> str:
+    """Rows in columns, each aligned to the left (`<`) or to the right (`>`)."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{x:{a}{w}}" for x, a, w in zip(row, align, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

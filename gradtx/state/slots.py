@@ -1,0 +1,111 @@
+"""Which part of a state belongs to which parameter."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from gradtx.core.errors import is_none
+from gradtx.core.selection import MaskedNode
+from gradtx.core.transformation import GradientTransformation, as_transformation
+from gradtx.core.typing import PyTree
+from gradtx.state.names import entries, state_name
+
+Path = tuple[Any, ...]
+
+
+def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
+    """For every array of the state that belongs to one parameter: its path, and that of the parameter.
+
+    Such arrays are found by structure, in subtrees of the state that have the parameters' tree; nothing is allocated.
+    """
+    if jax.tree_util.all_leaves([params]):
+        # A single array looks like any other leaf of the state; in a list it does not.
+        inside = owners_in(jax.eval_shape(as_transformation(tx).init, [params]), [params])
+        return {_without(path, at): () for path, (at, _) in inside.items()}
+    state = jax.eval_shape(as_transformation(tx).init, params)
+    return {path: owner for path, (_, owner) in owners_in(state, params).items()}
+
+
+def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
+    """For every array in a subtree like `params`: how deep that subtree lies, and its parameter's path."""
+    paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
+    found: dict[Path, tuple[int, Path]] = {}
+    if not jax.tree.leaves(params):
+        return found
+    is_slots = lambda x: _is_slots(treedef, x)
+    for path, node in jax.tree_util.tree_leaves_with_path(state, is_leaf=is_slots):
+        if not is_slots(node):
+            continue
+        for (owner, p), part in zip(paths, treedef.flatten_up_to(node), strict=True):
+            if p is not None:
+                leaves = jax.tree_util.tree_leaves_with_path(part)
+                found |= {(*path, *owner, *below): (len(path), owner) for below, _ in leaves}
+    return found
+
+
+def map_slots(f: Callable[..., Any], tx: GradientTransformation, state: PyTree, params: PyTree, *rest: PyTree) -> Any:
+    """Apply a function to every array of a state that belongs to one parameter: `f(slot, parameter, *others)`.
+
+    What belongs to none (step counts, running norms of the whole tree) stays as it is.
+
+        on_host = gradtx.map_slots(lambda slot, p: jax.device_put(slot, jax.devices("cpu")[0]), tx, state, params)
+
+    Args:
+        f: what to apply; its results may be of any type.
+        tx: the optimizer.
+        state: its state.
+        params: its parameters, or anything of their tree, shapes and dtypes.
+        *rest: more trees like `params`.
+
+    Returns:
+        The state with the results in place.
+
+    Raises:
+        ValueError: a state that is not one of `tx` for these parameters.
+    """
+    check_state("map_slots", tx, state, params)
+    owner = owners(tx, params)
+    columns = [dict(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)) for tree in (params, *rest)]
+
+    def at(path: Path, x: Any) -> Any:
+        return f(x, *(column[owner[path]] for column in columns)) if path in owner else x
+
+    return jax.tree_util.tree_map_with_path(at, state)
+
+
+def check_state(name: str, tx: GradientTransformation, state: PyTree, params: PyTree) -> None:
+    """Refuse a state that `tx` does not have for these parameters.
+
+    Raises:
+        ValueError: names the first entry that only one of them has, or that differs in shape.
+    """
+    wanted = jax.eval_shape(as_transformation(tx).init, params)
+    ours, theirs = ({e.name: e.value for e in entries(x) if e.is_leaf} for x in (state, wanted))
+    for where, has, lacks in (("the state given", ours, theirs), ("the optimizer's", theirs, ours)):
+        if only := [key for key in has if key not in lacks]:
+            raise ValueError(f"{name}: the state is not this optimizer's for these params: only {where} has {only[0]}")
+    for key, x in ours.items():
+        if jax.numpy.shape(x) != theirs[key].shape:
+            shapes = f"{jax.numpy.shape(x)} != {theirs[key].shape}"
+            raise ValueError(f"{name}: the state is not this optimizer's for these params: {key} has shape {shapes}")
+    if jax.tree.structure(state) != jax.tree.structure(wanted):
+        raise ValueError(f"{name}: the state has another tree than this optimizer's for these params")
+
+
+def _is_slots(treedef: Any, x: Any) -> bool:
+    """Whether `x` is a tree of slots: the parameters' tree, with an array or a few, or nothing, for each."""
+    if state_name(x) is not None or jax.tree_util.all_leaves([x]):
+        return False
+    try:
+        parts = treedef.flatten_up_to(x)
+    except ValueError:
+        return False
+    holds_state = lambda part: any(e.is_state for e in entries(part))
+    return any(jax.tree.leaves(part) for part in parts) and not any(
+        holds_state(part) for part in parts if not isinstance(part, MaskedNode)
+    )
+
+
+def _without(path: Path, at: int) -> Path:
+    return path[:at] + path[at + 1 :]

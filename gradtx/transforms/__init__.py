@@ -1,0 +1,1 @@
+"""Transformations that know no learning rate, one theme per file."""

@@ -1,0 +1,40 @@
+"""Accumulated updates: their sum, now and then."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from gradtx.core.hyperparameters import PositiveInt, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import transformation
+from gradtx.core.typing import Array
+
+
+class ApplyEvery(NamedTuple):
+    """State of `apply_every`."""
+
+    count: Array  # steps taken, int32
+    grad_acc: Slot  # sum of updates since the last that was let through
+
+
+def apply_every_rule(g: Array, s: ApplyEvery, *, k: int) -> tuple[Array, ApplyEvery]:
+    """a <- g at the first of k steps, else a + g; u = a at the last of them, else 0."""
+    place = (s.count - 1) % k
+    total = jnp.where(place == 0, g, s.grad_acc + g)
+    return jnp.where(place == k - 1, total, 0), s._replace(grad_acc=total)
+
+
+@transformation
+def apply_every(k: PositiveInt = 1, *, grad_acc_dtype: SlotDType = None) -> Leafwise:
+    """Let through the sum of the last k updates at every k-th step, and zeros between.
+
+    Other links of a chain still see every step; to run a whole optimizer on accumulated gradients, use `multi_steps`.
+
+    Args:
+        k: at least 1. Static.
+        grad_acc_dtype: the dtype the sum is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `ApplyEvery(count, grad_acc)`, one value per parameter.
+    """
+    return leafwise(apply_every_rule, ApplyEvery, k=k, grad_acc=zeros(grad_acc_dtype))

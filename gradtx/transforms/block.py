@@ -1,0 +1,72 @@
+"""Blocks: a parameter leaf as a whole, by its root-mean-square or its norm."""
+
+import jax.numpy as jnp
+
+from gradtx.core.averages import abs_sq, rms, sqrt
+from gradtx.core.hyperparameters import NonNegative, Threshold
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.transformation import transformation
+from gradtx.core.typing import Array, ArrayLike
+
+
+def clip_rms_rule(g: Array, *, threshold: ArrayLike) -> Array:
+    """u = g min(1, threshold / rms(g))."""
+    size = rms(g)
+    long = size > threshold
+    return g * jnp.where(long, threshold / jnp.where(long, size, 1), 1)
+
+
+def param_rms_rule(g: Array, p: Array, *, min_scale: ArrayLike) -> Array:
+    """u = max(rms(p), min_scale) g."""
+    return jnp.maximum(rms(p), min_scale) * g
+
+
+def param_norm_rule(g: Array, p: Array, *, min_scale: ArrayLike) -> Array:
+    """u = max(||p||, min_scale) g."""
+    return jnp.maximum(sqrt(jnp.sum(abs_sq(p))), min_scale) * g
+
+
+@transformation
+def clip_by_block_rms(threshold: Threshold) -> Leafwise:
+    """Shorten each leaf's update where it is too large: u <- g min(1, threshold / rms(g)).
+
+    The root-mean-square is over the leaf, in float32 or wider.
+
+    Args:
+        threshold: at least 0, a number or a schedule; infinity clips nothing.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Source: Shazeer & Stern 2018, section 6, arXiv:1804.04235.
+    """
+    return leafwise(clip_rms_rule, threshold=threshold)
+
+
+@transformation
+def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Leafwise:
+    """Make each leaf's update relative to its parameter: u <- max(rms(theta), min_scale) g.
+
+    Args:
+        min_scale: at least 0, the scale of a parameter that is zero.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Shazeer & Stern 2018, section 8, arXiv:1804.04235.
+    """
+    return leafwise(param_rms_rule, min_scale=min_scale)
+
+
+@transformation
+def scale_by_param_block_norm(min_scale: NonNegative = 1e-3) -> Leafwise:
+    """Make each leaf's update relative to its parameter's norm: u <- max(||theta||, min_scale) g.
+
+    Args:
+        min_scale: at least 0, the scale of a parameter that is zero.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Raises: ValueError from `update` without params.
+    """
+    return leafwise(param_norm_rule, min_scale=min_scale)

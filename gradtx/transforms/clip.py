@@ -1,0 +1,61 @@
+"""Clipping: by value and by norm."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import tree
+from gradtx.core.hyperparameters import Threshold
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.transformation import transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+
+
+def clip_rule(g: Array, *, max_delta: ArrayLike) -> Array:
+    """u = min(max(g, -max_delta), max_delta), real and imaginary parts apart."""
+    if jnp.iscomplexobj(g):
+        return jax.lax.complex(clip_rule(g.real, max_delta=max_delta), clip_rule(g.imag, max_delta=max_delta))
+    return jnp.clip(g, -max_delta, max_delta)
+
+
+def shorten_rule(g: Array, *, factor: Array) -> Array:
+    """u = factor g."""
+    return factor * g
+
+
+def shortening(updates: PyTree, max_norm: ArrayLike, global_norm: Array | None = None) -> dict[str, Any]:
+    """The factor min(1, max_norm / ||g||); where the norm is given, it counts as ||g||."""
+    norm = tree.norm(updates) if global_norm is None else global_norm
+    long = norm > max_norm
+    return {"factor": jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)}
+
+
+@transformation
+def clip(max_delta: Threshold) -> Leafwise:
+    """Limit every element: u <- min(max(g, -max_delta), max_delta).
+
+    Args:
+        max_delta: at least 0, a number or a schedule.
+
+    State: none, or a step count (4 bytes) with a schedule.
+    """
+    return leafwise(clip_rule, max_delta=max_delta)
+
+
+@transformation
+def clip_by_global_norm(max_norm: Threshold) -> Leafwise:
+    """Shorten the whole update where it is too long: u <- g min(1, max_norm / ||g||).
+
+    The norm is over all leaves, in float32 or wider. Where the sum of squares overflows it is infinite, and the result
+    is zero. A NaN passes through.
+    A norm given as `update(..., global_norm=...)` takes its place: `partition` can give that of the whole tree.
+
+    Args:
+        max_norm: at least 0, a number or a schedule; infinity clips nothing.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063.
+    """
+    return leafwise(shorten_rule, reduce=shortening, max_norm=max_norm)

@@ -1,0 +1,88 @@
+"""Momentum: sums and averages of past updates."""
+
+from typing import NamedTuple
+
+from gradtx.core.averages import debias as debiased
+from gradtx.core.averages import ema as average
+from gradtx.core.hyperparameters import Decay, Fraction, SlotDType
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot, zeros
+from gradtx.core.transformation import transformation
+from gradtx.core.typing import Array, ArrayLike
+
+
+class TraceState(NamedTuple):
+    """State of `scale_by_momentum`."""
+
+    trace: Slot  # decayed sum of updates, v
+
+
+class EmaState(NamedTuple):
+    """State of `ema`."""
+
+    count: Array  # steps taken, int32
+    ema: Slot  # running average of updates, never debiased
+
+
+def momentum_rule(
+    g: Array, s: TraceState, *, decay: ArrayLike, dampening: ArrayLike, nesterov: bool
+) -> tuple[Array, TraceState]:
+    """v <- decay v + (1 - dampening) g; u = v, or g + decay v."""
+    v = decay * s.trace + (1 - dampening) * g
+    u = g + decay * v if nesterov else v
+    return u, TraceState(trace=v)
+
+
+def ema_rule(g: Array, s: EmaState, *, decay: ArrayLike, debias: bool) -> tuple[Array, EmaState]:
+    """m <- decay m + (1 - decay) g; u = m, or m / (1 - decay^t)."""
+    m = average(s.ema, g, decay)
+    return debiased(m, decay, s.count) if debias else m, s._replace(ema=m)
+
+
+@transformation
+def scale_by_momentum(
+    decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False, trace_dtype: SlotDType = None
+) -> Leafwise:
+    """Accumulate updates with heavy-ball or Nesterov momentum.
+
+    Per leaf, from v = 0:
+
+        v <- decay v + (1 - dampening) g
+        u <- v, or g + decay v with `nesterov`
+
+    The course's velocity form (v <- alpha v - eta g; theta <- theta + v) is `chain(scale_by_lr(eta),
+    scale_by_momentum(alpha))`: it differs from the other order once eta varies. With `dampening=decay` it is the
+    averaged form, v <- decay v + (1 - decay) g; see also `ema`.
+
+    Args:
+        decay: in [0, 1], the share of v that stays at each step.
+        dampening: in [0, 1]. PyTorch leaves the first step undampened; here every step is.
+        nesterov: look one step ahead (Sutskever et al. 2013).
+        trace_dtype: the dtype v is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `TraceState(trace)`, one value per parameter.
+
+    Source: Polyak 1964; Sutskever, Martens, Dahl & Hinton 2013.
+    """
+    return leafwise(
+        momentum_rule, TraceState, decay=decay, dampening=dampening, nesterov=nesterov, trace=zeros(trace_dtype)
+    )
+
+
+@transformation
+def ema(decay: Decay, debias: bool = True, *, ema_dtype: SlotDType = None) -> Leafwise:
+    """Replace updates by their exponential moving average.
+
+    Per leaf, at step t = 1, 2, ...:
+
+        m <- decay m + (1 - decay) g
+        u <- m / (1 - decay^t), or m without `debias`
+
+    Args:
+        decay: in [0, 1).
+        debias: whether to divide by the weight gathered so far.
+        ema_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
+
+    State: `EmaState(count, ema)`, one value per parameter; it is never debiased.
+    """
+    return leafwise(ema_rule, EmaState, decay=decay, debias=debias, ema=zeros(ema_dtype))

@@ -1,0 +1,56 @@
+"""Weight decay of methods that find their own step size."""
+
+from typing import Any, NamedTuple
+
+from gradtx.core.transformation import GradientTransformation
+from gradtx.core.typing import Array, ArrayLike, Mask
+from gradtx.transforms.decay import Placement, WeightDecay, coupled, decoupled
+
+
+class Inside(NamedTuple):
+    """Weight decay of a method that finds its own step size: what its rule applies, and the links around it."""
+
+    weight_decay: Any = None
+    mask: Mask = None
+    before: tuple[GradientTransformation, ...] = ()
+    after: tuple[GradientTransformation, ...] = ()
+
+
+def inside(weight_decay: Any, learning_rate: Any) -> Inside:
+    """What a `weight_decay` argument means where the step size is the method's own: decoupled decay follows it.
+
+    Raises:
+        ValueError: a kind that stands between direction and learning rate, which such a method does not have.
+    """
+    if weight_decay is None:
+        return Inside()
+    kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
+    if kind.name == decoupled.__name__:
+        return Inside(kind.weight_decay, kind.mask)
+    before, between, after = kind.place(learning_rate)
+    if between:
+        raise ValueError(f"weight_decay must be a number, decoupled or a kind around the step, got {weight_decay!r}")
+    return Inside(before=before, after=after)
+
+
+def with_decay(u: Array, p: Array, weight_decay: ArrayLike | None) -> Array:
+    """u + weight_decay p; u itself without a weight decay."""
+    return u if weight_decay is None else u + weight_decay * p
+
+
+def or_coupled(weight_decay: Any) -> WeightDecay | None:
+    """The kind for a method whose source adds decay to the gradient: a number means `coupled`."""
+    return weight_decay if weight_decay is None or isinstance(weight_decay, WeightDecay) else coupled(weight_decay)
+
+
+def coupled_links(where: str, weight_decay: Any) -> tuple[GradientTransformation, ...]:
+    """The links of a method that takes weight decay in the gradient alone.
+
+    Raises:
+        ValueError: another kind than `coupled`.
+    """
+    kind = or_coupled(weight_decay)
+    before, between, after = kind.place(1.0) if kind else Placement()
+    if between or after:
+        raise ValueError(f"{where}: weight_decay must be a number or coupled, got {weight_decay!r}")
+    return before

@@ -1,0 +1,132 @@
+"""Watch training: norms, the learning rate and numbers of your own, in the state."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import precision, tree
+from gradtx.core.averages import safe_divide
+from gradtx.core.edit import hyperparameters
+from gradtx.core.errors import describe
+from gradtx.core.rules import increment
+from gradtx.core.schedule import Schedule
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, PyTree
+
+Measure = Callable[..., Any]
+
+
+class MonitorState(NamedTuple):
+    """State of `monitor`."""
+
+    count: Array  # updates so far, int32
+    measurements: dict[str, Any]  # by name, of the last update; zeros before the first
+    inner_state: Any
+
+
+@transformation
+def monitor(
+    optimizer: Inner, measures: dict[str, Measure] | None = None, *, gradient_norm: bool = True,
+    update_norm: bool = True, update_ratio: bool = True, learning_rates: bool = True, on: bool = True,
+) -> Pair:  # fmt: skip
+    """Put numbers about each update into the state, where they are read like any array; the optimizer is left alone.
+
+        tx = gradtx.monitor(gradtx.adam(1e-3), {"loss": lambda value: value})
+        updates, state = tx.update(grads, state, params, value=loss)
+        state.measurements["gradient_norm"]
+
+    Args:
+        optimizer: any transformation.
+        measures: functions by name. Each takes any of `gradients`, `updates`, `params`, `state` (the optimizer's new
+            one) and of the extra arguments of `update`, by name, and gives an array or a tree of them. A parameter
+            with another name is an extra argument, which must be a number.
+        gradient_norm: whether to measure ||g|| under this name, over the whole tree.
+        update_norm: ||u||, of what the optimizer makes of g.
+        update_ratio: ||u|| / ||theta||, 0 where theta is 0, NaN in an update without params; about 1e-3 is healthy.
+        learning_rates: the optimizer's `learning_rate`, where it has one, at this count of updates; where it has
+            several, each under its path. That of an `inject_hyperparams` directly inside is read from its state.
+        on: False measures nothing and changes nothing else.
+
+    State: `MonitorState(count, measurements, inner_state)`.
+
+    Raises:
+        ValueError: from `update`, where a measure changes its shape.
+        TypeError: from `update`, where one needs an extra argument that is missing.
+    """
+    tx = as_transformation(optimizer)
+
+    def measured(count: Array, gradients: PyTree, updates: PyTree, params: PyTree, state: Any, extra: Any) -> Any:
+        found: dict[str, Any] = {}
+        if gradient_norm:
+            found["gradient_norm"] = tree.norm(gradients)
+        if update_norm:
+            found["update_norm"] = tree.norm(updates)
+        if update_ratio:
+            nowhere = jnp.full((), jnp.nan, precision.scalar_dtype(updates))
+            found["update_ratio"] = nowhere if params is None else ratio(updates, params)
+        if learning_rates:
+            found |= rates_of(tx, state, count)
+        known = extra | dict(gradients=gradients, updates=updates, params=params, state=state)
+        return found | {name: call(name, measure, known) for name, measure in (measures or {}).items()}
+
+    def init(params: PyTree) -> MonitorState:
+        count, state = jnp.zeros((), jnp.int32), tx.init(params)
+        if not on:
+            return MonitorState(count, {}, state)
+        number = jax.ShapeDtypeStruct((), precision.scalar_dtype(params))
+        extra = {name: number for f in (measures or {}).values() for name in inspect.signature(f).parameters}
+        shapes = jax.eval_shape(measured, count, params, params, params, state, extra)
+        return MonitorState(count, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), state)
+
+    def update(
+        updates: PyTree, state: MonitorState, params: PyTree = None, **extra: Any
+    ) -> tuple[PyTree, MonitorState]:
+        new, inner_state = tx.update(updates, state.inner_state, params, **extra)
+        found = measured(state.count, updates, new, params, inner_state, extra) if on else {}
+        return new, MonitorState(increment(state.count), keep_types(found, state.measurements), inner_state)
+
+    return Pair(init, update)
+
+
+def ratio(updates: PyTree, params: PyTree) -> Array:
+    """||u|| / ||theta||, 0 where theta is 0."""
+    size = tree.norm(params)
+    return safe_divide(precision.cast(tree.norm(updates), size.dtype), size)
+
+
+def rates_of(tx: GradientTransformation, state: Any, count: Array) -> dict[str, Array]:
+    """The transformation's learning rates at `count`, by path; a single one by its own name."""
+    known = getattr(state, "hyperparams", None) or hyperparameters(tx)
+    found = {path: h for path, h in known.items() if path.split(".")[-1] == "learning_rate"}
+    now = {path: h(count) if isinstance(h, Schedule) else h for path, h in found.items()}
+    return {
+        "learning_rate" if len(now) == 1 else path: precision.cast(h, jnp.result_type(float)) for path, h in now.items()
+    }
+
+
+def call(name: str, measure: Measure, known: dict[str, Any]) -> Any:
+    """A measure, given what it asks for by name."""
+    asked = inspect.signature(measure).parameters
+    for parameter in asked:
+        if parameter not in known:
+            raise TypeError(
+                f"monitor: the measure {name!r} needs {parameter}: call update(updates, state, params, {parameter}=...)"
+            )
+    return jax.tree.map(jnp.asarray, measure(**{parameter: known[parameter] for parameter in asked}))
+
+
+def keep_types(found: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+    """Measurements in the dtypes that the state has."""
+    if jax.tree.structure(found) != jax.tree.structure(like):
+        raise ValueError(f"monitor: measurements {sorted(found)} do not have the tree of the state's, {sorted(like)}")
+
+    def keep(path: Any, x: Any, old: Any) -> Any:
+        if x.shape != old.shape:
+            name = jax.tree_util.keystr(path)
+            raise ValueError(f"monitor: the measurement {name} is {describe(x)}, and was {describe(old)} at first")
+        return precision.cast(x, old.dtype)
+
+    return jax.tree_util.tree_map_with_path(keep, found, like)

@@ -1,0 +1,205 @@
+"""SAM and ASAM: gradients taken where the loss nearby is largest."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import errors, precision, tree
+from gradtx.core.apply import apply_updates
+from gradtx.core.averages import abs_sq, safe_divide, sqrt
+from gradtx.core.errors import is_none
+from gradtx.core.hyperparameters import NonNegative
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import copy
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.wrappers.evaluation import from_slots
+
+
+class SAMState(NamedTuple):
+    """State of `sharpness_aware`, and so of `sam` and `asam`."""
+
+    opt_state: Any  # the optimizer's
+    adv_state: Any  # the climb's
+
+
+class AlternatingSAMState(NamedTuple):
+    """State of `sharpness_aware(alternate=True)`."""
+
+    steps_since_sync: Array  # int32: 1 while the parameters are at the climbed point, else 0
+    opt_state: Any
+    adv_state: Any
+    cache: Any  # the parameters before the climb
+
+    def evaluation_params(self, params: PyTree) -> PyTree:
+        """The parameters, without the climb."""
+        formula = lambda p, cache: jnp.where(self.steps_since_sync == 1, cache, p)
+        return from_slots("sam", formula, params, self.cache)
+
+
+def climb_rule(g: Array, *, rho: ArrayLike, norm: Array) -> Array:
+    """u = rho g / ||g||."""
+    return rho * safe_divide(g, norm)
+
+
+def adaptive_climb_rule(g: Array, p: Array, *, rho: ArrayLike, eta: ArrayLike, norm: Array) -> Array:
+    """u = rho T^2 g / ||T g||, T = |theta| + eta."""
+    size = jnp.abs(p) + eta
+    return rho * size * (size * safe_divide(g, norm))
+
+
+def adapted_norm(updates: PyTree, params: PyTree, eta: ArrayLike) -> dict[str, Array]:
+    """||T g||, T = |theta| + eta."""
+    square = lambda g, p: jnp.square(jnp.abs(p) + eta) * abs_sq(g)
+    return {"norm": sqrt(tree.sum_of(square, updates, params))}
+
+
+@transformation
+def scale_to_norm(rho: NonNegative) -> Leafwise:
+    """Give the whole update the norm rho: u <- rho g / ||g||, and 0 where g is 0; SAM's climb.
+
+    Args:
+        rho: at least 0, a number or a schedule.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Source: Foret et al. 2021, arXiv:2010.01412.
+    """
+    return leafwise(climb_rule, reduce=lambda updates: {"norm": tree.norm(updates)}, rho=rho)
+
+
+@transformation
+def scale_to_adaptive_norm(rho: NonNegative, eta: NonNegative = 0.01) -> Leafwise:
+    """Give the update a norm that counts large parameters less: u <- rho T^2 g / ||T g||, T = |theta| + eta.
+
+    It is ASAM's climb: a parameter that is twice as large moves twice as far.
+
+    Args:
+        rho: at least 0, a number or a schedule.
+        eta: at least 0, what a parameter at 0 counts as.
+
+    State: none, or a step count (4 bytes) with a schedule.
+
+    Raises: ValueError from `update` without params.
+
+    Source: Kwon et al. 2021, arXiv:2102.11600.
+    """
+    return leafwise(adaptive_climb_rule, reduce=adapted_norm, rho=rho, eta=eta)
+
+
+@transformation
+def sharpness_aware(optimizer: Inner, climb: Inner, *, alternate: bool = False) -> Pair:
+    """Give an optimizer the gradient at a point uphill from the parameters.
+
+    At each step, with L the loss:
+
+        eps <- climb(grad L(theta))
+        theta <- theta + optimizer(grad L(theta + eps))
+
+    The second gradient comes from `grad_fn`, an extra argument: `update(grads, state, params, grad_fn=grad_fn)`, a
+    function of the parameters, with the batch of `grads` in it.
+
+    With `alternate` there is no `grad_fn`: the first of each two updates is eps, the second leads from there to the
+    next theta, so the gradients of the training loop do for both. In between, `evaluation_params` gives theta.
+
+    Args:
+        optimizer: takes the step down.
+        climb: a transformation of the gradient into eps, such as `scale_to_norm(rho)`.
+        alternate: whether two updates make a step.
+
+    State: `SAMState(opt_state, adv_state)`; with `alternate`
+        `AlternatingSAMState(steps_since_sync, opt_state, adv_state, cache)`, one value per parameter more.
+
+    Raises: TypeError from `update` without `grad_fn`; ValueError without params.
+
+    Source: Foret et al. 2021, arXiv:2010.01412.
+    """
+    tx, up = as_transformation(optimizer), as_transformation(climb)
+    return _two_calls(tx, up) if alternate else _one_call(tx, up)
+
+
+def _one_call(tx: GradientTransformation, up: GradientTransformation) -> Pair:
+    def init(params: PyTree) -> SAMState:
+        return SAMState(tx.init(params), up.init(params))
+
+    def update(updates: PyTree, state: SAMState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SAMState]:
+        errors.check_params("sharpness_aware", params)
+        if "grad_fn" not in extra:
+            raise TypeError("sharpness_aware needs grad_fn: call update(updates, state, params, grad_fn=...)")
+        eps, adv_state = up.update(precision.widen(updates), state.adv_state, params, **extra)
+        grads = extra["grad_fn"](apply_updates(params, eps))
+        if jax.tree.structure(grads) != jax.tree.structure(params):
+            errors.structure_mismatch("sharpness_aware", "grad_fn(params)", params, grads)
+        # A parameter without a gradient has none at the other point either.
+        grads = jax.tree.map(lambda g, new: None if g is None else new, updates, grads, is_leaf=is_none)
+        steps, opt_state = tx.update(precision.widen(grads), state.opt_state, params, **extra)
+        return precision.round_like(steps, updates), SAMState(opt_state, adv_state)
+
+    return Pair(init, update)
+
+
+def _two_calls(tx: GradientTransformation, up: GradientTransformation) -> Pair:
+    def init(params: PyTree) -> AlternatingSAMState:
+        cache = jax.tree.map(lambda p: copy(p.dtype)(p), params)
+        return AlternatingSAMState(jnp.zeros((), jnp.int32), tx.init(params), up.init(params), cache)
+
+    def update(
+        updates: PyTree, state: AlternatingSAMState, params: PyTree = None, **extra: Any
+    ) -> tuple[PyTree, AlternatingSAMState]:
+        errors.check_params("sharpness_aware", params)
+        wide = precision.widen(updates)
+
+        def climb() -> tuple[PyTree, AlternatingSAMState]:
+            eps, adv_state = up.update(wide, state.adv_state, params, **extra)
+            return eps, AlternatingSAMState(jnp.ones((), jnp.int32), state.opt_state, adv_state, params)
+
+        def step() -> tuple[PyTree, AlternatingSAMState]:
+            steps, opt_state = tx.update(wide, state.opt_state, state.cache, **extra)
+            back = lambda u, p, c: None if u is None else u + (precision.widen(c) - precision.widen(p))
+            steps = jax.tree.map(back, steps, params, state.cache, is_leaf=is_none)
+            return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, state.adv_state, state.cache)
+
+        steps, new_state = jax.lax.cond(state.steps_since_sync == 0, climb, step)
+        return precision.round_like(steps, updates), new_state
+
+    return Pair(init, update)
+
+
+@transformation
+def sam(optimizer: Inner, rho: NonNegative = 0.05, *, alternate: bool = False) -> GradientTransformation:
+    """Sharpness-aware minimisation: the gradient is taken at theta + rho g / ||g||; see `sharpness_aware`.
+
+        update(grads, state, params, grad_fn=lambda params: jax.grad(loss_fn)(params, batch))
+
+    Args:
+        optimizer: takes the step down.
+        rho: at least 0, how far uphill; a number or a schedule. The paper: 0.05 for CIFAR and ImageNet.
+        alternate: whether two updates make a step, and there is no `grad_fn`.
+
+    State: that of `sharpness_aware`.
+
+    Source: Foret et al. 2021, Algorithm 1, arXiv:2010.01412.
+    """
+    return sharpness_aware(optimizer, scale_to_norm(rho), alternate=alternate)
+
+
+@transformation
+def asam(
+    optimizer: Inner, rho: NonNegative = 0.5, eta: NonNegative = 0.01, *, alternate: bool = False
+) -> GradientTransformation:
+    """Adaptive SAM: the gradient is taken at theta + rho T^2 g / ||T g||, T = |theta| + eta; see `sharpness_aware`.
+
+    Its sharpness does not change when the parameters are rescaled.
+
+    Args:
+        optimizer: takes the step down.
+        rho: at least 0, how far uphill; a number or a schedule. The paper: 0.5 to 2.
+        eta: at least 0, what a parameter at 0 counts as.
+        alternate: whether two updates make a step, and there is no `grad_fn`.
+
+    State: that of `sharpness_aware`.
+
+    Source: Kwon et al. 2021, arXiv:2102.11600; differs: the authors' code leaves biases out of T.
+    """
+    return sharpness_aware(optimizer, scale_to_adaptive_norm(rho, eta), alternate=alternate)

@@ -1,0 +1,45 @@
+"""Every transformation against its float64 oracle: 1e-12 in x64, 1e-5 in float32."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests import oracles
+from tests.catalogue import ROWS, Row, parametrized
+from tests.support import make_grads, make_params, train
+
+STEPS = 20
+WITH_ORACLE = [row for row in ROWS if row.oracle is not None]
+
+
+def expected(row: Row, params, grads):
+    theta, treedef = jax.tree.flatten(jax.tree.map(lambda x: np.asarray(x, np.float64), params))
+    steps = [[np.asarray(g[t], np.float64) for g in jax.tree.leaves(grads)] for t in range(STEPS)]
+    updates = oracles.call(row.oracle, theta, steps, row.tx.arguments)
+    columns = [np.stack([u[i] for u in updates]) for i in range(len(theta))]
+    return treedef.unflatten(columns)
+
+
+@parametrized(WITH_ORACLE)
+def test_oracle_x64(row):
+    with jax.enable_x64(True):
+        params, grads = make_params(jnp.float64), make_grads(STEPS, jnp.float64)
+        _, _, updates = jax.jit(lambda p, g: train(row.tx, p, g, row.extra))(params, grads)
+        chex.assert_trees_all_close(updates, expected(row, params, grads), rtol=1e-12, atol=1e-12)
+
+
+@parametrized(WITH_ORACLE)
+def test_oracle_float32(row):
+    params, grads = make_params(), make_grads(STEPS)
+    _, _, updates = jax.jit(lambda p, g: train(row.tx, p, g, row.extra))(params, grads)
+    chex.assert_trees_all_close(updates, expected(row, params, grads), rtol=1e-5, atol=1e-5)
+
+
+def test_every_row_has_an_oracle_or_is_random():
+    assert [row.id for row in ROWS if row.oracle is None and not row.random] == []
+
+
+def test_ids_are_unique():
+    ids = [row.id for row in ROWS]
+    assert len(set(ids)) == len(ids)

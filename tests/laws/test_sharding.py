@@ -1,0 +1,58 @@
+"""Law 9: on eight devices a sharded run equals an unsharded one, and slots lie where their parameters do."""
+
+import contextlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import gradtx
+from tests.catalogue import every_transformation
+from tests.laws.test_values import skip_exempt
+from tests.support import train
+
+STEPS = 20
+SPECS = {"w": PartitionSpec("x"), "v": PartitionSpec(None, "x")}
+SHAPES = {"w": (16, 3), "v": (3, 8)}
+
+
+def draw(seed, steps=()):
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal((*steps, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def shard(tree, mesh, leading=()):
+    put = lambda name, x: jax.device_put(x, NamedSharding(mesh, PartitionSpec(*leading, *SPECS[name])))
+    return {name: put(name, x) for name, x in tree.items()}
+
+
+def check_slots(params, state, shardings=None):
+    """Every state leaf of a parameter's name and shape has its sharding; `shardings` may stand for the state's own."""
+    shardings = jax.tree.map(lambda x: x.sharding, state) if shardings is None else shardings
+    leaves = zip(jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(shardings), strict=True)
+    for (path, x), sharding in leaves:
+        name = getattr(path[-1], "key", None) if path else None
+        if name in params and x.shape == params[name].shape:
+            want = params[name].sharding
+            assert sharding.is_equivalent_to(want, x.ndim), f"{jax.tree_util.keystr(path)}: {sharding} != {want}"
+
+
+@every_transformation
+def test_sharded_run_equals_unsharded(row):
+    skip_exempt(row, "sharding")
+    run = lambda p, g: train(row.tx, p, g, row.extra)
+    alone = jax.jit(run)(jax.tree.map(jnp.asarray, draw(0)), jax.tree.map(jnp.asarray, draw(1, (STEPS,))))
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((8,), ("x",), axis_types=(kind,))
+        with jax.set_mesh(mesh) if kind == AxisType.Explicit else contextlib.nullcontext():
+            params, grads = shard(draw(0), mesh), shard(draw(1, (STEPS,)), mesh, leading=(None,))
+            for init in (row.tx.init, jax.jit(row.tx.init)):
+                check_slots(params, init(params))
+            sharded = jax.jit(run)(params, grads)
+        check_slots(sharded[0], sharded[1])
+        check_slots(params, row.tx.init(params), gradtx.state_sharding(row.tx, params))
+        if not row.random:
+            pairs = jax.device_get((sharded[0], alone[0]))
+            chex.assert_trees_all_close(*pairs, rtol=1e-4, atol=1e-5)

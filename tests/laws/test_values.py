@@ -1,0 +1,106 @@
+"""Laws 1 to 5: a transformation is a value that can be jitted, stacked and differentiated."""
+
+import pickle
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+
+import gradtx
+from tests.catalogue import every_row, every_transformation
+from tests.rows import combinators, simple
+from tests.support import FEW, at, make_grads, make_params, nudged, plain, stacked, train
+
+STEPS = 4
+NAMESPACE = (
+    {name: getattr(gradtx, name) for name in dir(gradtx)}
+    | combinators.FUNCTIONS
+    | {
+        "jax": jax,
+        "jnp": jnp,
+        "hyperbola": simple.hyperbola,
+    }
+)
+
+
+def skip_exempt(row, law):
+    if law in row.exempt:
+        pytest.skip(f"{row.id}: {row.exempt[law]}")
+
+
+@every_row
+def test_equal_arguments_make_equal_values(row):
+    again = eval(repr(row.tx), NAMESPACE)
+    assert again == row.tx
+    assert hash(again) == hash(row.tx)
+    assert repr(again) == repr(row.tx)
+    if any(isinstance(h, float) for h in jax.tree.leaves(row.tx)):
+        assert nudged(row.tx, 1) != row.tx
+    assert jax.tree.unflatten(jax.tree.structure(row.tx), jax.tree.leaves(row.tx)) == row.tx
+
+
+@every_row
+def test_pickles(row):
+    assert pickle.loads(pickle.dumps(row.tx)) == row.tx
+
+
+@every_transformation
+def test_one_trace_for_all_hyperparameters(row):
+    skip_exempt(row, "jit")
+    params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
+    state = row.tx.init(params)
+    chex.clear_trace_counter()
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def step(tx, params, state, grads):
+        extra = row.extra(params, grads) if row.extra else {}
+        updates, state = tx.update(grads, state, params, **extra)
+        return gradtx.apply_updates(params, updates), state
+
+    for k in range(3):
+        params, state = step(nudged(row.tx, k), params, state, grads)
+    chex.assert_tree_all_finite(params)
+
+
+@every_transformation
+def test_stacked_passed_and_closed_over_are_equal(row):
+    """Stacked values under vmap, the value as an argument, and the value closed over: one run, to rounding."""
+    skip_exempt(row, "vmap")
+    with jax.enable_x64(True):
+        params, grads = make_params(jnp.float64, shapes=FEW), make_grads(STEPS, jnp.float64, shapes=FEW)
+        run = lambda tx: plain(train(tx, params, grads, row.extra))
+        txs = [nudged(row.tx, k) for k in range(2)]
+        together = jax.jit(lambda tx: jax.vmap(run, axis_size=2)(tx))(stacked(txs))
+        passed = jax.jit(run)
+        closed = jax.jit(lambda: run(row.tx))()
+        for k, tx in enumerate(txs):
+            chex.assert_trees_all_close(at(together, k), passed(tx), rtol=1e-8, atol=1e-10)
+        chex.assert_trees_all_close(closed, passed(row.tx), rtol=1e-8, atol=1e-10)
+
+
+@every_transformation
+def test_hypergradients_are_finite(row):
+    skip_exempt(row, "grad")
+    params, grads = make_params(shapes=FEW), make_grads(STEPS, shapes=FEW)
+    grads = {"scalar": 0 * grads["scalar"], "matrix": grads["matrix"].at[:, 0].set(0)}
+    floats, rest = split_floats(row.tx)
+
+    def loss(floats):
+        final, _, _ = train(merge(floats, rest), params, grads, row.extra)
+        return sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(final))
+
+    chex.assert_tree_all_finite(jax.jit(jax.grad(loss))(floats))
+
+
+def split_floats(tx):
+    """The floating hyperparameters, and the rest, of a transformation."""
+    leaves, treedef = jax.tree.flatten(tx)
+    floats = [x if isinstance(x, float) else None for x in leaves]
+    return floats, (treedef, [None if isinstance(x, float) else x for x in leaves])
+
+
+def merge(floats, rest):
+    treedef, others = rest
+    return treedef.unflatten([y if x is None else x for x, y in zip(floats, others, strict=True)])

@@ -1,0 +1,14 @@
+"""Rows: combinators."""
+
+import gradtx
+from tests.oracles import adam, simple
+from tests.rows import Row
+
+ROWS = [
+    Row(gradtx.chain(gradtx.clip_by_global_norm(0.7), gradtx.adam(0.01)), adam.clipped_adam),
+    Row(gradtx.named_chain(clip=gradtx.clip_by_global_norm(0.7), adam=gradtx.adam(0.01)), adam.clipped_adam),
+    Row(gradtx.masked(gradtx.adam(0.01), True), adam.plain_adam),
+    Row(gradtx.masked(gradtx.adam(0.01), False), simple.identity, complex="pairs", label="none"),
+    Row(gradtx.partition({"adam": gradtx.adam(0.01), "unused": gradtx.sgd(0.1)}, "adam"), adam.plain_adam),
+    Row(gradtx.descend(gradtx.scale_by_adam(), 0.01, 0.1), adam.described_adam),
+]

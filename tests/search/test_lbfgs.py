@@ -1,0 +1,113 @@
+"""L-BFGS: its memory, its agreement with Optax, and what it refuses."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradtx
+from tests.support import make_params, types_of
+
+
+def rosenbrock(x):
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def path(tx, loss, params, steps, value_and_grad_from_state=gradtx.value_and_grad_from_state):
+    """The parameters after each step, with value and gradient from the state."""
+
+    def body(carry, _):
+        params, state = carry
+        value, grad = value_and_grad_from_state(loss)(params, state=state)
+        updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+        params = gradtx.apply_updates(params, updates)
+        return (params, state), params
+
+    return jax.lax.scan(body, (params, tx.init(params)), length=steps)[1]
+
+
+def test_two_loops_equal_the_written_out_matrix():
+    from tests.oracles.search import inverse_hessian_times
+
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        tx = gradtx.scale_by_lbfgs(4)
+        points, grads = rng.standard_normal((9, 6)), rng.standard_normal((9, 6))
+        state, u = tx.init(jnp.asarray(points[0])), jnp.zeros(6)
+        for x, g in zip(points, grads, strict=True):
+            u, state = tx.update(jnp.asarray(g), state, jnp.asarray(x))
+        pairs = list(zip(np.diff(points, axis=0), np.diff(grads, axis=0), strict=True))[-4:]
+        np.testing.assert_allclose(u, inverse_hessian_times(grads[-1], pairs, True), rtol=1e-10)
+        assert (np.asarray(state.weights_memory) > 0).sum() == sum(s @ y > 0 for s, y in pairs)
+
+
+def test_exact_on_a_quadratic():
+    """After as many exact steps as there are dimensions, H is the inverse Hessian (Nocedal & Wright, Theorem 6.4)."""
+    with jax.enable_x64(True):
+        curvature = jnp.array([1.0, 3.0, 10.0])
+        tx, x = gradtx.scale_by_lbfgs(5), jnp.array([1.0, 1.0, 1.0])
+        state = tx.init(x)
+        for _ in range(4):
+            g = curvature * x
+            u, state = tx.update(g, state, x)
+            x = x - (u @ g) / (u @ (curvature * u)) * u
+        assert jnp.linalg.norm(x) < 1e-12
+
+
+def test_agrees_with_optax():
+    optax = pytest.importorskip("optax")
+    with jax.enable_x64(True):
+        start = jnp.tile(jnp.array([-1.2, 1.0]), 5)
+        ours = path(gradtx.lbfgs(), rosenbrock, start, 25)
+        with jax.numpy_dtype_promotion("standard"):
+            theirs = path(optax.lbfgs(), rosenbrock, start, 25, optax.value_and_grad_from_state)
+        chex.assert_trees_all_close(ours, theirs, rtol=1e-9)
+
+
+def test_state_is_named_as_optax_names_it():
+    optax = pytest.importorskip("optax")
+    ours, theirs = (tx.init(jnp.zeros(3)) for tx in (gradtx.lbfgs(), optax.lbfgs()))
+    assert len(ours) == len(theirs) == 3
+    for i in (0, 2):
+        assert (type(ours[i]).__name__, ours[i]._fields) == (type(theirs[i]).__name__, theirs[i]._fields)
+    assert ours[2].info._fields == theirs[2].info._fields
+
+
+def test_a_step_that_did_not_move_forgets():
+    tx, x = gradtx.scale_by_lbfgs(3), jnp.array([1.0, 2.0])
+    state = tx.init(x)
+    for point in (x, x / 2):
+        _, state = tx.update(point, state, point)
+    assert (state.weights_memory > 0).sum() == 1
+    g = jnp.array([3.0, 4.0])
+    u, state = tx.update(g, state, x / 2)
+    assert (state.weights_memory == 0).all()
+    chex.assert_trees_all_close(u, g / 5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.complex64])
+def test_types_are_kept_by_the_whole_optimizer(dtype):
+    params = make_params(dtype)
+    loss = lambda p: sum(jnp.sum(jnp.abs(x - 1) ** 2).astype(jnp.float32) for x in jax.tree.leaves(p))
+    tx = gradtx.lbfgs()
+    state = tx.init(params)
+    value, grad = jax.value_and_grad(loss)(params)
+    extra = {"value": value, "grad": grad, "value_fn": loss}
+    updates, after = tx.update(jax.tree.map(jnp.conj, grad), state, params, **extra)
+    assert types_of(after) == types_of(state)
+    chex.assert_trees_all_equal_shapes_and_dtypes(updates, params)
+    assert loss(gradtx.apply_updates(params, updates)) < value
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="lbfgs: memory_size must be in"):
+        gradtx.lbfgs(memory_size=0)
+    x = jnp.ones(3)
+    tx = gradtx.scale_by_lbfgs()
+    with pytest.raises(ValueError, match="scale_by_lbfgs needs params"):
+        tx.update(x, tx.init(x))
+    with pytest.raises(ValueError, match=r"scale_by_lbfgs: params and updates differ at \(root\): \(3,\) != \(2,\)"):
+        tx.update(jnp.ones(2), tx.init(x), x)
+    with pytest.raises(TypeError, match=r"scale_by_lbfgs: the parameter at \['i'\] is int32"):
+        tx.init({"i": jnp.arange(3)})
