@@ -61,7 +61,7 @@ def schedule(formula: Callable[Concatenate[Array, P], ArrayLike]) -> Callable[P,
     `step` in JAX's default float dtype and must work for any shape of it.
 
         @gradtx.schedule
-        def inverse_sqrt(step, peak_value: Number, warmup_steps: Steps):
+        def inverse_sqrt(step, peak_value: gradtx.Number, warmup_steps: gradtx.Number):
             return peak_value * jnp.minimum(step / warmup_steps, jnp.sqrt(warmup_steps / jnp.maximum(step, 1)))
     """
     return cast(Any, maker(Schedule, formula, called_with=1))
