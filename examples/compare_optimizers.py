@@ -108,6 +108,7 @@ def train(
 ) -> tuple[dict[str, Run], dict[str, Array]]:
     """Take `steps` (their numbers) with all optimizers on all seeds; the losses are (steps, seeds)."""
 
+    # gallery: all optimizers on one batch, all seeds by `jax.vmap`, all steps by `jax.lax.scan`
     def one_seed(runs: dict[str, Run], key: Array, step: Array) -> tuple[dict[str, Run], dict[str, Array]]:
         rows = jax.random.randint(jax.random.fold_in(key, step), (batch_size,), 0, len(task.labels))
         images, labels = task.images[rows], task.labels[rows]
@@ -118,6 +119,7 @@ def train(
         return jax.vmap(one_seed, (0, 0, None))(runs, keys, step)
 
     return jax.lax.scan(all_seeds, runs, steps)
+    # gallery: end
 
 
 @jax.jit

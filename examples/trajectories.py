@@ -36,6 +36,7 @@ class Walk(NamedTuple):
     steps: int
 
 
+# gallery: the paths to draw
 WALKS = (
     Walk("SGD", gradtx.sgd(0.95), 30),
     Walk("Momentum", gradtx.sgd(0.1, momentum=0.9), 30),
@@ -43,6 +44,7 @@ WALKS = (
     Walk("RMSProp", gradtx.rmsprop(0.3), 30),
     Walk("Adam", gradtx.adam(0.3), 30),
 )
+# gallery: end
 
 
 def draw_path(axes: Axes, name: str, points: NDArray[np.float32]) -> None:

@@ -2,6 +2,14 @@
 
 __version__ = "0.1.0"
 
+from gradtx import aggregating as aggregating
+from gradtx import assignment as assignment
+from gradtx import losses as losses
+from gradtx import microbatching as microbatching
+from gradtx import native as native
+from gradtx import numerics as numerics
+from gradtx import perturbations as perturbations
+from gradtx import projections as projections
 from gradtx.combine.accumulate import accumulate as accumulate
 from gradtx.combine.accumulate import has_updated as has_updated
 from gradtx.combine.chain import chain as chain
@@ -18,7 +26,6 @@ from gradtx.combine.freeze import freeze as freeze
 from gradtx.combine.freeze import selective_transform as selective_transform
 from gradtx.combine.graft import graft as graft
 from gradtx.combine.masked import masked as masked
-from gradtx.combine.microbatch import microbatch as microbatch
 from gradtx.combine.partition import partition as partition
 from gradtx.combine.skip import Skip as Skip
 from gradtx.combine.skip import skip_large_updates as skip_large_updates
@@ -27,6 +34,9 @@ from gradtx.combine.stateless import stateless as stateless
 from gradtx.combine.stateless import stateless_leafwise as stateless_leafwise
 from gradtx.core.apply import apply_updates as apply_updates
 from gradtx.core.apply import step as step
+from gradtx.core.donation import DonatedLeaf as DonatedLeaf
+from gradtx.core.donation import Donation as Donation
+from gradtx.core.donation import check_donation as check_donation
 from gradtx.core.edit import hyperparameters as hyperparameters
 from gradtx.core.edit import replace as replace
 from gradtx.core.hyperparameters import Decay as Decay
@@ -38,11 +48,13 @@ from gradtx.core.hyperparameters import PositiveInt as PositiveInt
 from gradtx.core.hyperparameters import Real as Real
 from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
+from gradtx.core.pack import pack as pack
 from gradtx.core.schedule import Schedule as Schedule
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.schedule import schedule as schedule
 from gradtx.core.sharding import state_sharding as state_sharding
 from gradtx.core.slots import Slot as Slot
+from gradtx.core.stacks import Packed as Packed
 from gradtx.core.transformation import GradientTransformation as GradientTransformation
 from gradtx.core.transformation import transformation as transformation
 from gradtx.core.tree_math import tree_add_scaled as tree_add_scaled
@@ -60,6 +72,7 @@ from gradtx.core.tree_math import tree_vdot as tree_vdot
 from gradtx.linalg.inverse_root import matrix_inverse_pth_root as matrix_inverse_pth_root
 from gradtx.linalg.matrices import DimensionNumbers as DimensionNumbers
 from gradtx.linalg.newton_schulz import orthogonalise as orthogonalise
+from gradtx.linalg.nnls import nnls as nnls
 from gradtx.linalg.power_iteration import power_iteration as power_iteration
 from gradtx.optimizers.acprop import acprop as acprop
 from gradtx.optimizers.acprop import scale_by_acprop as scale_by_acprop
@@ -203,6 +216,12 @@ from gradtx.state.slots import map_slots as map_slots
 from gradtx.state.surgery import extend as extend
 from gradtx.state.surgery import reset as reset
 from gradtx.state.surgery import resize as resize
+from gradtx.sweeps.ranges import choice as choice
+from gradtx.sweeps.ranges import log_uniform as log_uniform
+from gradtx.sweeps.ranges import uniform as uniform
+from gradtx.sweeps.sweep import Sweep as Sweep
+from gradtx.sweeps.sweep import SweepResult as SweepResult
+from gradtx.sweeps.sweep import sweep as sweep
 from gradtx.transforms.accumulate import apply_every as apply_every
 from gradtx.transforms.adaptive_clip import adaptive_grad_clip as adaptive_grad_clip
 from gradtx.transforms.block import clip_by_block_rms as clip_by_block_rms

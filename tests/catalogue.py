@@ -47,9 +47,9 @@ ROWS: list[Row] = [
 FOUNDATION = {row.id for family in (simple, momentum, rms, adam) for row in family.ROWS}
 
 
-def parametrized(rows: list[Row]) -> pytest.MarkDecorator:
-    """Run a test over some rows of the catalogue."""
-    slow = lambda row: [] if row.id in FOUNDATION else [pytest.mark.slow]
+def parametrized(rows: list[Row], others: pytest.MarkDecorator = pytest.mark.slow) -> pytest.MarkDecorator:
+    """Run a test over some rows of the catalogue; those that are not the foundation's are marked."""
+    slow = lambda row: [] if row.id in FOUNDATION else [others]
     return pytest.mark.parametrize("row", [pytest.param(row, id=row.id, marks=slow(row)) for row in rows])
 
 
@@ -63,3 +63,5 @@ FIRST = [
     if row in combinators.ROWS or row.tx.name not in {earlier.tx.name for earlier in ROWS[:i]}
 ]
 every_transformation = parametrized(FIRST)
+# For laws that take minutes over all rows: of the others they run with --slow only.
+few_transformations = parametrized(FIRST, pytest.mark.exhaustive)

@@ -1,5 +1,6 @@
 """Flattening: an inner transformation that sees all parameters as one vector."""
 
+from functools import reduce
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors, precision
 from gradtx.core.errors import is_none
+from gradtx.core.slots import slot_dtype
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 
@@ -62,10 +64,9 @@ def flatten(inner: Inner) -> Pair:
 
 
 def _vector(leaves: list[Any]) -> Array:
-    """All elements in a row, in the widest dtype."""
-    dtype = precision.scalar_dtype(leaves)
-    if any(jnp.issubdtype(jnp.result_type(x), jnp.complexfloating) for x in leaves):
-        dtype = precision.promote(dtype, jnp.complex64)
+    """All elements in a row, in the dtype that a slot of the widest of them has."""
+    dtypes = {jnp.dtype(jnp.result_type(x)) for x in leaves} or {jnp.dtype(jnp.float32)}
+    dtype = slot_dtype(reduce(precision.promote, dtypes))
     parts = [jnp.reshape(precision.cast(x, dtype), -1) for x in leaves]
     return jnp.concatenate(parts) if parts else jnp.zeros(0, dtype)
 

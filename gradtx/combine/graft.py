@@ -7,6 +7,7 @@ import jax
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
+from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 
@@ -45,13 +46,18 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
         d, direction_state = towards.update(wide, state.direction, params, **extra)
         m, magnitude_state = sized.update(wide, state.magnitude, params, **extra)
         if per == "leaf":
-            grafted = jax.tree.map(lambda d, m: _scaled(d, _ratio(m, d)), d, m)
+            grafted, _ = leafwise(per_leaf_rule).named("graft").update(d, EmptyState(), m)
         else:
             ratio = _ratio(m, d)
             grafted = jax.tree.map(lambda d: _scaled(d, ratio), d)
         return precision.round_like(grafted, updates), GraftState(direction_state, magnitude_state)
 
     return Pair(init, update)
+
+
+def per_leaf_rule(g: Array, p: Array) -> Array:
+    """u = d ||m|| / ||d|| of one leaf, with d = g and m = p."""
+    return _scaled(g, _ratio(p, g))
 
 
 def _ratio(m: PyTree, d: PyTree) -> Array:

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.errors import is_none, path_str, structure_mismatch
+from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import DType, PyTree
+from gradtx.native.step import in_one_pass
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
@@ -56,6 +58,9 @@ def _kind(dtype: DType) -> int:
 def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, **extra: Any) -> tuple[PyTree, Any]:
     """One whole step: update, then apply, rounded once to the parameters' dtype.
 
+    Under `jit` on one CPU device, what is elementwise runs in one pass over memory, where the native part of gradtx
+    was built; see `gradtx.native`.
+
     The order of arguments and results is the one in which XLA can reuse the buffers of donated `params` and `state`:
     `jax.jit(gradtx.step, donate_argnums=(1, 2))`.
 
@@ -63,11 +68,17 @@ def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, 
         tx: the optimizer.
         params: the parameters.
         state: its state, from `tx.init(params)` or from the step before.
-        grads: the gradients, of the tree and shapes of `params`.
+        grads: the gradients, of the tree and shapes of `params`; of packed params (`pack`) packed or not.
         **extra: passed on to `update`.
 
     Returns:
         The new parameters and the new state.
     """
-    updates, state = as_transformation(tx).update(precision.widen(grads), state, params, **extra)
-    return apply_updates(params, updates), state
+    if isinstance(params, Packed) and not isinstance(grads, Packed):
+        grads = params.like(grads)
+
+    def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
+        updates, state = as_transformation(tx).update(precision.widen(grads), state, params, **extra)
+        return apply_updates(params, updates), state
+
+    return in_one_pass(whole, params, state, grads)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 import jax
 import numpy as np
 
-from gradtx.core.arguments import Accept, Interval, IsDType, IsKey
+from gradtx.core.arguments import Accept, Interval, IsDType, IsKey, is_unchecked
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.typing import Array, ArrayLike, DType
 
@@ -58,6 +58,9 @@ FractionNumber: TypeAlias = Annotated[ArrayLike, Interval("[0, 1]")]
 PositiveInt: TypeAlias = Annotated[int, Interval("[1, inf)", integer=True, static=True)]
 """A whole number >= 1 that decides the program: a period, a loop's length. Static."""
 
+PositiveTimes: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[1, inf)", integer=True)]
+"""A whole number >= 1 that does not decide the program, so that it may change. A leaf."""
+
 ScheduleLike: TypeAlias = Annotated[Schedule | Callable[[Array], ArrayLike], IsSchedule()]
 """A schedule, or a function of the step."""
 
@@ -70,7 +73,7 @@ KeyLike: TypeAlias = Annotated[jax.Array | np.ndarray | int, IsKey()]
 
 def check_not_both_zero(name: str, **pair: Any) -> None:
     """Refuse two offsets that are both the number 0: together they keep a division finite."""
-    if all(isinstance(x, int | float) and x == 0 for x in pair.values()):
+    if not is_unchecked() and all(isinstance(x, int | float) and x == 0 for x in pair.values()):
         raise ValueError(f"{name}: {' and '.join(pair)} must not both be 0")
 
 

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import errors, precision
-from gradtx.core.errors import is_none
 from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.slots import SlotStart, zeros
+from gradtx.core.slots import SlotStart, start_leaf, zeros
+from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, Mask, PyTree
 
 
@@ -112,18 +112,18 @@ class Leafwise:
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
     def _init_inner(self, params: PyTree) -> Any:
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
-        chosen = treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_leaf)
+        chosen = list(map(unwrapped, treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))))
         starts: list[Any] = []
         for (path, p), keep in zip(leaves, chosen, strict=True):
             if p is not None and keep:
-                errors.check_inexact(self.name, "parameter", path, p, real_only=self.real_only)
+                errors.check_inexact(self.name, "parameter", path, unwrapped(p), real_only=self.real_only)
             numpy = isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
-            starts.append(p if p is None or not keep or not numpy else jnp.asarray(p))
+            starts.append(p if p is None or not keep or isinstance(p, Stack) or not numpy else jnp.asarray(p))
         slots = {
             name: treedef.unflatten(
                 [
-                    None if p is None else start(p) if keep else MaskedNode()
+                    None if p is None else start_leaf(start, p) if keep else MaskedNode()
                     for p, keep in zip(starts, chosen, strict=True)
                 ]
             )
@@ -166,7 +166,7 @@ class Leafwise:
             dtype = precision.scalar_dtype(updates)
             available |= {name: precision.number_in(h, dtype) for name, h in hyper.items()}
             available |= {name: precision.number_in(x, dtype) for name, x in extra.items() if _is_number(x)}
-            available["updates"] = precision.widen(updates)
+            available |= {"updates": precision.widen(updates), "state": self._widened(state)}
         reduced: dict[str, Any] = {}
         if self.reduce is not None:
             reduced = dict(self._call(self.reduce, available))
@@ -179,9 +179,15 @@ class Leafwise:
         trees = {name: leaves.treedef.unflatten([slots[name] for slots in new_slots]) for name in slot_names}
         new_state = self.state(**trees, **shared)
         if self.finish is not None:
-            finished = self._call(self.finish, available | reduced | {"state": new_state})
+            finished = self._call(self.finish, available | reduced | {"state": self._widened(new_state)})
             new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in shared_names})
         return new_updates, new_state
+
+    def _widened(self, state: Any) -> Any:
+        """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
+        numbers = {name: getattr(state, name) for name in state_fields(self.state)[1]}
+        numbers = {name: precision.widen_inexact(x) for name, x in numbers.items() if hasattr(x, "dtype")}
+        return state._replace(**numbers) if numbers else state
 
     def _scalar(self, name: str, h: Any) -> Any:
         if isinstance(h, jax.Array | np.ndarray) and h.ndim and not jnp.issubdtype(h.dtype, jax.dtypes.prng_key):
@@ -208,18 +214,17 @@ class Leaves:
 
     def __init__(self, step: Leafwise, updates: PyTree, state: Any, params: PyTree) -> None:
         self.step = step
-        paths_and_leaves, self.treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
+        paths_and_leaves, self.treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_leaf)
         self.paths = [path for path, _ in paths_and_leaves]
         self.updates = [g for _, g in paths_and_leaves]
-        self.chosen = self.treedef.flatten_up_to(resolve_mask(step.name, step.mask, updates))
-        self.masks = {
-            name: self.treedef.flatten_up_to(resolve_mask(step.name, mask, updates))
-            for name, mask in step.masks.items()
-            if mask is not None
-        }
+        self.chosen = self._match_mask(updates, step.mask)
+        self.masks = {name: self._match_mask(updates, mask) for name, mask in step.masks.items() if mask is not None}
         slot_names = state_fields(step.state)[0]
         self.slots = {name: self._match(updates, name, getattr(state, name)) for name in slot_names}
         self.params = None if params is None or not wants(step.rule, "p") else self._match(updates, "params", params)
+
+    def _match_mask(self, updates: PyTree, mask: Mask) -> list[bool]:
+        return list(map(unwrapped, self.treedef.flatten_up_to(resolve_mask(self.step.name, mask, updates))))
 
     def _match(self, updates: PyTree, what: str, tree: PyTree) -> list[Any]:
         try:
@@ -239,9 +244,15 @@ class Leaves:
             if g is None or not keep:
                 u = g
             else:
+                stacked = isinstance(g, Stack)
+                if stacked:
+                    g, p, slots = g.value, unwrapped(p), {name: unwrapped(slot) for name, slot in slots.items()}
                 g = self._checked(path, g, slots, p)
                 outside = {name: 0.0 for name, column in self.masks.items() if not column[i]}
-                u, slots = apply_rule(step.rule, step.state, g, slots, shared, p, keys[i], numbers | outside)
+                operands = (g, slots, shared, p, keys[i], numbers | outside)
+                u, slots = apply_rule(step.rule, step.state, *operands, stacked=stacked)
+                if stacked:
+                    u, slots = Stack(u), {name: Stack(slot) for name, slot in slots.items()}
             new_updates.append(u)
             new_slots.append(slots)
         return new_updates, new_slots

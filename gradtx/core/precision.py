@@ -1,5 +1,7 @@
 """Dtypes, decided once: maths in float32 or wider, one rounding at the end."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -24,15 +26,19 @@ def real_dtype(dtype: DType) -> np.dtype:
     return jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtype
 
 
+@lru_cache(maxsize=256)
 def promote(x: DType, y: DType) -> np.dtype:
     """The dtype that holds both, also where JAX is set to promote strictly."""
     with jax.numpy_dtype_promotion("standard"):
         return jnp.dtype(jnp.promote_types(x, y))
 
 
-def scalar_dtype(tree: PyTree) -> np.dtype:
-    """The dtype of a scalar reduced over `tree`: real, float32 or wider, and as wide as the widest leaf."""
-    dtypes = {real_dtype(compute_dtype(jnp.result_type(x))) for x in jax.tree.leaves(tree)}
+def scalar_dtype(tree: PyTree, of: Callable[[DType], DType] = compute_dtype) -> np.dtype:
+    """The dtype of a scalar reduced over `tree`: real, float32 or wider, and as wide as the widest leaf.
+
+    `of` is the dtype for a leaf's: another than the one that maths on it runs in.
+    """
+    dtypes = {real_dtype(of(jnp.result_type(x))) for x in jax.tree.leaves(tree)}
     return max(dtypes, key=lambda d: d.itemsize, default=jnp.dtype(jnp.float32))
 
 

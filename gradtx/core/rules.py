@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, get_type_hints
 
 import jax
@@ -17,21 +17,40 @@ from gradtx.core.typing import Array
 
 
 def apply_rule(
-    rule: Callable[..., Any], state: type[Any], g: Array, slots: Any, shared: Any, p: Any, key: Any, numbers: Any
+    rule: Callable[..., Any],
+    state: type[Any],
+    g: Array,
+    slots: Any,
+    shared: Any,
+    p: Any,
+    key: Any,
+    numbers: Any,
+    *,
+    stacked: bool = False,
 ) -> tuple[Array, dict[str, Any]]:
-    """Run a rule on one leaf: in its compute dtype, and traced once for all leaves of one type."""
+    """Run a rule on one leaf, or on each of a stack: in its compute dtype, traced once for all leaves of one type."""
     traced = {k: v for k, v in numbers.items() if isinstance(v, jax.Array | np.ndarray)}
     static = {k: v for k, v in numbers.items() if k not in traced}
+    if stacked and key is not None:
+        key = jax.random.split(key, g.shape[0])
     operands = (g, slots, shared, p, key, traced)
     if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(operands)):
-        return _on_leaf(rule, state, static, *operands)
-    return _traced_once(rule, state, tuple(static.items()))(*operands)
+        return _run(rule, state, static, stacked, operands)
+    return _traced_once(rule, state, tuple(static.items()), stacked)(*operands)
+
+
+def _run(rule: Any, state: Any, static: Any, stacked: bool, operands: tuple[Any, ...]) -> Any:
+    on_leaf = partial(_on_leaf, rule, state, static)
+    # g, slots, p and key are each leaf's own; the rest of the state, and numbers, are the same for all.
+    return jax.vmap(on_leaf, in_axes=(0, 0, None, 0, 0, None))(*operands) if stacked else on_leaf(*operands)
 
 
 @lru_cache(maxsize=4096)
-def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+def _traced_once(
+    rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool
+) -> Callable[..., Any]:
     def call(*operands: Any) -> Any:
-        return _on_leaf(rule, state, dict(static), *operands)
+        return _run(rule, state, dict(static), stacked, operands)
 
     call.__name__ = call.__qualname__ = getattr(rule, "__name__", "rule")
     return jax.jit(call)
@@ -40,7 +59,7 @@ def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple
 def _on_leaf(rule: Any, state: Any, static: Any, g: Any, slots: Any, shared: Any, p: Any, key: Any, traced: Any) -> Any:
     wide = precision.compute_dtype(g.dtype)
     numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
-    given: dict[str, Any] = {"s": state(**precision.widen_inexact(slots), **shared)}
+    given: dict[str, Any] = {"s": state(**jax.tree.map(lambda x: _as_seen(x, wide), slots), **shared)}
     if p is not None:
         given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
     if key is not None:
@@ -53,6 +72,14 @@ def _on_leaf(rule: Any, state: Any, static: Any, g: Any, slots: Any, shared: Any
     u, s = result if wants(rule, "s") else (result, given.get("s"))
     new = slots if s is None else {name: jax.tree.map(keep_type, getattr(s, name), slots[name]) for name in slots}
     return precision.narrow(u, g.dtype), new
+
+
+def _as_seen(slot: Array, wide: Any) -> Array:
+    """A slot as wide as the leaf at least, and for a real leaf real, whatever dtype it is kept in."""
+    if not jnp.issubdtype(slot.dtype, jnp.inexact):
+        return slot
+    x = slot.real if jnp.iscomplexobj(slot) and not jnp.issubdtype(wide, jnp.complexfloating) else slot
+    return precision.cast(x, precision.promote(precision.compute_dtype(x.dtype), precision.real_dtype(wide)))
 
 
 def increment(count: Array) -> Array:

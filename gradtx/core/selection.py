@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.stacks import Packed
 from gradtx.core.typing import Mask, PyTree
 
 
@@ -37,8 +38,14 @@ def resolve_mask(name: str, mask: Mask, tree: PyTree) -> PyTree:
         tree: parameters or updates.
 
     Raises:
-        ValueError: a mask of another structure, naming the first path that differs, or a pattern without a match.
+        ValueError: a mask of another structure, naming the first path that differs, or a pattern without a match; a
+            mask that tells leaves apart which are packed together.
     """
+    if isinstance(tree, Packed) and mask is not None and not isinstance(mask, Packed):
+        kept = jax.tree.leaves(resolve_mask(name, mask, tree.shapes()))
+        return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=is_none), tree.spread(name, "mask", kept))
+    if isinstance(tree, MaskedNode):  # hidden as a whole
+        return tree
     treedef = jax.tree.structure(tree, is_leaf=is_none)
     if mask is None:
         return jax.tree.unflatten(treedef, [True] * treedef.num_leaves)
@@ -68,6 +75,11 @@ def resolve_labels(
         ValueError: labels of another structure, naming the first path that differs; paths that no pattern matches,
             or patterns with different labels both match; a pattern without a match.
     """
+    if isinstance(tree, Packed) and not isinstance(labels, Packed):
+        found = resolve_labels(name, labels, tree.shapes(), is_label=is_label, all_used=all_used)
+        return tree.spread(name, "tree of labels", found)
+    if isinstance(tree, MaskedNode):
+        return []
     labels = _called(labels, tree)
     if _is_patterns(labels, tree):
         return _labels_by_pattern(name, labels, tree, all_used)

@@ -1,6 +1,8 @@
 """Slots: what a state keeps for each parameter leaf, and how it starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -9,6 +11,7 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.stacks import Stack
 from gradtx.core.typing import Array, DType, PyTree
 
 
@@ -20,6 +23,24 @@ Slot: TypeAlias = Annotated[Array, SlotMark()]
 """The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
 
 
+_OWN_DTYPE: ContextVar[bool] = ContextVar("own_dtype", default=False)
+
+
+@contextmanager
+def in_own_dtype() -> Generator[None]:
+    """Within it, slots for which no dtype is asked start in the parameter's, 16-bit ones too; rules stay wide."""
+    token = _OWN_DTYPE.set(True)
+    try:
+        yield
+    finally:
+        _OWN_DTYPE.reset(token)
+
+
+def slot_dtype(dtype: DType) -> Any:
+    """The dtype that a slot of a parameter of `dtype` is kept in where none is asked for."""
+    return jnp.dtype(dtype) if _OWN_DTYPE.get() else precision.compute_dtype(dtype)
+
+
 @dataclass(frozen=True)
 class SlotStart:
     """How a slot of a parameter's shape starts; called with the parameter, of which it reads only the type."""
@@ -29,8 +50,10 @@ class SlotStart:
     real: bool = False
 
     def __call__(self, p: Any) -> Array:
-        dtype = self.dtype or precision.compute_dtype(p.dtype)
-        return self.start(p, precision.real_dtype(dtype) if self.real else jnp.dtype(dtype))
+        dtype = jnp.dtype(self.dtype or slot_dtype(p.dtype))
+        if jnp.issubdtype(p.dtype, jnp.complexfloating) and not self.real:
+            dtype = precision.promote(dtype, jnp.complex64)
+        return self.start(p, precision.real_dtype(dtype) if self.real else dtype)
 
 
 def full(value: Any, dtype: DType | None = None, *, real: bool = False) -> SlotStart:
@@ -38,7 +61,8 @@ def full(value: Any, dtype: DType | None = None, *, real: bool = False) -> SlotS
 
     Args:
         value: a number.
-        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower.
+        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower. Of a real one, a
+            complex parameter takes the complex dtype of that precision.
         real: whether a complex parameter has a real slot.
     """
     return SlotStart(lambda p, dtype: like(p, value, dtype), dtype, real)
@@ -59,8 +83,9 @@ def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]
 
     def start(params: PyTree) -> Array:
         first = value(params) if callable(value) else value
+        kept = dtype or precision.scalar_dtype(params, slot_dtype)
         # A copy: the value may be the caller's own array, and the state may be donated.
-        return jnp.array(first, precision.real_dtype(dtype or precision.scalar_dtype(params)), copy=True)
+        return jnp.array(first, precision.real_dtype(kept), copy=True)
 
     return start
 
@@ -82,19 +107,34 @@ def zeros_shaped(
     """
 
     def start(p: Any) -> Any:
-        kept = dtype or precision.compute_dtype(p.dtype)
+        kept = dtype or slot_dtype(p.dtype)
         kept = precision.real_dtype(kept) if real else jnp.dtype(kept)
         on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
         if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
             return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), view(_zeros_of(p))))(p)
         shapes = jax.eval_shape(view, p)
         if on_one_device():
-            places = jax.tree.map(lambda _: getattr(p, "sharding", None), shapes)
+            # What is committed to no device stays so: else the second step would compile again.
+            place = getattr(p, "sharding", None) if getattr(p, "committed", True) else None
+            places = jax.tree.map(lambda _: place, shapes)
         else:
             places = jax.jit(view).lower(p).compile().output_shardings
         return jax.tree.map(lambda x, place: jnp.zeros(x.shape, kept, device=place), shapes, places)
 
     return start
+
+
+def start_leaf(start: Callable[[Any], Any], p: Any) -> Any:
+    """How a slot of a leaf starts; where leaves are packed, of each leaf of their stack."""
+    if not isinstance(p, Stack):
+        return start(p)
+    if isinstance(start, SlotStart):
+        return Stack(start(p.value))
+    if not isinstance(p.value, jax.ShapeDtypeStruct):
+        return Stack(jax.vmap(start)(p.value))
+    n, *shape = p.value.shape
+    one = start(jax.ShapeDtypeStruct(tuple(shape), p.value.dtype))
+    return Stack(jax.tree.map(lambda x: jnp.stack([x] * n), one))
 
 
 def like(p: Any, value: Any, dtype: DType) -> Array:

@@ -5,15 +5,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import precision
+from gradtx.core.precision import cast, real_dtype, widen
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.linalg.newton_schulz import frobenius_norm
 from gradtx.linalg.power_iteration import power_iteration
 
 
 def matrix_inverse_pth_root(
-    matrix: Array, p: int, *, num_iters: int = 100, ridge_epsilon: ArrayLike = 1e-6, error_tolerance: ArrayLike = 1e-6
-) -> tuple[Array, Array]:
+    matrix: Array, p: int, num_iters: int = 100, ridge_epsilon: ArrayLike = 1e-6, error_tolerance: ArrayLike = 1e-6,
+    precision: jax.lax.PrecisionLike = jax.lax.Precision.HIGHEST,
+) -> tuple[Array, Array]:  # fmt: skip
     """A^(-1/p) of a Hermitian positive semi-definite A, by matrix products alone.
 
     With A + ridge_epsilon lambda_max I for A and z = (1 + p) / (2 ||A||_F), from M = z A and H = z^(1/p) I, repeat
@@ -30,6 +31,7 @@ def matrix_inverse_pth_root(
         num_iters: at most so many steps.
         ridge_epsilon: at least 0, added to the diagonal, times the largest eigenvalue (1 for a matrix of zeros).
         error_tolerance: stop when no entry of M - I is larger.
+        precision: of the products, as in `jax.numpy.matmul`.
 
     Returns:
         The root, in the matrix's dtype (computed in float32 or wider), and the largest entry of |M - I| at the step
@@ -44,20 +46,22 @@ def matrix_inverse_pth_root(
         raise ValueError(f"matrix_inverse_pth_root: p must be a whole number >= 1, got {p!r}")
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
         raise ValueError(f"matrix_inverse_pth_root: wanted square matrices, of shape (..., n, n), got {matrix.shape}")
-    one = lambda a: _root(a, p, num_iters, ridge_epsilon, error_tolerance)
+    one = lambda a: _root(a, p, num_iters, ridge_epsilon, error_tolerance, precision)
     for _ in range(matrix.ndim - 2):
         one = jax.vmap(one)
-    root, error = one(precision.widen(matrix))
-    return precision.cast(root, matrix.dtype), error
+    root, error = one(widen(matrix))
+    return cast(root, matrix.dtype), error
 
 
-def _root(a: Array, p: int, num_iters: int, ridge: ArrayLike, tolerance: ArrayLike) -> tuple[Array, Array]:
-    real = precision.real_dtype(a.dtype)
+def _root(
+    a: Array, p: int, num_iters: int, ridge: ArrayLike, tolerance: ArrayLike, precision: jax.lax.PrecisionLike
+) -> tuple[Array, Array]:
+    real = real_dtype(a.dtype)
     identity = jnp.eye(len(a), dtype=a.dtype)
-    times = lambda x, y: jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
-    largest, _ = power_iteration(a)
+    times = lambda x, y: jnp.matmul(x, y, precision=precision)
+    largest, _ = power_iteration(a, precision=precision)
     scale = jnp.where(largest > 0, largest, 1)  # the root of A / scale is taken: nothing over- or underflows
-    a = a / scale.astype(a.dtype) + precision.cast(ridge, a.dtype) * identity
+    a = a / scale.astype(a.dtype) + cast(ridge, a.dtype) * identity
     z = (1 + p) / (2 * frobenius_norm(a)).astype(a.dtype)
     error_of = lambda m: jnp.max(jnp.abs(m - identity), initial=0)
 
@@ -72,7 +76,7 @@ def _root(a: Array, p: int, num_iters: int, ridge: ArrayLike, tolerance: ArrayLi
     def unsettled(carry: Any) -> Array:
         step, _, _, error, _, best_error = carry
         # Near the end rounding makes the error grow; on the way it may do so for a step.
-        return (step < num_iters) & (best_error > precision.cast(tolerance, real)) & (error <= 1.2 * best_error)
+        return (step < num_iters) & (best_error > cast(tolerance, real)) & (error <= 1.2 * best_error)
 
     m, h = z * a, (z ** (1 / p)) * identity
     first = error_of(m)

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec
 
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import resolve_labels
+from gradtx.core.stacks import Packed, Stack
 from gradtx.core.typing import Array, PyTree
 
 
@@ -46,6 +47,11 @@ def resolve_dimensions(
     Raises:
         ValueError: numbers that do not fit, with the path.
     """
+    if isinstance(tree, Packed):
+        each = resolve_dimensions(name, numbers, tree.shapes(), all_used=all_used)
+        each = tree.spread(name, "dimension numbers", each)
+        parts = [part for part in tree.parts if part is None or jax.tree.leaves(part)]
+        return [_behind_stack(n, part) if isinstance(part, Stack) else n for n, part in zip(each, parts, strict=True)]
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)
     given = "auto" if numbers is None else numbers
     labels = resolve_labels(name, given, tree, is_label=is_numbers, all_used=all_used)
@@ -136,6 +142,14 @@ def _axes(x: Any, numbers: DimensionNumbers) -> tuple[tuple[int, ...], tuple[int
     as_tuple = lambda axes: tuple(a % ndim for a in ((axes,) if isinstance(axes, int) else axes))
     reduction, output = as_tuple(numbers.reduction_axis), as_tuple(numbers.output_axis)
     return tuple(a for a in range(ndim) if a not in reduction + output), reduction, output
+
+
+def _behind_stack(numbers: DimensionNumbers | None, stack: Stack) -> DimensionNumbers | None:
+    """The same axes of the leaves in a stack, which has one more axis before them."""
+    if numbers is None:
+        return None
+    _, reduction, output = _axes(jax.eval_shape(lambda x: x[0], stack.value), numbers)
+    return DimensionNumbers(tuple(a + 1 for a in reduction), tuple(a + 1 for a in output))
 
 
 def _check(name: str, path: Any, x: Any, numbers: DimensionNumbers) -> None:

@@ -1,19 +1,21 @@
 """Power iteration: the dominant eigenvalue of a matrix, or of a linear map of trees."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import precision, tree
+from gradtx.core import tree
 from gradtx.core.averages import safe_divide
+from gradtx.core.precision import cast, compute_dtype, real_dtype, scalar_dtype, widen
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
 def power_iteration(
     matrix: Array | Callable[[PyTree], PyTree], *, v0: PyTree = None, num_iters: int = 100,
-    error_tolerance: ArrayLike = 1e-6, key: Array | None = None,
+    error_tolerance: ArrayLike = 1e-6, precision: jax.lax.PrecisionLike = jax.lax.Precision.HIGHEST,
+    key: Array | None = None,
 ) -> tuple[Array, PyTree]:  # fmt: skip
     """The eigenvalue of largest modulus and its eigenvector.
 
@@ -25,6 +27,7 @@ def power_iteration(
         v0: where to start: a vector (..., n), or a tree for a function; random in [-1, 1] by default.
         num_iters: at most so many products.
         error_tolerance: stop when the eigenvalue changes by less than this share.
+        precision: of the products with a matrix, as in `jax.numpy.matmul`.
         key: for the random start.
 
     Returns:
@@ -36,19 +39,19 @@ def power_iteration(
     if callable(matrix):
         if v0 is None:
             raise ValueError("power_iteration: a function needs v0, the tree to start from")
-        return _iterate(matrix, precision.widen(v0), num_iters, error_tolerance)
-    a = jnp.asarray(cast(Any, matrix))
+        return _iterate(matrix, widen(v0), num_iters, error_tolerance)
+    a = jnp.asarray(matrix)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ValueError(f"power_iteration: wanted square matrices, of shape (..., n, n), got {a.shape}")
-    a = precision.cast(a, precision.compute_dtype(a.dtype))
+    a = cast(a, compute_dtype(a.dtype))
     if v0 is None:
-        real = precision.real_dtype(a.dtype)
+        real = real_dtype(a.dtype)
         start = jax.random.uniform(jax.random.key(0) if key is None else key, a.shape[-1:], real, -1, 1)
         v0 = jnp.broadcast_to(start, a.shape[:-1])
-    v0 = precision.cast(v0, a.dtype)
+    v0 = cast(v0, a.dtype)
 
     def one(a: Array, v: Array) -> tuple[Array, Array]:
-        product = lambda v: jnp.matmul(a, v, precision=jax.lax.Precision.HIGHEST)
+        product = lambda v: jnp.matmul(a, v, precision=precision)
         return _iterate(product, v, num_iters, error_tolerance)
 
     for _ in range(a.ndim - 2):
@@ -67,10 +70,10 @@ def _iterate(
     def unsettled(carry: Any) -> Array:
         step, before, _, value = carry
         change = jnp.abs(value - before)
-        return (step < num_iters) & ((step < 2) | (change > precision.cast(tolerance, value.dtype) * jnp.abs(value)))
+        return (step < num_iters) & ((step < 2) | (change > cast(tolerance, value.dtype) * jnp.abs(value)))
 
     v = _normalised(v, v)
-    nothing = jnp.zeros((), precision.scalar_dtype(v))
+    nothing = jnp.zeros((), scalar_dtype(v))
     _, _, v, value = jax.lax.while_loop(unsettled, advance, (jnp.zeros((), jnp.int32), nothing, v, nothing))
     return value, v
 
@@ -78,4 +81,4 @@ def _iterate(
 def _normalised(v: PyTree, like: PyTree) -> PyTree:
     """v / ||v|| in the dtypes of `like`; zeros stay zeros."""
     norm = tree.norm(v)
-    return jax.tree.map(lambda x, y: precision.cast(safe_divide(x, precision.cast(norm, x.dtype)), y.dtype), v, like)
+    return jax.tree.map(lambda x, y: cast(safe_divide(x, cast(norm, x.dtype)), y.dtype), v, like)

@@ -1,5 +1,6 @@
 """Adafactor: second moments kept as the product of a row and a column."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -47,18 +48,19 @@ def factored_axes(shape: tuple[int, ...], min_size: int, factored: bool) -> tupl
 
 def factored_rule(
     g: Array, s: FactoredState, *, decay_rate: ArrayLike, step_offset: ArrayLike, epsilon: ArrayLike,
-    max_b2: ArrayLike, min_size: int, factored: bool,
+    max_b2: ArrayLike, b2: Callable[[Array], ArrayLike] | None, min_size: int, factored: bool,
 ) -> tuple[Array, FactoredState]:  # fmt: skip
     """u = g / sqrt(v), v = row column / mean(row) where factored."""
-    t = jnp.maximum(cast(s.count, real_dtype(g.dtype)) - step_offset, 1)
-    b2 = jnp.minimum(1 - t**-decay_rate, max_b2)
+    t = cast(s.count, real_dtype(g.dtype)) - step_offset
+    decay = 1 - jnp.maximum(t, 1) ** -decay_rate if b2 is None else cast(b2(t), t.dtype)
+    decay = jnp.minimum(decay, max_b2)
     axes = factored_axes(g.shape, min_size, factored)
     if axes is None:
-        v = ema(s.v, finite_abs_sq(g) + epsilon, b2)
+        v = ema(s.v, finite_abs_sq(g) + epsilon, decay)
         return g / sqrt(v), s._replace(v=v)
     second, largest = axes
-    row = ema(s.v_row, mean(finite_abs_sq(g), largest) + epsilon, b2)
-    col = ema(s.v_col, mean(finite_abs_sq(g), second) + epsilon, b2)
+    row = ema(s.v_row, mean(finite_abs_sq(g), largest) + epsilon, decay)
+    col = ema(s.v_col, mean(finite_abs_sq(g), second) + epsilon, decay)
     scale = mean(row, second - (second > largest), keepdims=True)
     # Two quotients of roots: their product of roots would underflow at eps.
     by_row = g / jnp.expand_dims(sqrt(row), largest)
@@ -70,7 +72,7 @@ def factored_rule(
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Positive = 0.8, step_offset: NonNegativeNumber = 0,
     min_dim_size_to_factor: PositiveInt = 128, epsilon: Positive = 1e-30, *, max_b2: Fraction = 1.0,
-    v_dtype: SlotDType = None,
+    b2: Callable[[Array], ArrayLike] | None = None, v_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Divide updates by the root of their mean square, kept for matrices as a row and a column.
 
@@ -91,6 +93,7 @@ def scale_by_factored_rms(
         min_dim_size_to_factor: at least 1, the smallest size of the shorter axis of a factored leaf. Static.
         epsilon: above 0, added to |g|^2.
         max_b2: in [0, 1], a cap on b2 that keeps the average moving (Zhai et al. 2021: 0.999).
+        b2: None, or a function of t - step_offset, as a number of the compute dtype, that gives b2 before the cap.
         v_dtype: the dtype of r, c and v; by default the parameter's, float32 where that is narrower.
 
     State: `FactoredState(count, v_row, v_col, v)`, (m + n) values for a factored m x n leaf, else one per parameter.
@@ -110,7 +113,7 @@ def scale_by_factored_rms(
 
     numbers: dict[str, Any] = dict(decay_rate=decay_rate, step_offset=step_offset, epsilon=epsilon, max_b2=max_b2)
     slots: dict[str, Any] = {of: part(of) for of in ("v_row", "v_col", "v")}
-    static: dict[str, Any] = dict(min_size=min_dim_size_to_factor, factored=factored)
+    static: dict[str, Any] = dict(min_size=min_dim_size_to_factor, factored=factored, b2=b2)
     return leafwise(factored_rule, FactoredState, **numbers, **static, **slots)
 
 

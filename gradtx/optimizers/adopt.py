@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast, real_dtype
 from gradtx.core.slots import zeros
@@ -27,12 +27,14 @@ def limit(x: Array, bound: ArrayLike) -> Array:
 
 def adopt_rule(
     g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike,
-    clip_exponent: ArrayLike | None, nesterov: bool,
+    clip_exponent: ArrayLike | None, clip_value: ArrayLike | None, nesterov: bool,
 ) -> tuple[Array, ScaleByAdamState]:  # fmt: skip
     """m = average of clip(g / max(sqrt(v of the step before), eps)); the first step only sets v."""
     first = s.count == 1
     n = g / jnp.maximum(sqrt(s.nu), eps)
-    if clip_exponent is not None:
+    if clip_value is not None:
+        n = limit(n, clip_value)
+    elif clip_exponent is not None:
         n = limit(n, jnp.maximum(cast(s.count, real_dtype(g.dtype)) - 1, 1) ** clip_exponent)
     mu = jnp.where(first, s.mu, ema(s.mu, n, b1))
     nu = jnp.where(first, abs_sq(g), ema(s.nu, abs_sq(g), b2))
@@ -43,7 +45,8 @@ def adopt_rule(
 @transformation
 def scale_by_adopt(
     b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *, clip_exponent: NonNegative | None = 0.25,
-    nesterov: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+    clip_value: Threshold | None = None, nesterov: bool = False, mu_dtype: SlotDType = None,
+    nu_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Average gradients, each divided by the root-mean-square of those before it.
 
@@ -59,6 +62,7 @@ def scale_by_adopt(
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, the smallest divisor.
         clip_exponent: at least 0; None limits nothing, as in the paper's Algorithm 1.
+        clip_value: at least 0, or a schedule: the limit itself, instead of that power of the step.
         nesterov: look one step ahead.
         mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
         nu_dtype: the same for nu.
@@ -67,15 +71,17 @@ def scale_by_adopt(
 
     Source: Taniguchi et al. 2024, Algorithms 1 and 2, arXiv:2411.02853.
     """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, nesterov=nesterov)
+    numbers: dict[str, Any] = dict(
+        b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
+    )
     return leafwise(adopt_rule, ScaleByAdamState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
 
 
 @transformation
 def adopt(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *,
-    clip_exponent: NonNegative | None = 0.25, nesterov: bool = False, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    clip_exponent: NonNegative | None = 0.25, clip_value: Threshold | None = None, nesterov: bool = False,
+    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """ADOPT: Adam that converges for any b2. See `scale_by_adopt`.
 
@@ -85,10 +91,13 @@ def adopt(
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, the smallest divisor.
         clip_exponent: at least 0, of the limit (t - 1)^clip_exponent; None limits nothing.
+        clip_value: at least 0, or a schedule: the limit itself.
         nesterov: look one step ahead.
         mu_dtype: the dtype mu is kept in.
         nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, nesterov=nesterov)
+    numbers: dict[str, Any] = dict(
+        b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
+    )
     return descend(scale_by_adopt(**numbers, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)

@@ -25,15 +25,17 @@ class ScaleByAmsgradState(NamedTuple):
 
 
 def amsgrad_rule(
-    g: Array, s: ScaleByAmsgradState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike, max_of: str
-) -> tuple[Array, ScaleByAmsgradState]:
+    g: Array, s: ScaleByAmsgradState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
+    max_of: str, debias_mu: bool, debias_nu: bool,
+) -> tuple[Array, ScaleByAmsgradState]:  # fmt: skip
     """As `adam_rule`, with the largest v so far."""
     mu = ema(s.mu, g, b1)
     nu = ema(s.nu, abs_sq(g), b2)
-    nu_max = jnp.maximum(s.nu_max, debias(nu, b2, s.count) if max_of == "debiased" else nu)
-    v = nu_max if max_of == "debiased" else debias(nu_max, b2, s.count)
-    u = debias(mu, b1, s.count) / (sqrt(v + eps_root) + eps)
-    return u, s._replace(mu=mu, nu=nu, nu_max=nu_max)
+    debiased = lambda nu: debias(nu, b2, s.count) if debias_nu else nu
+    nu_max = jnp.maximum(s.nu_max, debiased(nu) if max_of == "debiased" else nu)
+    v = nu_max if max_of == "debiased" else debiased(nu_max)
+    m = debias(mu, b1, s.count) if debias_mu else mu
+    return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu, nu_max=nu_max)
 
 
 @transformation
@@ -44,6 +46,8 @@ def scale_by_amsgrad(
     *,
     eps_root: NonNegative = 0.0,
     max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
+    debias_mu: bool = True,
+    debias_nu: bool = True,
     mu_dtype: SlotDType = None,
     nu_dtype: SlotDType = None,
 ) -> Leafwise:
@@ -61,17 +65,20 @@ def scale_by_amsgrad(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
         max_of: which second moment the maximum is taken of.
+        debias_mu: whether to divide mu by 1 - b1^t.
+        debias_nu: whether to divide nu or its maximum by 1 - b2^t.
         mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
         nu_dtype: the same for nu and its maximum.
 
     State: `ScaleByAmsgradState(count, mu, nu, nu_max)`, three values per parameter.
 
-    Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself does not debias.
+    Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself debiases neither.
     """
     check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
     nu = zeros(nu_dtype, real=True)
     slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=nu, nu_max=nu)
-    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, max_of=max_of, **slots)
+    choices: dict[str, Any] = dict(max_of=max_of, debias_mu=debias_mu, debias_nu=debias_nu)
+    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, **choices, **slots)
 
 
 @transformation

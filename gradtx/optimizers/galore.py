@@ -13,6 +13,7 @@ from gradtx.core.errors import is_none
 from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
 from gradtx.core.rules import increment
 from gradtx.core.selection import MaskedNode
+from gradtx.core.slots import slot_dtype
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.linalg.matrices import from_matrices, gathered, laid_out_like, resolve_dimensions, to_matrices
@@ -37,11 +38,11 @@ def on_left(g: Any, side: str) -> bool:
     return m == n or (m < n) == (side == "smaller")
 
 
-def basis(g: Array, rank: int, left: bool) -> Array:
-    """The first singular vectors of matrices, each with its largest entry positive; no gradient flows through."""
+def basis(g: Array, rank: int, left: bool, fix_signs: bool) -> Array:
+    """The first singular vectors of matrices, their largest entries positive if asked; no gradient flows through."""
     u, _, vh = jnp.linalg.svd(jax.lax.stop_gradient(g), full_matrices=False)
     vectors = (u if left else vh.mT.conj())[..., :rank]
-    if not vectors.size:
+    if not fix_signs or not vectors.size:
         return vectors
     place = jnp.argmax(jnp.abs(vectors), axis=-2, keepdims=True)
     largest = jnp.take_along_axis(vectors, place, axis=-2)
@@ -62,7 +63,7 @@ def project_back(r: Array, p: Array, left: bool) -> Array:
 def scale_by_galore(
     rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
-    projector_dtype: SlotDType = None,
+    fix_signs: bool = True, projector_dtype: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Take another optimizer's direction in a low-rank subspace of each matrix's gradient.
 
@@ -81,6 +82,7 @@ def scale_by_galore(
         base_optimizer: a direction that needs no params, such as `scale_by_adam()`, the default.
         weight_dimension_numbers: which leaves are matrices, as in `muon`; None: every leaf of two axes.
         side: "smaller" projects the shorter side as in the paper, "larger" the longer one (as Optax does).
+        fix_signs: whether each singular vector has its largest entry positive, or the sign that the SVD gave it.
         projector_dtype: the dtype P is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `GaLoreState(count, base_optimizer_state, projector)`: min(m, n) rank for P, and max(m, n) rank for each
@@ -96,7 +98,7 @@ def scale_by_galore(
         shape = jax.eval_shape(lambda p: to_matrices(p, number), jax.ShapeDtypeStruct(p.shape, p.dtype))
         (*stack, m, n), left = shape.shape, on_left(shape, side)
         r = min(rank, m, n)
-        dtype = projector_dtype or precision.compute_dtype(p.dtype)
+        dtype = projector_dtype or slot_dtype(p.dtype)
         return jnp.zeros((*stack, m if left else n, r), dtype), jnp.zeros(
             (*stack, *((r, n) if left else (m, r))), p.dtype
         )
@@ -123,7 +125,8 @@ def scale_by_galore(
         projectors = treedef.flatten_up_to(state.projector)
 
         def renewed() -> list[Array]:
-            return [basis(gs[i], projectors[i].shape[-1], lefts[i]).astype(projectors[i].dtype) for i in here]
+            bases = (basis(gs[i], projectors[i].shape[-1], lefts[i], fix_signs) for i in here)
+            return [p.astype(projectors[i].dtype) for p, i in zip(bases, here, strict=True)]
 
         kept = lambda: [projectors[i] for i in here]
         for i, p in zip(here, jax.lax.cond(state.count % update_proj_gap == 0, renewed, kept), strict=True):
@@ -146,7 +149,7 @@ def scale_by_galore(
 def galore(
     learning_rate: NonNegative, rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
-    projector_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    fix_signs: bool = True, projector_dtype: SlotDType = None, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace. See `scale_by_galore`.
 
@@ -158,6 +161,7 @@ def galore(
         base_optimizer: a direction that needs no params; `scale_by_adam()` by default.
         weight_dimension_numbers: which leaves are matrices; None: every leaf of two axes.
         side: which side is projected, "smaller" or "larger".
+        fix_signs: whether each singular vector has its largest entry positive.
         projector_dtype: the dtype the subspace is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
@@ -165,6 +169,6 @@ def galore(
     """
     direction = scale_by_galore(
         rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers=weight_dimension_numbers, side=side,
-        projector_dtype=projector_dtype,
+        fix_signs=fix_signs, projector_dtype=projector_dtype,
     )  # fmt: skip
     return descend(direction, learning_rate, weight_decay)

@@ -30,20 +30,20 @@ class ProdigyState(NamedTuple):
 
 def prodigy_rule(
     g: Array, s: ProdigyState, p: Array, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, d: Array,
-    k: Array, weight: Array, weight_decay: ArrayLike | None,
+    d_eps: Array, k: Array, weight: Array, weight_decay: ArrayLike | None,
 ) -> tuple[Array, ProdigyState]:  # fmt: skip
-    """u = -k (m / (sqrt(v) + d eps) + weight_decay theta)."""
+    """u = -k (m / (sqrt(v) + d_eps eps) + weight_decay theta), d_eps the old d or the new."""
     m = ema(s.exp_avg, d * g, b1)
     v = ema(s.exp_avg_sq, abs_sq(d * g), b2)
-    u = -k * with_decay(m / (sqrt(v) + d * eps), p, weight_decay)
+    u = -k * with_decay(m / (sqrt(v) + d_eps * eps), p, weight_decay)
     return u, s._replace(exp_avg=m, exp_avg_sq=v, grad_sum=b3 * s.grad_sum + weight * g)
 
 
 def prodigy_numbers(
     updates: PyTree, state: ProdigyState, params: PyTree, learning_rate: Array, b1: Array, b2: Array, b3: Array | None,
-    estim_lr0: Array, safeguard_warmup: bool, bias_correction: bool,
+    estim_lr0: Array, estim_lr_coef: Array, safeguard_warmup: bool, bias_correction: bool, eps_of_new_d: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """The step size k, the weight of g in s, and the new numerator n."""
+    """The step size k, the weight of g in s, the new numerator n, and the d that eps is multiplied by."""
     d, b3 = state.estim_lr, b2**0.5 if b3 is None else b3
     k = d * learning_rate
     if bias_correction:
@@ -51,7 +51,11 @@ def prodigy_numbers(
     progress = tree.sum_of(lambda g, p0, p: jnp.conj(g) * (p0 - p), updates, state.params0, params)
     n = b3 * state.numerator_weighted + d / estim_lr0 * k * progress
     weight = d / estim_lr0 * (d if safeguard_warmup else k)
-    return {"d": d, "k": k, "b3": b3, "weight": weight, "numerator_weighted": n}
+    d_eps = d
+    if eps_of_new_d:
+        total = tree.sum_of(lambda s, g: jnp.abs(b3 * s + weight * g), state.grad_sum, updates)
+        d_eps = jnp.maximum(d, safe_divide(estim_lr_coef * n, total))
+    return {"d": d, "d_eps": d_eps, "k": k, "b3": b3, "weight": weight, "numerator_weighted": n}
 
 
 def prodigy_estimate(state: ProdigyState, estim_lr_coef: Array) -> ProdigyState:
@@ -64,9 +68,9 @@ def prodigy_estimate(state: ProdigyState, estim_lr_coef: Array) -> ProdigyState:
 def prodigy(
     learning_rate: NonNegative = 1.0, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay | None = None,
     eps: NonNegative = 1e-8, estim_lr0: PositiveNumber = 1e-6, estim_lr_coef: NonNegative = 1.0, *,
-    safeguard_warmup: bool = False, bias_correction: bool = True, weight_decay: DecayKind = None,
-    exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None, grad_sum_dtype: SlotDType = None,
-    params0_dtype: SlotDType = None,
+    safeguard_warmup: bool = False, bias_correction: bool = True, eps_of_new_d: bool = False,
+    weight_decay: DecayKind = None, exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None,
+    grad_sum_dtype: SlotDType = None, params0_dtype: SlotDType = None,
 ) -> TransformationLike:  # fmt: skip
     """Prodigy: AdamW with an estimate d of the distance to the solution for its learning rate.
 
@@ -88,6 +92,7 @@ def prodigy(
         estim_lr_coef: coef >= 0, the factor to tune if one must.
         safeguard_warmup: leave the learning rate out of s, so that warm-up does not make d too large.
         bias_correction: without it k = eta d, as in the paper and in its code's default; Optax has it.
+        eps_of_new_d: whether the denominator has the d of after this step.
         weight_decay: None; a strength or `decoupled(..)`, the formula's lambda; or another kind.
         exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
         exp_avg_sq_dtype: the same for v.
@@ -97,12 +102,12 @@ def prodigy(
     State: `ProdigyState`, four values per parameter; in a tuple where `coupled` or `independent` decay adds links.
 
     Source: Mishchenko & Defazio 2024, arXiv:2306.06101, the Adam form. The denominator has d before this step's change,
-        as in the paper; the authors' code and Optax use the new d.
+        as in the paper; the authors' code and Optax have `eps_of_new_d`.
     """
     decay = inside(weight_decay, learning_rate)
     numbers: dict[str, Any] = dict(
         learning_rate=learning_rate, b1=b1, b2=b2, b3=b3, eps=eps, estim_lr0=estim_lr0, estim_lr_coef=estim_lr_coef,
-        safeguard_warmup=safeguard_warmup, bias_correction=bias_correction,
+        safeguard_warmup=safeguard_warmup, bias_correction=bias_correction, eps_of_new_d=eps_of_new_d,
     )  # fmt: skip
     dtypes: dict[str, Any] = dict(
         exp_avg_dtype=exp_avg_dtype, exp_avg_sq_dtype=exp_avg_sq_dtype, grad_sum_dtype=grad_sum_dtype,

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.core import precision
 from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema
 from gradtx.core.hyperparameters import (
@@ -13,8 +14,8 @@ from gradtx.core.hyperparameters import (
     KeyLike,
     NonNegative,
     Positive,
-    PositiveInt,
     PositiveNumber,
+    PositiveTimes,
     SlotDType,
     Threshold,
 )
@@ -60,7 +61,7 @@ def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike) -> tuple[Array
 @transformation
 def scale_by_sophia(
     curvature: Inner, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
-    clip_threshold: Threshold = 1.0, update_interval: PositiveInt = 10, debias: bool = False,
+    clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
     mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Divide the averaged gradient by a running estimate of the Hessian's diagonal, and clip it.
@@ -79,15 +80,16 @@ def scale_by_sophia(
         eps: above 0, the smallest divisor.
         gamma: at least 0; larger clips less. The authors want 10 to 50 % of the elements to stay unclipped.
         clip_threshold: at least 0; infinity clips nothing.
-        update_interval: k >= 1, the steps from one estimate to the next. Static.
+        update_interval: k >= 1, the steps from one estimate to the next.
         debias: whether mu / (1 - b1^t) stands for mu.
+        delayed: whether an estimate serves from the step after it on; then the first step is made with nu = 0.
         mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
         nu_dtype: the same for nu.
 
     State: `SophiaState(count, mu, nu, hessian_fn_state)`, two values per parameter.
 
-    Source: Liu et al. 2023, Algorithm 3, arXiv:2305.14342. Optax 0.2.8 debiases mu, and uses each estimate from the
-        step after it on.
+    Source: Liu et al. 2023, Algorithm 3, arXiv:2305.14342. Optax 0.2.8 has `debias` and `delayed`; the authors'
+        training loop has `delayed`.
     """
     estimator = as_transformation(curvature)
     direction = leafwise(
@@ -105,8 +107,12 @@ def scale_by_sophia(
             _, averaged = average.update(estimate, CurvatureState(state.count, state.nu))
             return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
 
-        state = jax.lax.cond(state.count % update_interval == 0, refreshed, lambda state: state, state)
-        return direction.update(updates, state)
+        due = state.count % precision.cast(update_interval, jnp.int32) == 0
+        refresh = lambda state: jax.lax.cond(due, refreshed, lambda state: state, state)
+        if not delayed:
+            return direction.update(updates, refresh(state))
+        new, state = direction.update(updates, state)
+        return new, refresh(state)
 
     return Pair(direction.init, update)
 
@@ -114,8 +120,8 @@ def scale_by_sophia(
 @transformation
 def sophia_h(
     learning_rate: NonNegative, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
-    clip_threshold: Threshold = 1.0, update_interval: PositiveInt = 10, debias: bool = False, key: KeyLike = 0,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
+    key: KeyLike = 0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
     """Sophia-H: the Hessian's diagonal by Hutchinson's estimator. See `scale_by_sophia` and `hutchinson`.
 
@@ -128,8 +134,9 @@ def sophia_h(
         eps: above 0, the smallest divisor.
         gamma: at least 0; larger clips less.
         clip_threshold: at least 0, the largest element of the direction.
-        update_interval: at least 1, the steps from one estimate to the next. Static.
+        update_interval: at least 1, the steps from one estimate to the next.
         debias: whether the average of g is debiased.
+        delayed: whether an estimate serves from the step after it on.
         key: a seed, or a key from `jax.random`.
         mu_dtype: the dtype mu is kept in.
         nu_dtype: the dtype nu is kept in.
@@ -140,7 +147,7 @@ def sophia_h(
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
     )
-    switches: dict[str, Any] = dict(debias=debias, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    switches: dict[str, Any] = dict(debias=debias, delayed=delayed, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
     return descend(scale_by_sophia(hutchinson(key), **numbers, **switches), learning_rate, weight_decay)
 
 
@@ -148,8 +155,8 @@ def sophia_h(
 def sophia_g(
     learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99,
     eps: Positive = 1e-8, *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0,
-    update_interval: PositiveInt = 10, debias: bool = False, key: KeyLike = 0, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False, key: KeyLike = 0,
+    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
     """Sophia-G: the Hessian's diagonal from sampled labels. See `scale_by_sophia` and `gauss_newton_bartlett`.
 
@@ -163,8 +170,9 @@ def sophia_g(
         eps: above 0, the smallest divisor.
         gamma: at least 0; larger clips less.
         clip_threshold: at least 0, the largest element of the direction.
-        update_interval: at least 1, the steps from one estimate to the next. Static.
+        update_interval: at least 1, the steps from one estimate to the next.
         debias: whether the average of g is debiased.
+        delayed: whether an estimate serves from the step after it on.
         key: a seed, or a key from `jax.random`, for the labels.
         mu_dtype: the dtype mu is kept in.
         nu_dtype: the dtype nu is kept in.
@@ -175,6 +183,6 @@ def sophia_g(
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
     )
-    switches: dict[str, Any] = dict(debias=debias, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    switches: dict[str, Any] = dict(debias=debias, delayed=delayed, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
     direction = scale_by_sophia(gauss_newton_bartlett(batch_size, key), **numbers, **switches)
     return descend(direction, learning_rate, weight_decay)

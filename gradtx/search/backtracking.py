@@ -9,6 +9,7 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
+from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -99,7 +100,8 @@ def scale_by_backtracking_linesearch(
         dtype = line.value.dtype
         h = jax.lax.stop_gradient({k: precision.cast(x, dtype) for k, x in numbers.items()})
         longest = jax.lax.stop_gradient(precision.cast(max_learning_rate, dtype))
-        before = jnp.where(state.learning_rate > 0, h["up"] * state.learning_rate, 1)
+        last_step = precision.cast(state.learning_rate, dtype)
+        before = jnp.where(last_step > 0, h["up"] * last_step, 1)
 
         def going_on(trial: Trial) -> Array:
             return (trial.error > h["atol"]) & (trial.count <= max_backtracking_steps) & usable
@@ -128,6 +130,7 @@ def scale_by_backtracking_linesearch(
         value = jnp.where(stay, line.value, end.value)
         grad = jax.tree.map(lambda x, y: jnp.where(stay, x, y), start.grad, end.grad)
         info = BacktrackingLinesearchInfo(end.count, end.error)
-        return scaled(step, updates), ScaleByBacktrackingLinesearchState(step, value, grad, info)
+        new = ScaleByBacktrackingLinesearchState(step, value, grad, info)
+        return scaled(step, updates), jax.tree.map(keep_type, new, state)
 
     return Pair(init, update)

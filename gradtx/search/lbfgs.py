@@ -1,12 +1,13 @@
 """L-BFGS: gradients times an inverse Hessian put together from the last few steps."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
+from gradtx.core.arguments import OneOf
 from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
@@ -31,17 +32,19 @@ class ScaleByLBFGSState(NamedTuple):
     weights_memory: Array  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
 
 
-def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree) -> ScaleByLBFGSState:
+def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) -> ScaleByLBFGSState:
     """The state with the pair of the last step in its memory."""
     size = state.weights_memory.shape[0]
     first = state.count == 0
     difference = lambda new, old: jax.tree.map(lambda x, y: jnp.where(first, 0, x - y), new, old)
     s, y = difference(params, state.params), difference(g, state.updates)
     inner, ss, yy = tree.vdot(s, y), tree.norm_sq(s), tree.norm_sq(y)
-    positive = inner > float(jnp.finfo(inner.dtype).eps) * yy
-    weight = jnp.where(positive & jnp.isfinite(inner), safe_divide(jnp.ones_like(inner), inner), 0)
-    # After a step that did not move, the memory led nowhere: begin again.
-    weights = jnp.where(ss == 0, 0, state.weights_memory)
+    weight, weights = safe_divide(jnp.ones_like(inner), inner), state.weights_memory
+    if pairs == "curved":
+        positive = inner > float(jnp.finfo(inner.dtype).eps) * yy
+        weight = jnp.where(positive & jnp.isfinite(inner), weight, 0)
+        # After a step that did not move, the memory led nowhere: begin again.
+        weights = jnp.where(ss == 0, 0, weights)
     slot = (state.count - 1) % size
     put = lambda memory, x: jax.tree.map(lambda m, x: m.at[slot].set(x), memory, x)
     return ScaleByLBFGSState(
@@ -54,7 +57,19 @@ def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree) -> ScaleByLB
     )
 
 
-def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool) -> PyTree:
+def first_scale(g: PyTree, state: ScaleByLBFGSState, order: Array, pairs: str) -> Array:
+    """gamma: <s, y> / <y, y> of the newest pair, and min(1, 1 / ||g||) before there is one."""
+    rho, size = state.weights_memory[order], order.shape[0]
+    newest = size - 1 if pairs == "all" else size - 1 - jnp.argmax(rho[::-1] > 0)
+    sy = safe_divide(jnp.ones_like(rho[newest]), rho[newest])
+    yy = tree.norm_sq(jax.tree.map(lambda m: m[order[newest]], state.diff_updates_memory))
+    first = divide_up_to(jnp.ones_like(sy), tree.norm(g), 1.0)
+    if pairs == "all":
+        return jnp.where(state.count == 1, first, jnp.where(yy > 0, safe_divide(sy, yy), 1))
+    return jnp.where(sy > 0, safe_divide(sy, yy), first)
+
+
+def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool, pairs: str) -> PyTree:
     """H g, by the two-loop recursion over the pairs in memory."""
     size = state.weights_memory.shape[0]
     order = (state.count - 1 + jnp.arange(size, dtype=jnp.int32)) % size  # from the oldest to the newest
@@ -68,10 +83,7 @@ def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool) -> 
 
     q, a = jax.lax.scan(back, g, order, reverse=True)
     if scale_init_precond:
-        newest = order[size - 1 - jnp.argmax(rho[order][::-1] > 0)]
-        sy = safe_divide(jnp.ones_like(rho[newest]), rho[newest])
-        first = divide_up_to(jnp.ones_like(sy), tree.norm(g), 1.0)
-        gamma = jnp.where(sy > 0, safe_divide(sy, tree.norm_sq(entry(y_all, newest))), first)
+        gamma = first_scale(g, state, order, pairs)
         q = jax.tree.map(lambda x: times(gamma, x), q)
 
     def forth(q: PyTree, i_a: tuple[Array, Array]) -> tuple[PyTree, None]:
@@ -83,7 +95,10 @@ def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool) -> 
 
 
 @transformation
-def scale_by_lbfgs(memory_size: PositiveInt = 10, scale_init_precond: bool = True) -> Pair:
+def scale_by_lbfgs(
+    memory_size: PositiveInt = 10, scale_init_precond: bool = True, *,
+    pairs: Annotated[str, OneOf("curved", "all")] = "curved",
+) -> Pair:  # fmt: skip
     """Multiply gradients by an estimate of the inverse Hessian from the last steps: u <- H g.
 
     H follows from the pairs s = theta_t - theta_t-1, y = g_t - g_t-1 of the last memory_size steps, the oldest first:
@@ -96,14 +111,15 @@ def scale_by_lbfgs(memory_size: PositiveInt = 10, scale_init_precond: bool = Tru
     Args:
         memory_size: at least 1.
         scale_init_precond: whether gamma is as above; else it is 1.
+        pairs: "curved" leaves pairs out as above; "all" keeps every one with <s, y> != 0, so H may have negative
+            eigenvalues, and after a step of 0 gamma is 1.
 
     State: `ScaleByLBFGSState(count, params, updates, diff_params_memory, diff_updates_memory, weights_memory)`,
         2 memory_size + 2 values per parameter.
 
     Raises: ValueError from `update` without params.
 
-    Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. Optax keeps pairs with <s, y> < 0, and all pairs
-        after a step of 0.
+    Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. Optax has `pairs="all"`.
     """
     name = "scale_by_lbfgs"
 
@@ -120,8 +136,8 @@ def scale_by_lbfgs(memory_size: PositiveInt = 10, scale_init_precond: bool = Tru
         check_params(name, params)
         like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)
-        state = remembered(state, like(params, state.params), g)
-        direction = two_loops(g, state, scale_init_precond)
+        state = remembered(state, like(params, state.params), g, pairs)
+        direction = two_loops(g, state, scale_init_precond, pairs)
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
         return precision.round_like(kept, updates), state
 

@@ -65,7 +65,8 @@ def start_line(name: str, updates: PyTree, params: PyTree, state: Any, extra: di
     updates = matched(name, "updates", params, updates)
     grad = jax.tree.map(lambda g, p: precision.cast(g, p.dtype), grad, params)
     params, updates, grad = jax.lax.stop_gradient((params, updates, grad))
-    value = jax.lax.stop_gradient(precision.cast(extra["value"], state.value.dtype))
+    wide = precision.compute_dtype(state.value.dtype)
+    value = jax.lax.stop_gradient(precision.cast(extra["value"], wide))
     return Line(loss, params, updates, value, precision.cast(slope(grad, updates), value.dtype), grad)
 
 

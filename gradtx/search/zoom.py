@@ -9,6 +9,7 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
+from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -214,6 +215,6 @@ def scale_by_zoom_linesearch(
         end = search(line, guess, longest, max_linesearch_steps, approx_dec_rtol is not None, h)
         info = ZoomLinesearchInfo(end.count, *end.errors)
         new = ScaleByZoomLinesearchState(end.best.step, end.best.value, end.grad, info)
-        return scaled(end.best.step, updates), new
+        return scaled(end.best.step, updates), jax.tree.map(keep_type, new, state)
 
     return Pair(init, update)

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
-from gradtx.core.hyperparameters import FractionNumber, NonNegativeNumber
+from gradtx.core.hyperparameters import FractionNumber, NonNegativeNumber, PositiveTimes
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
@@ -16,9 +16,6 @@ from gradtx.transforms.scale import scale_rule
 
 Times: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf)", integer=True)]
 """A whole number >= 0."""
-
-PositiveTimes: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[1, inf)", integer=True)]
-"""A whole number >= 1."""
 
 
 class ReduceLROnPlateauState(NamedTuple):

@@ -1,12 +1,14 @@
 """SAM and ASAM: gradients taken where the loss nearby is largest."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.apply import apply_updates
+from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.errors import is_none
 from gradtx.core.hyperparameters import NonNegative
@@ -15,6 +17,11 @@ from gradtx.core.slots import copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
+
+Climbs: TypeAlias = Annotated[int, Interval("[0, inf)", integer=True, static=True)]
+"""A whole number >= 0. Static."""
+
+Rest = Callable[[Any, PyTree], Any]  # the climb's state after a step down, from the one before and the parameters
 
 
 class SAMState(NamedTuple):
@@ -27,14 +34,14 @@ class SAMState(NamedTuple):
 class AlternatingSAMState(NamedTuple):
     """State of `sharpness_aware(alternate=True)`."""
 
-    steps_since_sync: Array  # int32: 1 while the parameters are at the climbed point, else 0
+    steps_since_sync: Array  # int32, climbs since the last step down: above 0 while the parameters are uphill
     opt_state: Any
     adv_state: Any
     cache: Any  # the parameters before the climb
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The parameters, without the climb."""
-        formula = lambda p, cache: jnp.where(self.steps_since_sync == 1, cache, p)
+        formula = lambda p, cache: jnp.where(self.steps_since_sync > 0, cache, p)
         return from_slots("sam", formula, params, self.cache)
 
 
@@ -89,7 +96,9 @@ def scale_to_adaptive_norm(rho: NonNegative, eta: NonNegative = 0.01) -> Leafwis
 
 
 @transformation
-def sharpness_aware(optimizer: Inner, climb: Inner, *, alternate: bool = False) -> Pair:
+def sharpness_aware(
+    optimizer: Inner, climb: Inner, *, climbs: Climbs = 1, reset_climb: bool = False, alternate: bool = False
+) -> Pair:
     """Give an optimizer the gradient at a point uphill from the parameters.
 
     At each step, with L the loss:
@@ -97,7 +106,9 @@ def sharpness_aware(optimizer: Inner, climb: Inner, *, alternate: bool = False) 
         eps <- climb(grad L(theta))
         theta <- theta + optimizer(grad L(theta + eps))
 
-    The second gradient comes from `grad_fn`, an extra argument: `update(grads, state, params, grad_fn=grad_fn)`, a
+    and with more `climbs` the first line again from theta + eps, with the gradient there, before the second.
+
+    The later gradients come from `grad_fn`, an extra argument: `update(grads, state, params, grad_fn=grad_fn)`, a
     function of the parameters, with the batch of `grads` in it.
 
     With `alternate` there is no `grad_fn`: the first of each two updates is eps, the second leads from there to the
@@ -106,7 +117,9 @@ def sharpness_aware(optimizer: Inner, climb: Inner, *, alternate: bool = False) 
     Args:
         optimizer: takes the step down.
         climb: a transformation of the gradient into eps, such as `scale_to_norm(rho)`.
-        alternate: whether two updates make a step.
+        climbs: steps uphill before the step down, at least 0.
+        reset_climb: whether the climb's state starts anew after each step down.
+        alternate: whether an update is either a climb or the step down.
 
     State: `SAMState(opt_state, adv_state)`; with `alternate`
         `AlternatingSAMState(steps_since_sync, opt_state, adv_state, cache)`, one value per parameter more.
@@ -116,10 +129,11 @@ def sharpness_aware(optimizer: Inner, climb: Inner, *, alternate: bool = False) 
     Source: Foret et al. 2021, arXiv:2010.01412.
     """
     tx, up = as_transformation(optimizer), as_transformation(climb)
-    return _two_calls(tx, up) if alternate else _one_call(tx, up)
+    rest = lambda adv_state, params: up.init(params) if reset_climb else adv_state
+    return _two_calls(tx, up, climbs, rest) if alternate else _one_call(tx, up, climbs, rest)
 
 
-def _one_call(tx: GradientTransformation, up: GradientTransformation) -> Pair:
+def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: int, rest: Rest) -> Pair:
     def init(params: PyTree) -> SAMState:
         return SAMState(tx.init(params), up.init(params))
 
@@ -127,19 +141,22 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation) -> Pair:
         errors.check_params("sharpness_aware", params)
         if "grad_fn" not in extra:
             raise TypeError("sharpness_aware needs grad_fn: call update(updates, state, params, grad_fn=...)")
-        eps, adv_state = up.update(precision.widen(updates), state.adv_state, params, **extra)
-        grads = extra["grad_fn"](apply_updates(params, eps))
-        if jax.tree.structure(grads) != jax.tree.structure(params):
-            errors.structure_mismatch("sharpness_aware", "grad_fn(params)", params, grads)
-        # A parameter without a gradient has none at the other point either.
-        grads = jax.tree.map(lambda g, new: None if g is None else new, updates, grads, is_leaf=is_none)
+        grads, point, adv_state = updates, params, state.adv_state
+        for _ in range(climbs):
+            eps, adv_state = up.update(precision.widen(grads), adv_state, point, **extra)
+            point = apply_updates(point, eps)
+            new = extra["grad_fn"](point)
+            if jax.tree.structure(new) != jax.tree.structure(params):
+                errors.structure_mismatch("sharpness_aware", "grad_fn(params)", params, new)
+            # A parameter without a gradient has none at the other point either.
+            grads = jax.tree.map(lambda g, x: None if g is None else x, updates, new, is_leaf=is_none)
         steps, opt_state = tx.update(precision.widen(grads), state.opt_state, params, **extra)
-        return precision.round_like(steps, updates), SAMState(opt_state, adv_state)
+        return precision.round_like(steps, updates), SAMState(opt_state, rest(adv_state, params))
 
     return Pair(init, update)
 
 
-def _two_calls(tx: GradientTransformation, up: GradientTransformation) -> Pair:
+def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: int, rest: Rest) -> Pair:
     def init(params: PyTree) -> AlternatingSAMState:
         cache = jax.tree.map(lambda p: copy(p.dtype)(p), params)
         return AlternatingSAMState(jnp.zeros((), jnp.int32), tx.init(params), up.init(params), cache)
@@ -148,19 +165,21 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation) -> Pair:
         updates: PyTree, state: AlternatingSAMState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, AlternatingSAMState]:
         errors.check_params("sharpness_aware", params)
-        wide = precision.widen(updates)
+        wide, taken = precision.widen(updates), state.steps_since_sync
+        start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, c), params, state.cache)
 
         def climb() -> tuple[PyTree, AlternatingSAMState]:
             eps, adv_state = up.update(wide, state.adv_state, params, **extra)
-            return eps, AlternatingSAMState(jnp.ones((), jnp.int32), state.opt_state, adv_state, params)
+            return eps, AlternatingSAMState(taken + 1, state.opt_state, adv_state, start)
 
         def step() -> tuple[PyTree, AlternatingSAMState]:
-            steps, opt_state = tx.update(wide, state.opt_state, state.cache, **extra)
+            steps, opt_state = tx.update(wide, state.opt_state, start, **extra)
             back = lambda u, p, c: None if u is None else u + (precision.widen(c) - precision.widen(p))
-            steps = jax.tree.map(back, steps, params, state.cache, is_leaf=is_none)
-            return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, state.adv_state, state.cache)
+            steps = jax.tree.map(back, steps, params, start, is_leaf=is_none)
+            adv_state = rest(state.adv_state, start)
+            return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, start)
 
-        steps, new_state = jax.lax.cond(state.steps_since_sync == 0, climb, step)
+        steps, new_state = jax.lax.cond(taken < climbs, climb, step)
         return precision.round_like(steps, updates), new_state
 
     return Pair(init, update)

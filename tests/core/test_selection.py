@@ -8,7 +8,7 @@ import pytest
 
 import gradtx
 from gradtx.core.leafwise import leafwise
-from gradtx.core.selection import MaskedNode, matches, resolve_mask
+from gradtx.core.selection import MaskedNode, matches, resolve_labels, resolve_mask
 from gradtx.optimizers.adam import ScaleByAdamState
 
 TREE = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}, "b": [jnp.ones(2), None]}
@@ -130,3 +130,11 @@ def test_masked_leaves_keep_no_slots():
     chex.assert_trees_all_equal(updates["b"][0], jnp.ones(2))
     integers = make({"a": True, "b": False}).init(TREE | {"b": [jnp.ones(2, int), None]})
     assert integers.nu["b"] == [MaskedNode(), None]
+
+
+@pytest.mark.parametrize("mask", [{"a": True}, "**/kernel", lambda params: params["a"]])
+def test_a_tree_that_is_hidden_as_a_whole_has_nothing_to_choose(mask):
+    hidden = MaskedNode()
+    assert resolve_mask("test", mask, hidden) == hidden
+    assert resolve_labels("test", mask, hidden) == []
+    assert gradtx.masked(gradtx.scale_by_adam(), mask).init(hidden).inner_state.mu == hidden

@@ -32,7 +32,8 @@ def bowls(params, grads):
     """A loss whose Hessian is 1, 2, 3, ... on the leaves."""
 
     def loss(q):
-        return sum(((i + 1) * tree.norm_sq(x) / 2 for i, x in enumerate(jax.tree.leaves(q))), jnp.zeros(()))
+        leaves = jax.tree.leaves(q.unpack() if isinstance(q, gradtx.Packed) else q)
+        return sum(((i + 1) * tree.norm_sq(x) / 2 for i, x in enumerate(leaves)), jnp.zeros(()))
 
     return {"value_fn": loss}
 

@@ -67,6 +67,33 @@ def test_alternating_calls_make_the_same_steps(maker):
     chex.assert_trees_all_equal(gradtx.evaluation_params(state, twice), twice)
 
 
+@pytest.mark.parametrize("climbs", [0, 1, 3])
+def test_several_climbs_by_hand(climbs):
+    params = jnp.array([3.0, 4.0])
+    # L = |theta|^2 / 2: each climb is 0.5 along theta.
+    wanted = -0.1 * (1 + 0.1 * climbs) * params
+    make = lambda **kwargs: gradtx.sharpness_aware(gradtx.sgd(0.1), gradtx.scale_to_norm(0.5), climbs=climbs, **kwargs)
+    updates, _ = make().update(params, make().init(params), params, grad_fn=lambda p: p)
+    np.testing.assert_allclose(updates, wanted, rtol=1e-6)
+    tx, p = make(alternate=True), params
+    state = tx.init(params)
+    for climb in range(climbs + 1):
+        assert int(state.steps_since_sync) == climb
+        updates, state = tx.update(p, state, p)
+        p = gradtx.apply_updates(p, updates)
+    np.testing.assert_allclose(p, params + wanted, rtol=1e-6)
+    assert int(state.steps_since_sync) == 0
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_a_climb_may_start_anew_after_each_step(alternate):
+    climb, params = gradtx.chain(gradtx.scale_by_adam(), gradtx.scale(0.1)), make_params()
+    for reset, count in ((True, 0), (False, 6)):
+        tx = gradtx.sharpness_aware(gradtx.sgd(0.1), climb, climbs=2, reset_climb=reset, alternate=alternate)
+        _, state = descend(tx, params, 9 if alternate else 3, grad_fn=jax.grad(loss))
+        assert int(state.adv_state[0].count) == count
+
+
 def test_evaluation_params_leave_out_the_climb():
     params = make_params()
     climbed, state = descend(gradtx.sam(gradtx.sgd(0.1), 0.3, alternate=True), params, 1)

@@ -1,0 +1,20 @@
+"""Aggregators: one update from the gradients of single examples."""
+
+from gradtx.aggregating.average import AccumulateAvgUpdatesState as AccumulateAvgUpdatesState
+from gradtx.aggregating.average import accumulate_avg_updates as accumulate_avg_updates
+from gradtx.aggregating.average import average_incrementally_updates as average_incrementally_updates
+from gradtx.aggregating.average import average_per_element_updates as average_per_element_updates
+from gradtx.aggregating.average import get_batch_size_from_per_elt_updates as get_batch_size_from_per_elt_updates
+from gradtx.aggregating.protocol import Aggregator as Aggregator
+from gradtx.aggregating.protocol import AggregatorUpdateFn as AggregatorUpdateFn
+from gradtx.aggregating.protocol import process as process
+from gradtx.aggregating.variance import PerElementMeanAndSumSqDiffGradsState as PerElementMeanAndSumSqDiffGradsState
+from gradtx.aggregating.variance import PerElementMeanAndVarianceEMAState as PerElementMeanAndVarianceEMAState
+from gradtx.aggregating.variance import add_mean_variance_to_opt as add_mean_variance_to_opt
+from gradtx.aggregating.variance import (
+    get_per_element_mean_and_sum_sq_diff_grads as get_per_element_mean_and_sum_sq_diff_grads,
+)
+from gradtx.aggregating.variance import get_unbiased_mean_and_variance_ema as get_unbiased_mean_and_variance_ema
+from gradtx.aggregating.variance import (
+    track_per_element_mean_and_variance_with_ema as track_per_element_mean_and_variance_with_ema,
+)

@@ -1,0 +1,1 @@
+"""gradtx under the spelling of other libraries."""

@@ -1,0 +1,191 @@
+"""Optax's protocol, and the one bridge from gradtx to it.
+
+A transformation here is Optax's NamedTuple of two functions. Everything that computes is a gradtx transformation,
+turned into such a pair by `expose`:
+
+    def scale_by_belief(b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16, *, nesterov=False):
+        return expose(gradtx.scale_by_belief, b1, b2, eps, eps_root=eps_root, nesterov=nesterov)
+
+`expose(make, *args, **kwargs)` calls the maker without range checks, as Optax has none. Its pair starts slots in the
+parameters' dtype, 16-bit ones too (gradtx keeps them wider), takes integers as floats, and ignores extra arguments that
+nobody takes. Where Optax's state has another name or other fields, `translated(pair, pack, unpack)` puts a function
+from our state to Optax's, and one back, around a pair. Arguments that are transformations are given as they are:
+gradtx takes any object with `init` and `update`. `config.reproduces_optax()` says whether Optax's deviations are
+wanted. Annotations are objects, never strings, because programs read them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core.arguments import unchecked
+from gradtx.core.leafwise import EmptyState as EmptyState
+from gradtx.core.slots import in_own_dtype
+from gradtx.core.typing import TransformationLike
+
+ArrayTree: TypeAlias = jax.typing.ArrayLike | Iterable["ArrayTree"] | Mapping[Any, "ArrayTree"]
+Params: TypeAlias = Any
+Updates: TypeAlias = Any
+OptState: TypeAlias = Any
+PyTree: TypeAlias = Any
+Schedule: TypeAlias = Callable[[Any], Any]
+ScalarOrSchedule: TypeAlias = float | jax.Array | Schedule
+Number: TypeAlias = jax.Array | float
+DTypeOrNone: TypeAlias = jax.typing.DTypeLike | None
+MaskOrFn: TypeAlias = Any | Callable[[Params], Any] | None
+
+
+class TransformInitFn(Protocol):
+    """`init(params) -> state`."""
+
+    def __call__(self, params: Params) -> OptState:
+        """Make the first state."""
+        ...
+
+
+class TransformUpdateFn(Protocol):
+    """`update(updates, state, params=None) -> (updates, state)`."""
+
+    def __call__(self, updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        """Make one step."""
+        ...
+
+
+class TransformUpdateExtraArgsFn(Protocol):
+    """`update(updates, state, params=None, **extra_args) -> (updates, state)`."""
+
+    def __call__(
+        self, updates: Updates, state: OptState, params: Params = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        """Make one step; extra arguments that are not needed are ignored."""
+        ...
+
+
+class GradientTransformation(NamedTuple):
+    """A pure pair of functions."""
+
+    init: TransformInitFn
+    update: Any  # a TransformUpdateFn
+
+
+class GradientTransformationExtraArgs(GradientTransformation):
+    """A pure pair whose `update` takes extra keyword arguments."""
+
+
+def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
+    """The pair of Optax's form for the transformation that a maker of gradtx makes of these arguments."""
+    with unchecked():
+        return bridged(make(*args, **kwargs))
+
+
+def bridged(tx: TransformationLike) -> GradientTransformationExtraArgs:
+    """The pair of Optax's form for a transformation of gradtx."""
+
+    def init(params: Params) -> OptState:
+        with in_own_dtype():
+            return tx.init(as_floats(params))
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        return tx.update(as_floats(updates), state, as_floats(params), **extra_args)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def translated(
+    tx: TransformationLike, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]
+) -> GradientTransformationExtraArgs:
+    """A pair with another state: `pack` makes it of the pair's own, `unpack` is its inverse."""
+
+    def init(params: Params) -> OptState:
+        return pack(tx.init(params))
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        updates, own = tx.update(updates, unpack(state), params, **extra_args)
+        return updates, pack(own)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def refused_at_update(tx: GradientTransformation, error: Exception) -> GradientTransformationExtraArgs:
+    """The same `init`, and an update that raises: for arguments that Optax looks at only there."""
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        raise error
+
+    return GradientTransformationExtraArgs(tx.init, update)
+
+
+def as_floats(tree: PyTree) -> PyTree:
+    """The tree with NumPy's arrays as JAX's, and whole numbers as floating-point ones of JAX's default dtype."""
+
+    def as_float(x: Any) -> Any:
+        if isinstance(x, np.ndarray | np.generic) and x.dtype != jax.dtypes.float0:
+            x = jnp.asarray(x)
+        dtype: Any = getattr(x, "dtype", jnp.int32 if isinstance(x, int) else None)
+        if dtype is None or not (jnp.issubdtype(dtype, jnp.integer) or dtype == jnp.bool_):
+            return x
+        if isinstance(x, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct(x.shape, jnp.result_type(float), sharding=x.sharding)
+        return jnp.asarray(x, jnp.result_type(float))
+
+    return jax.tree.map(as_float, tree)
+
+
+def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
+    """The same transformation, made to ignore extra arguments if it does not take them."""
+    if isinstance(tx, GradientTransformationExtraArgs):
+        return tx
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        del extra_args
+        return tx.update(updates, state, params)
+
+    return GradientTransformationExtraArgs(tx.init, update)
+
+
+def init_empty_state(params: Params) -> EmptyState:
+    """The state of a transformation that keeps nothing."""
+    del params
+    return EmptyState()
+
+
+def identity() -> GradientTransformationExtraArgs:
+    """Leave the updates as they are."""
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        del params, extra_args
+        return updates, state
+
+    return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+def set_to_zero() -> GradientTransformationExtraArgs:
+    """Replace the updates by zeros."""
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        del params, extra_args
+        return jax.tree.map(jnp.zeros_like, updates), state
+
+    return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransformationExtraArgs:
+    """A transformation without state from a function `(updates, params) -> updates`; params may be None."""
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        del state, extra_args
+        return f(updates, params), EmptyState()
+
+    return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformationExtraArgs:
+    """A transformation without state from a function `(update, param) -> update` of one array; param may be None."""
+
+    def each(updates: Updates, params: Params) -> Updates:
+        return jax.tree.map(lambda g: f(g, None), updates) if params is None else jax.tree.map(f, updates, params)
+
+    return stateless(each)

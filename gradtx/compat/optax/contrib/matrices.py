@@ -1,0 +1,215 @@
+"""Optimizers of matrices: Muon and GaLore."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+import jax
+import jax.numpy as jnp
+
+import gradtx
+from gradtx.compat.optax.alias_adam import adamw
+from gradtx.compat.optax.base import (
+    DTypeOrNone,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Number,
+    OptState,
+    Params,
+    PyTree,
+    ScalarOrSchedule,
+    Updates,
+    expose,
+    identity,
+)
+from gradtx.compat.optax.combine import chain, partition
+from gradtx.compat.optax.states import MaskedNode
+from gradtx.compat.optax.transforms.adding import add_decayed_weights
+from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
+from gradtx.linalg.matrices import DimensionNumbers
+from gradtx.linalg.newton_schulz import COEFFICIENTS
+from gradtx.optimizers import muon as ours
+from gradtx.optimizers.galore import GaLoreState
+
+Axes: TypeAlias = Sequence[int] | int
+Preconditioning: TypeAlias = Literal["frobenius", "spectral", "aol", "schatten"]
+
+KELLER = COEFFICIENTS["keller"][0]
+PRESETS: dict[str, Any] = {"standard": KELLER, "dion": COEFFICIENTS["dion"]}
+
+
+class MuonDimensionNumbers(NamedTuple):
+    """Which axes of a weight are a matrix; all its other axes count matrices. See `gradtx.DimensionNumbers`."""
+
+    reduction_axis: Axes = 0
+    output_axis: Axes = 1
+
+
+class GaLoreDimensionNumbers(NamedTuple):
+    """Which axes of a weight are the rows and which the columns of a matrix; every axis is one of them."""
+
+    reduction_axis: Axes = 0
+    output_axis: Axes = 1
+
+
+Numbers: TypeAlias = MuonDimensionNumbers | GaLoreDimensionNumbers
+NumbersOrFn: TypeAlias = Numbers | Params | Callable[[Params], Params | None]
+
+
+class MuonState(NamedTuple):
+    """State of `scale_by_muon`."""
+
+    count: jax.Array
+    mu: Updates
+    ns_coeffs: jax.Array  # (3,) or (steps, 3)
+
+
+def _is_numbers(x: Any) -> bool:
+    return x is None or isinstance(x, MuonDimensionNumbers | GaLoreDimensionNumbers)
+
+
+def _resolved(given: Any, tree: PyTree) -> PyTree:
+    return given(tree) if callable(given) else given
+
+
+def _translated(given: Any) -> Any:
+    """A function of the parameters that gives dimension numbers of gradtx's type; None where they have no leaves."""
+
+    def translate(tree: PyTree) -> PyTree:
+        if not jax.tree.leaves(tree):
+            return None
+        axes = lambda x: x if isinstance(x, int) else tuple(x)
+        own = lambda n: n if n is None else DimensionNumbers(axes(n.reduction_axis), axes(n.output_axis))
+        return jax.tree.map(own, _resolved(given, tree), is_leaf=_is_numbers)
+
+    return None if given is None else translate
+
+
+def scale_by_muon(
+    ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95, eps: Number = 1e-8, mu_dtype: DTypeOrNone = None,
+    *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
+    weight_dimension_numbers: NumbersOrFn | None = None,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """As `gradtx.scale_by_muon`; the coefficients are in the state. One triple per step: the last `ns_steps` are used.
+
+    Raises:
+        ValueError: from `init`, for coefficients that are no triples, or fewer triples than steps.
+    """
+    return _muon(
+        ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
+        weight_dimension_numbers=_translated(weight_dimension_numbers), mu_dtype=mu_dtype,
+    )  # fmt: skip
+
+
+def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
+    def make(coefficients: jax.Array) -> GradientTransformationExtraArgs:
+        steps = ns_steps if coefficients.ndim == 1 else None
+        return expose(gradtx.scale_by_muon, coefficients, steps, *args, **kwargs)
+
+    def init(params: Params) -> OptState:
+        table = jnp.asarray(ns_coeffs)
+        if table.ndim not in (1, 2) or table.shape[-1] != 3:
+            raise ValueError(f"scale_by_muon: ns_coeffs must be of shape (3,) or (steps, 3), got {table.shape}")
+        if table.ndim == 2 and len(table) < ns_steps:
+            raise ValueError(f"scale_by_muon: {ns_steps} steps need as many triples, got {len(table)}")
+        table = table if table.ndim == 1 else table[-ns_steps:]
+        return MuonState(*make(table).init(params), ns_coeffs=table)
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        updates, new = make(state.ns_coeffs).update(updates, ours.MuonState(state.count, state.mu))
+        return updates, MuonState(*new, ns_coeffs=state.ns_coeffs)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def muon(
+    learning_rate: ScalarOrSchedule, ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95,
+    eps: Number = 1e-8, weight_decay: Number = 0.0, weight_decay_mask: MaskOrFn = None, mu_dtype: DTypeOrNone = None,
+    *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
+    adam_b1: Number = 0.9, adam_b2: Number = 0.999, adam_eps_root: Number = 0.0, adam_weight_decay: Number = 0.0,
+    adam_learning_rate: ScalarOrSchedule | None = None, muon_weight_dimension_numbers: NumbersOrFn | None = None,
+    consistent_rms: Number | None = None,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """As `gradtx.muon`; `ns_coeffs` may be "standard", which gradtx calls "keller", or "dion".
+
+    Raises:
+        ValueError: another name.
+    """
+    if isinstance(ns_coeffs, str):
+        if ns_coeffs not in PRESETS:
+            raise ValueError(f"muon: ns_coeffs must be numbers or one of {', '.join(PRESETS)}, got {ns_coeffs!r}")
+        ns_coeffs = PRESETS[ns_coeffs]
+    numbers = muon_weight_dimension_numbers
+
+    def labels(params: Params) -> PyTree:
+        if numbers is None:
+            return jax.tree.map(lambda p: "muon" if p.ndim == 2 else "adam", params)
+        all_of = lambda n, part: jax.tree.map(lambda _: "adam" if n is None else "muon", part)
+        return jax.tree.map(all_of, _resolved(numbers, params), params, is_leaf=_is_numbers)
+
+    direction = _muon(
+        ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
+        weight_dimension_numbers=_translated(numbers), mu_dtype=mu_dtype, shape_factor="width",
+        consistent_rms=consistent_rms,
+    )  # fmt: skip
+    decay = add_decayed_weights(weight_decay, weight_decay_mask)
+    rest = adamw(
+        learning_rate if adam_learning_rate is None else adam_learning_rate, adam_b1, adam_b2, eps, adam_eps_root,
+        mu_dtype, adam_weight_decay, nesterov=nesterov,
+    )  # fmt: skip
+    # Optax scales by the shape in a link of its own, whose state is empty.
+    matrices = chain(direction, identity(), decay, scale_by_learning_rate(learning_rate))
+    return partition({"muon": matrices, "adam": rest}, labels)
+
+
+def scale_by_galore(
+    rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
+    base_optimizer: GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """As `gradtx.scale_by_galore(side="larger", fix_signs=False)`; leaves that are no matrices have empty projectors.
+
+    Raises:
+        TypeError: a rank that is no int.
+        ValueError: a rank below 1; from `init`, dimension numbers that leave out an axis.
+    """
+    if not isinstance(cast(Any, rank), int):
+        raise TypeError(f"scale_by_galore: rank must be an int, got {rank!r}")
+    if rank < 1:
+        raise ValueError(f"scale_by_galore: rank must be at least 1, got {rank}")
+
+    def numbers_of(tree: PyTree) -> PyTree:
+        given = _resolved(weight_dimension_numbers, tree)
+        if isinstance(given, GaLoreDimensionNumbers):
+            given = jax.tree.map(lambda p: given if p.ndim >= 2 else None, tree)
+        return given if given is None else jax.tree.map(_whole, tree, given)
+
+    numbers = None if weight_dimension_numbers is None else _translated(numbers_of)
+    inner = expose(
+        gradtx.scale_by_galore, rank, update_proj_gap, scale, base_optimizer, side="larger", fix_signs=False,
+        weight_dimension_numbers=numbers,
+    )  # fmt: skip
+
+    def init(params: Params) -> OptState:
+        state: GaLoreState = inner.init(params)
+        empty = lambda p, q: jnp.zeros((0, 0), p.dtype) if isinstance(q, MaskedNode) else q
+        return state._replace(projector=jax.tree.map(empty, params, state.projector))
+
+    return GradientTransformationExtraArgs(init, inner.update)
+
+
+def _whole(p: Any, numbers: GaLoreDimensionNumbers | None) -> GaLoreDimensionNumbers | None:
+    """The numbers, if every axis of `p` is one of them."""
+    count = sum(1 if isinstance(axes, int) else len(axes) for axes in numbers or ())
+    if numbers is not None and count != p.ndim:
+        raise ValueError(f"scale_by_galore: {numbers} must name every axis of the shape {p.shape}")
+    return numbers
+
+
+def galore(
+    learning_rate: ScalarOrSchedule, rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
+    base_optimizer: GradientTransformation | None = None, weight_decay: Number = 0.0, mask: MaskOrFn = None,
+    weight_dimension_numbers: NumbersOrFn | None = None,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """As `gradtx.galore(side="larger", fix_signs=False)`; see `scale_by_galore`."""
+    direction = scale_by_galore(rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers)
+    return chain(direction, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))

@@ -1,0 +1,173 @@
+"""Hyperparameters in the state, as Optax keeps them: a dictionary that programs read and assign into."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.compat.optax import config
+from gradtx.compat.optax.base import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    Schedule,
+    Updates,
+    with_extra_args_support,
+)
+from gradtx.compat.optax.states import InjectStatefulHyperparamsState
+from gradtx.compat.optax.tree_types import tree_dtype, weakly_typed
+from gradtx.core import precision
+from gradtx.core.rules import increment
+from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
+from gradtx.core.typing import Array
+
+Factory = Callable[..., GradientTransformation]
+
+
+class WrappedScheduleState(NamedTuple):
+    """State of `WrappedSchedule`."""
+
+    count: Array
+
+
+class WrappedSchedule:
+    """A function of the step as a stateful schedule.
+
+    Args:
+        schedule_fn: the function.
+    """
+
+    def __init__(self, schedule_fn: Schedule) -> None:
+        self.schedule_fn = schedule_fn
+
+    def init(self) -> WrappedScheduleState:
+        """Begin at step 0."""
+        return WrappedScheduleState(jnp.zeros((), jnp.int32))
+
+    def update(self, state: WrappedScheduleState, **extra_args: Any) -> WrappedScheduleState:
+        """Go on by one step."""
+        del extra_args
+        return WrappedScheduleState(increment(state.count))
+
+    def __call__(self, state: WrappedScheduleState, **extra_args: Any) -> Any:
+        """Return the number at the step of `state`."""
+        del extra_args
+        return self.schedule_fn(state.count)
+
+
+def inject_hyperparams(
+    inner_factory: Factory, static_args: str | Iterable[str] = (), hyperparam_dtype: Any | None = None
+) -> Callable[..., GradientTransformationExtraArgs]:
+    """Keep the hyperparameters of a transformation in its state.
+
+        tx = optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)
+        state = tx.init(params)
+        state.hyperparams["learning_rate"] = 1e-4
+
+    Args:
+        inner_factory: a function that makes transformations. Its arguments that are numbers, arrays, functions of the
+            step or stateful schedules become hyperparameters; flags, None, texts, types and containers do not.
+        static_args: the name or names of arguments that stay out of the state.
+        hyperparam_dtype: the dtype of those given as Python or NumPy numbers; by default that of the parameters, the
+            widest where they differ. Where it is of 16 bits the state shows the rounded number, and the number as it
+            was given is computed with, until another is assigned.
+
+    Returns:
+        A function of the same arguments that makes the transformation.
+
+    State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`. A schedule is
+        evaluated at the step, 0 at the first update, before it is updated.
+
+    Raises:
+        ValueError: a name in `static_args` that `inner_factory` does not have.
+    """
+    static = {static_args} if isinstance(static_args, str) else set(static_args)
+    signature = inspect.signature(inner_factory)
+    unknown = static - set(signature.parameters)
+    if unknown:
+        raise ValueError(f"inject_hyperparams: inner_factory has no argument {', '.join(sorted(unknown))} to be static")
+
+    def factory(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        moving = {name: x for name, x in bound.arguments.items() if name not in static}
+        schedules = {name: as_stateful(x) for name, x in moving.items() if callable(x) and not isinstance(x, type)}
+        numbers = {name: x for name, x in moving.items() if _is_number(x)}
+        with_deviations = config.reproduces_optax()
+
+        def made(values: dict[str, Any]) -> GradientTransformationExtraArgs:
+            call = inspect.BoundArguments(signature, bound.arguments | values)  # pyright: ignore[reportArgumentType]
+            with config.reproducing_optax(with_deviations):
+                return with_extra_args_support(inner_factory(*call.args, **call.kwargs))
+
+        def init(params: Params) -> OptState:
+            dtype = _dtype_for(params, hyperparam_dtype)
+            states = {name: schedule.init() for name, schedule in schedules.items()}
+            given = numbers | {name: schedule(states[name]) for name, schedule in schedules.items()}
+            hyperparams = {name: _kept(given[name], dtype) for name in moving if name in given}
+            return InjectStatefulHyperparamsState(
+                jnp.zeros((), jnp.int32), hyperparams, states, made(_used(given, hyperparams)).init(params)
+            )
+
+        def update(
+            updates: Updates, state: OptState, params: Params = None, **extra_args: Any
+        ) -> tuple[Updates, OptState]:
+            dtype = _dtype_for(updates if params is None else params, hyperparam_dtype)
+            states = state.hyperparams_states
+            now = {name: schedule(states[name], **extra_args) for name, schedule in schedules.items()}
+            kept = {name: _kept(x, dtype) for name, x in state.hyperparams.items()}
+            kept |= {name: _kept(x, dtype, like=kept[name]) for name, x in now.items()}
+            tx = made(_used(numbers | now, kept))
+            updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
+            states = {name: schedule.update(states[name], **extra_args) for name, schedule in schedules.items()}
+            return updates, InjectStatefulHyperparamsState(increment(state.count), kept, states, inner_state)
+
+        return GradientTransformationExtraArgs(init, update)
+
+    return wraps(inner_factory)(factory) if hasattr(inner_factory, "__name__") else factory
+
+
+inject_stateful_hyperparams = inject_hyperparams
+
+
+def as_stateful(schedule: Any) -> StatefulSchedule:
+    """A stateful schedule from one, or from a function of the step."""
+    return schedule if isinstance(schedule, StatefulSchedule) else WrappedSchedule(schedule)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(x, bool | np.bool_)
+
+
+def _dtype_for(tree: Any, asked: Any | None) -> Any:
+    """The dtype of hyperparameters for parameters: real, and floating-point also where they are whole numbers."""
+    dtype = precision.real_dtype(asked or tree_dtype(tree, "promote"))
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+
+
+def _kept(x: Any, dtype: Any, like: Array | None = None) -> Array:
+    """A hyperparameter for the state, a float without a dtype of its own in `dtype`, a new one in that of the old."""
+    array = jnp.asarray(x)
+    if like is not None and jnp.issubdtype(like.dtype, jnp.floating):
+        return precision.cast(array, like.dtype)
+    if isinstance(x, jax.Array) and not getattr(x, "weak_type", False):
+        return jnp.copy(array)
+    return precision.cast(array, dtype if jnp.issubdtype(array.dtype, jnp.floating) else array.dtype)
+
+
+def _used(given: dict[str, Any], kept: dict[str, Array]) -> dict[str, Any]:
+    """What to compute with: the state's numbers, and those of 16 bits as they were given unless assigned since."""
+
+    def use(name: str, x: Array) -> Any:
+        if not jnp.issubdtype(x.dtype, jnp.floating) or (wide := precision.compute_dtype(x.dtype)) == x.dtype:
+            return x
+        exact = precision.cast(given[name], wide)
+        value = jnp.where(precision.cast(exact, x.dtype) == x, exact, precision.cast(x, wide))
+        return weakly_typed(value)
+
+    return {name: use(name, x) for name, x in kept.items()}

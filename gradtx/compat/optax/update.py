@@ -1,0 +1,55 @@
+"""Functions that turn parameters and updates into new parameters."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import gradtx
+from gradtx.compat.optax.base import Number, Params, Updates, as_floats
+from gradtx.core import averages, precision
+from gradtx.core.errors import is_inexact, is_none
+
+
+def apply_updates(params: Params, updates: Updates) -> Params:
+    """params + updates, in the dtypes of params; see `gradtx.apply_updates`. Whole numbers are cut, not refused."""
+
+    def add(p: Any, u: Any) -> Any:
+        if p is None or is_inexact(p) or not is_inexact(u):
+            return gradtx.apply_updates(p, u)
+        return precision.cast(as_floats(p) + u, jnp.result_type(p))
+
+    return jax.tree.map(add, params, updates, is_leaf=is_none)
+
+
+def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Number) -> Params:
+    """step_size new + (1 - step_size) old, computed in float32 or wider: Polyak averaging of parameters.
+
+    Args:
+        new_tensors: a tree; where it has None, so has the result.
+        old_tensors: one of the same structure.
+        step_size: the weight of the new, usually in [0, 1].
+    """
+
+    def between(new: Any, old: Any) -> Any:
+        if new is None:
+            return None
+        new, old = as_floats((new, old))
+        dtype = precision.promote(jnp.result_type(new), jnp.result_type(old))
+        wide = precision.compute_dtype(dtype)
+        share = precision.number_in(step_size, precision.real_dtype(wide))
+        return precision.narrow(averages.ema(precision.cast(new, wide), precision.cast(old, wide), share), dtype)
+
+    return jax.tree.map(between, new_tensors, old_tensors, is_leaf=is_none)
+
+
+def periodic_update(new_tensors: Params, old_tensors: Params, steps: Number, update_period: Number) -> Params:
+    """The new tree at every `update_period`-th step, else the old one.
+
+    Args:
+        new_tensors: a tree.
+        old_tensors: one of the same structure, shapes and dtypes.
+        steps: the number of this step.
+        update_period: how many steps are from one change to the next.
+    """
+    return jax.lax.cond(jnp.mod(steps, update_period) == 0, lambda: new_tensors, lambda: old_tensors)

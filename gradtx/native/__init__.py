@@ -1,0 +1,6 @@
+"""The native step: every elementwise chain in one pass over memory, on the CPU."""
+
+from gradtx.native.load import available as available
+from gradtx.native.load import off as off
+from gradtx.native.load import why_not as why_not
+from gradtx.native.streams import pass_seconds as pass_seconds

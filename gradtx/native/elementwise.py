@@ -1,0 +1,127 @@
+"""From lazy arrays to formulas: which equations the machine knows, and what it makes of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.native.lazy import Lazy, is_scalar, scalar_of
+from gradtx.native.program import Node, Operand, Scalar
+
+WIDTH = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
+"""The types that streams have, and how much they hold."""
+
+HELD = {jnp.dtype(name) for name in (*WIDTH, "bool")}
+
+ROUNDED = {
+    "add": "add", "add_any": "add", "sub": "sub", "mul": "mul", "div": "div", "pow": "pow", "atan2": "atan2",
+    "sqrt": "sqrt", "rsqrt": "rsqrt", "cbrt": "cbrt", "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p",
+    "tanh": "tanh", "atan": "atan",
+}  # fmt: skip
+"""Equations that are one operation, whose result is rounded."""
+
+EXACT = {
+    "max": "max", "min": "min", "neg": "neg", "abs": "abs", "sign": "sign", "copy": "copy", "is_finite": "is_finite",
+    "eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge",
+}  # fmt: skip
+"""Equations that are one operation, whose result holds in the type of the operands."""
+
+LOGICAL = {"and": "and", "or": "or", "not": "not"}
+COMPOSED = {"square", "integer_pow", "clamp", "select_n", "convert_element_type"}
+
+
+def known(equation: Any) -> bool:
+    """Whether the machine knows an equation."""
+    name, out = equation.primitive.name, equation.outvars[0].aval.dtype
+    if not (name in ROUNDED or name in EXACT or name in COMPOSED or (name in LOGICAL and out == np.bool_)):
+        return False
+    if name == "select_n" and len(equation.invars) != 3:
+        return False
+    if name == "integer_pow" and not 1 <= equation.params["y"] <= 4:
+        return False
+    return out in HELD and all(x.aval.dtype in HELD for x in equation.invars)
+
+
+def held(x: Any) -> bool:
+    """Whether the machine can hold an operand of an equation it knows; not booleans in memory."""
+    return isinstance(x, Lazy) or is_scalar(x) or x.dtype != np.bool_
+
+
+@dataclass
+class Builder:
+    """The nodes of one leaf. Equal nodes are one; the same builder on leaves of one kind gives equal nodes."""
+
+    compute: str
+    arrays: list[Any]  # the inputs
+    nodes: list[Node] = field(default_factory=list[Node])
+    scalars: list[Any] = field(default_factory=list[Any])
+    numbers: dict[Any, int] = field(default_factory=dict[Any, int])
+    done: dict[int, Operand] = field(default_factory=dict[int, Operand])
+
+    def node(self, op: str, *operands: Operand) -> int:
+        node = Node(op, operands)
+        if node not in self.numbers:
+            self.numbers[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self.numbers[node]
+
+    def operand(self, x: Any) -> Operand:
+        """The node, or the scalar, of a value."""
+        if is_scalar(x):
+            return self.scalar(scalar_of(x))
+        if id(x) not in self.done:
+            if isinstance(x, Lazy):
+                self.done[id(x)] = self.equation(x)
+            else:
+                self.done[id(x)] = self.node("input", next(k for k, y in enumerate(self.arrays) if y is x))
+        return self.done[id(x)]
+
+    def scalar(self, x: Any) -> Scalar:
+        if not isinstance(x, jax.core.Tracer):
+            return Scalar(None, float(x))
+        at = next((k for k, y in enumerate(self.scalars) if y is x), len(self.scalars))
+        if at == len(self.scalars):
+            self.scalars.append(x)
+        return Scalar(at)
+
+    def equation(self, x: Lazy) -> Operand:
+        name = x.equation.primitive.name
+        operands = [self.operand(y) for y in x.operands]
+        if name in EXACT | LOGICAL:
+            return self.node((EXACT | LOGICAL)[name], *operands)
+        if name in ROUNDED:
+            return self.rounded(self.node(ROUNDED[name], *operands), x.dtype)
+        first = operands[0]
+        if name == "clamp":
+            return self.node("min", self.node("max", operands[1], first), operands[2])
+        if name == "select_n":
+            return self.node("select", *operands)
+        if name == "convert_element_type":
+            return self.converted(first, x)
+        power = first
+        for _ in range(1, x.equation.params.get("y", 2)):
+            power = self.rounded(self.node("mul", power, first), x.dtype)
+        return power
+
+    def converted(self, first: Operand, x: Lazy) -> Operand:
+        (source,) = x.operands
+        if x.dtype == np.bool_:
+            return self.node("ne", first, Scalar(None, 0.0))
+        exact = source.dtype == np.bool_ or WIDTH[np.dtype(source.dtype).name] < WIDTH[np.dtype(x.dtype).name]
+        return first if exact else self.rounded(first, x.dtype)
+
+    def rounded(self, x: Operand, dtype: Any) -> Operand:
+        """A value that is computed in the machine's type, rounded to its own where that holds less."""
+        name = np.dtype(dtype).name
+        return self.node(f"round_{name}", x) if WIDTH[name] < WIDTH[self.compute] else x
+
+    def output(self, x: Any) -> int:
+        """The node of an output; its store rounds, so a round to the output's type is left to that."""
+        i = self.operand(x)
+        assert isinstance(i, int)
+        node = self.nodes[i]
+        if node.op == f"round_{np.dtype(x.dtype).name}" and isinstance(node.operands[0], int):
+            return node.operands[0]
+        return i if node.op != "input" else self.node("copy", i)

@@ -1,0 +1,255 @@
+// The vector machine, compiled once for each width of vectors; GRADTX_WIDTH names the namespace. Only builtins and
+// code of this file's own are called in loops, so that nothing compiled for wide vectors can be linked into the others.
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "ffi.h"
+#include "program.h"
+
+#if defined(__clang__)
+#define GRADTX_LOOP _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; ++i)
+#else
+#define GRADTX_LOOP _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i)
+#endif
+
+namespace gradtx::GRADTX_WIDTH {
+namespace {
+
+using Half = _Float16;
+struct BFloat {
+  uint16_t bits;
+  explicit operator float() const {
+    uint32_t wide = static_cast<uint32_t>(bits) << 16;
+    float x;
+    memcpy(&x, &wide, 4);
+    return x;
+  }
+  explicit operator double() const { return static_cast<float>(*this); }
+};
+
+template <class To, class T>
+To narrow(T x) {
+  return static_cast<To>(x);
+}
+
+template <>
+BFloat narrow<BFloat, float>(float x) {  // to nearest, ties to even
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  uint32_t nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16, quiet = (bits >> 16) | 0x40;
+  return BFloat{static_cast<uint16_t>(x == x ? nearest : quiet)};
+}
+
+template <>
+BFloat narrow<BFloat, double>(double x) {  // through float, whose last bit is made odd where it is not exact
+  float y = static_cast<float>(x);
+  uint32_t bits;
+  memcpy(&bits, &y, 4);
+  double back = y, size = x < 0 ? -x : x, rounded = back < 0 ? -back : back;
+  bits = rounded > size ? (bits - 1) | 1 : rounded < size ? bits | 1 : bits;
+  memcpy(&y, &bits, 4);
+  return narrow<BFloat, float>(y);
+}
+
+int64_t bytes(int32_t type) { return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : 2; }
+
+template <class F>
+void with_type(int32_t type, void* stream, int64_t at, F f) {
+  switch (type) {
+    case ffi::kF32: return f(static_cast<float*>(stream) + at);
+    case ffi::kF64: return f(static_cast<double*>(stream) + at);
+    case ffi::kF16: return f(static_cast<Half*>(stream) + at);
+    case ffi::kBF16: return f(static_cast<BFloat*>(stream) + at);
+  }
+}
+
+#define GRADTX_MATHS(name)                                    \
+  float name(float x) { return __builtin_##name##f(x); }      \
+  double name(double x) { return __builtin_##name(x); }
+#define GRADTX_MATHS2(name)                                               \
+  float name(float x, float y) { return __builtin_##name##f(x, y); }      \
+  double name(double x, double y) { return __builtin_##name(x, y); }
+GRADTX_MATHS(sqrt) GRADTX_MATHS(cbrt) GRADTX_MATHS(exp) GRADTX_MATHS(expm1) GRADTX_MATHS(log) GRADTX_MATHS(log1p)
+GRADTX_MATHS(tanh) GRADTX_MATHS(atan) GRADTX_MATHS(fabs) GRADTX_MATHS2(pow) GRADTX_MATHS2(atan2)
+
+template <class T> T greater(T x, T y) { return x >= y || x != x ? x : y; }  // NaN wins, as in XLA
+template <class T> T lesser(T x, T y) { return x <= y || x != x ? x : y; }
+template <class T> bool finite(T x) { return x - x == 0; }
+
+// Dividing by s is multiplying by 1 / s where neither is near the ends of the range.
+template <class T>
+bool invertible(T s) {
+  return fabs(s) > T(1e-30) && fabs(s) < T(1e30);
+}
+
+template <class T>
+class Block {
+ public:
+  Block(const Program& program, const Leaf& leaf) : program_(program), leaf_(leaf) {
+    scalars_ = static_cast<const T*>(leaf.scalars);
+    for (int32_t r = 0; r < program.registers; ++r) registers_[program.inputs + program.outputs + r] = memory_[r];
+  }
+
+  // An instruction reads one or two streams; without this the others would wait in memory meanwhile.
+  void fetch(int64_t at, int64_t n) {
+    for (int32_t s = 0; s < program_.inputs; ++s) {
+      const int64_t width = bytes(leaf_.types[s]);
+      const char* from = static_cast<const char*>(leaf_.streams[s]) + at * width;
+      for (int64_t k = 0; k < n * width; k += 64) __builtin_prefetch(from + k);
+    }
+  }
+
+  void run(int64_t at, int64_t n) {
+    for (int32_t s = 0; s < program_.inputs + program_.outputs; ++s) registers_[s] = static_cast<T*>(leaf_.streams[s]) + at;
+    for (int32_t k = 0; k < program_.length; ++k) step(program_.instructions[k], at, n);
+  }
+
+ private:
+  template <class F>
+  void unary(const Instruction& in, int64_t n, F f) {
+    T* to = registers_[in.to];
+    const T* x = registers_[in.x];
+    GRADTX_LOOP to[i] = f(x[i]);
+  }
+
+  template <class F>
+  void binary(const Instruction& in, int64_t n, F f) {
+    T* to = registers_[in.to];
+    if (in.x < 0) {
+      const T x = scalars_[-1 - in.x], *y = registers_[in.y];
+      GRADTX_LOOP to[i] = f(x, y[i]);
+    } else if (in.y < 0) {
+      const T y = scalars_[-1 - in.y], *x = registers_[in.x];
+      GRADTX_LOOP to[i] = f(x[i], y);
+    } else {
+      const T *x = registers_[in.x], *y = registers_[in.y];
+      GRADTX_LOOP to[i] = f(x[i], y[i]);
+    }
+  }
+
+  void ratio_root(const Instruction& in, int64_t n) {
+    T s0 = scalars_[in.s0], s1 = scalars_[in.s1], s2 = scalars_[in.s2], s3 = scalars_[in.s3];
+    T* to = registers_[in.to];
+    const T *x = registers_[in.x], *y = registers_[in.y];
+    if (invertible(s0) && invertible(s1)) {
+      const T r0 = 1 / s0, r1 = 1 / s1;
+      GRADTX_LOOP to[i] = x[i] * r0 / (sqrt(y[i] * r1 + s2) + s3);
+    } else {
+      GRADTX_LOOP to[i] = x[i] / s0 / (sqrt(y[i] / s1 + s2) + s3);
+    }
+  }
+
+  void divide(const Instruction& in, int64_t n) {
+    if (in.y >= 0 || !invertible(scalars_[-1 - in.y])) return binary(in, n, [](T x, T y) { return x / y; });
+    const T r = 1 / scalars_[-1 - in.y], *x = registers_[in.x];
+    T* to = registers_[in.to];
+    GRADTX_LOOP to[i] = x[i] * r;
+  }
+
+  const T* block(int32_t operand, int64_t n, T* memory) {  // a scalar is spread over a block of its own
+    if (operand >= 0) return registers_[operand];
+    const T s = scalars_[-1 - operand];
+    GRADTX_LOOP memory[i] = s;
+    return memory;
+  }
+
+  void select(const Instruction& in, int64_t n) {
+    T *to = registers_[in.to], memory[3][kBlock];
+    const T *x = block(in.x, n, memory[0]), *y = block(in.y, n, memory[1]), *z = block(in.z, n, memory[2]);
+    GRADTX_LOOP to[i] = x[i] != 0 ? z[i] : y[i];
+  }
+
+  template <class S>
+  void round(const Instruction& in, int64_t n) {
+    unary(in, n, [](T x) { return static_cast<T>(narrow<S, T>(x)); });
+  }
+
+  void step(const Instruction& in, int64_t at, int64_t n) {
+    const T s0 = scalars_[in.s0], s1 = scalars_[in.s1];
+    T* to = registers_[in.to];
+    const T *x = in.x < 0 ? nullptr : registers_[in.x], *y = in.y < 0 ? nullptr : registers_[in.y];
+    switch (in.op) {
+      case kLoad:
+        return with_type(leaf_.types[in.x], leaf_.streams[in.x], at, [=](auto* from) {
+          GRADTX_LOOP to[i] = static_cast<T>(from[i]);
+        });
+      case kStore:
+        return with_type(leaf_.types[in.to], leaf_.streams[in.to], at, [=](auto* stream) {
+          using S = std::remove_pointer_t<decltype(stream)>;
+          GRADTX_LOOP stream[i] = narrow<S, T>(x[i]);
+        });
+      case kAdd: return binary(in, n, [](T x, T y) { return x + y; });
+      case kSub: return binary(in, n, [](T x, T y) { return x - y; });
+      case kMul: return binary(in, n, [](T x, T y) { return x * y; });
+      case kDiv: return divide(in, n);
+      case kMax: return binary(in, n, [](T x, T y) { return greater(x, y); });
+      case kMin: return binary(in, n, [](T x, T y) { return lesser(x, y); });
+      case kPow: return binary(in, n, [](T x, T y) { return pow(x, y); });
+      case kAtan2: return binary(in, n, [](T x, T y) { return atan2(x, y); });
+      case kAnd: return binary(in, n, [](T x, T y) { return x * y; });
+      case kOr: return binary(in, n, [](T x, T y) { return greater(x, y); });
+      case kEq: return binary(in, n, [](T x, T y) { return T(x == y); });
+      case kNe: return binary(in, n, [](T x, T y) { return T(x != y); });
+      case kLt: return binary(in, n, [](T x, T y) { return T(x < y); });
+      case kLe: return binary(in, n, [](T x, T y) { return T(x <= y); });
+      case kGt: return binary(in, n, [](T x, T y) { return T(x > y); });
+      case kGe: return binary(in, n, [](T x, T y) { return T(x >= y); });
+      case kNeg: return unary(in, n, [](T x) { return -x; });
+      case kAbs: return unary(in, n, [](T x) { return fabs(x); });
+      case kSign: return unary(in, n, [](T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x; });
+      case kSqrt: return unary(in, n, [](T x) { return sqrt(x); });
+      case kRsqrt: return unary(in, n, [](T x) { return 1 / sqrt(x); });
+      case kCbrt: return unary(in, n, [](T x) { return cbrt(x); });
+      case kExp: return unary(in, n, [](T x) { return exp(x); });
+      case kExpm1: return unary(in, n, [](T x) { return expm1(x); });
+      case kLog: return unary(in, n, [](T x) { return log(x); });
+      case kLog1p: return unary(in, n, [](T x) { return log1p(x); });
+      case kTanh: return unary(in, n, [](T x) { return tanh(x); });
+      case kAtan: return unary(in, n, [](T x) { return atan(x); });
+      case kFinite: return unary(in, n, [](T x) { return T(finite(x)); });
+      case kNot: return unary(in, n, [](T x) { return 1 - x; });
+      case kCopy: return unary(in, n, [](T x) { return x; });
+      case kRoundF16: return round<Half>(in, n);
+      case kRoundBF16: return round<BFloat>(in, n);
+      case kRoundF32: return round<float>(in, n);
+      case kSelect: return select(in, n);
+      case kSaturate:
+        return unary(in, n, [=](T x) {
+          const T low = x < -s0 ? -s0 : x, held = low > s0 ? s0 : low;
+          return finite(x) ? held : x;
+        });
+      case kMulAdd:
+        GRADTX_LOOP to[i] = s0 * x[i] + y[i];
+        return;
+      case kBlend:
+        GRADTX_LOOP to[i] = s0 * x[i] + s1 * y[i];
+        return;
+      case kBlendSquare:
+        GRADTX_LOOP to[i] = s0 * x[i] + s1 * (y[i] * y[i]);
+        return;
+      case kRatioRoot: return ratio_root(in, n);
+    }
+  }
+
+  const Program& program_;
+  const Leaf& leaf_;
+  const T* scalars_;
+  T* registers_[kMostStreams + kMostRegisters];
+  alignas(64) T memory_[kMostRegisters][kBlock];
+};
+
+template <class T>
+void run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
+  Block<T> block(program, leaf);
+  for (int64_t at = begin; at < end; at += kBlock) {
+    if (at + 3 * kBlock <= end) block.fetch(at + 2 * kBlock, kBlock);
+    block.run(at, end - at < kBlock ? end - at : kBlock);
+  }
+}
+
+}  // namespace
+
+const Machines machines = {run<float>, run<double>};
+
+}  // namespace gradtx::GRADTX_WIDTH

@@ -1,0 +1,187 @@
+// The FFI handler: one program on up to 64 leaves, in chunks that XLA's own threads and the calling thread share.
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+#include "ffi.h"
+#include "program.h"
+
+namespace gradtx {
+namespace {
+
+constexpr int64_t kChunk = 1 << 15;  // elements: a few hundred KB of all streams together
+
+Machines machines() {
+#if defined(GRADTX_X86)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return avx512::machines;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    return avx2::machines;
+#endif
+  return baseline::machines;
+}
+
+// While this lives, its thread takes numbers too small for a float's full precision for zero, as XLA's own code does:
+// some processors are a hundred times slower with them.
+class FlushToZero {
+#if defined(__SSE2__)
+ public:
+  FlushToZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~FlushToZero() { _mm_setcsr(before_); }
+
+ private:
+  const unsigned before_;
+#endif
+};
+
+// All leaves of one call, cut into chunks. Whoever is free takes the next chunk; the thread that made the call takes
+// them too, and waits only for chunks that others have begun. So it needs no thread but itself.
+class Work {
+ public:
+  Work(const Program& program, Machine machine, std::vector<Leaf> leaves, const std::vector<int64_t>& counts)
+      : program_(program), machine_(machine), leaves_(std::move(leaves)) {
+    for (size_t i = 0; i < counts.size(); ++i)
+      for (int64_t at = 0; at < counts[i]; at += kChunk)
+        chunks_.push_back({i, at, at + kChunk < counts[i] ? at + kChunk : counts[i]});
+  }
+
+  int64_t elements() const {
+    int64_t sum = 0;
+    for (const Chunk& chunk : chunks_) sum += chunk.end - chunk.begin;
+    return sum;
+  }
+
+  void take() {
+    [[maybe_unused]] FlushToZero flush;
+    int64_t done = 0;
+    for (int64_t k; (k = next_.fetch_add(1)) < size(); ++done)
+      machine_(program_, leaves_[chunks_[k].leaf], chunks_[k].begin, chunks_[k].end);
+    if (done == 0 || finished_.fetch_add(done) + done < size()) return;
+    std::lock_guard lock(mutex_);
+    all_.notify_all();
+  }
+
+  void wait() {
+    std::unique_lock lock(mutex_);
+    all_.wait(lock, [this] { return finished_.load() == size(); });
+  }
+
+ private:
+  int64_t size() const { return static_cast<int64_t>(chunks_.size()); }
+
+  struct Chunk {
+    size_t leaf;
+    int64_t begin, end;
+  };
+  const Program program_;
+  const Machine machine_;
+  const std::vector<Leaf> leaves_;
+  std::vector<Chunk> chunks_;
+  std::atomic<int64_t> next_{0}, finished_{0};
+  std::mutex mutex_;
+  std::condition_variable all_;
+};
+
+int64_t threads(const ffi::Frame& frame) {
+  int64_t count = 1;
+  ffi::ThreadsArguments arguments{sizeof(arguments), nullptr, frame.context, &count};
+  if (ffi::Error* error = frame.api->threads(&arguments)) {
+    ffi::ErrorDestroyArguments destroy{sizeof(destroy), nullptr, error};
+    frame.api->destroy_error(&destroy);
+    return 1;
+  }
+  return count;
+}
+
+void help(void* data) {
+  std::unique_ptr<std::shared_ptr<Work>> work(static_cast<std::shared_ptr<Work>*>(data));
+  (*work)->take();
+}
+
+void share(const ffi::Frame& frame, const std::shared_ptr<Work>& work) {
+  int64_t helpers = std::min(threads(frame), work->elements() / kChunk) - 1;
+  for (int64_t i = 0; i < helpers; ++i) {
+    auto* data = new std::shared_ptr<Work>(work);
+    ffi::ScheduleArguments arguments{sizeof(arguments), nullptr, frame.context, help, data};
+    if (ffi::Error* error = frame.api->schedule(&arguments)) {
+      ffi::ErrorDestroyArguments destroy{sizeof(destroy), nullptr, error};
+      frame.api->destroy_error(&destroy);
+      delete data;
+      break;
+    }
+  }
+  work->take();
+  work->wait();
+}
+
+ffi::Error* refuse(const ffi::Frame& frame, const char* message) {
+  ffi::ErrorArguments arguments{sizeof(arguments), nullptr, message, 3};
+  return frame.api->make_error(&arguments);
+}
+
+// Arguments: a vector of scalars, then the inputs of every leaf. Results: the outputs of every leaf. Attributes: the
+// instructions, which scalars each leaf reads, and the numbers of inputs, outputs and registers.
+ffi::Error* step(const ffi::Frame& frame) {
+  const ffi::Array &code = frame.attributes.array(0), &reads = frame.attributes.array(1);
+  const int32_t* sizes = static_cast<const int32_t*>(frame.attributes.array(2).data);
+  Program program{static_cast<const Instruction*>(code.data), static_cast<int32_t>(code.count * 4 / sizeof(Instruction)),
+                  sizes[0], sizes[1], 0, sizes[2]};
+  int64_t leaves = frame.results.count / program.outputs, streams = program.inputs + program.outputs;
+  program.scalars = static_cast<int32_t>(reads.count / leaves);
+  if (streams > kMostStreams || program.registers > kMostRegisters || program.scalars > kMostScalars ||
+      frame.arguments.count != 1 + leaves * program.inputs)
+    return refuse(frame, "gradtx: a program that the native step cannot run");
+
+  ffi::Buffer& given = frame.arguments[0];
+  bool wide = given.type == ffi::kF64;
+  int64_t width = wide ? 8 : 4;
+  std::vector<char> scalars(reads.count * width);
+  for (size_t i = 0; i < reads.count; ++i)
+    memcpy(&scalars[i * width], static_cast<char*>(given.data) + static_cast<int32_t*>(reads.data)[i] * width, width);
+
+  std::vector<void*> data(leaves * streams);
+  std::vector<int32_t> types(leaves * streams);
+  std::vector<int64_t> counts(leaves);
+  std::vector<Leaf> items(leaves);
+  for (int64_t i = 0; i < leaves; ++i) {
+    for (int64_t k = 0; k < streams; ++k) {
+      ffi::Buffer& buffer = k < program.inputs ? frame.arguments[1 + i * program.inputs + k]
+                                               : frame.results[i * program.outputs + k - program.inputs];
+      data[i * streams + k] = buffer.data;
+      types[i * streams + k] = buffer.type;
+      counts[i] = buffer.count();
+    }
+    items[i] = {&data[i * streams], &types[i * streams], &scalars[i * program.scalars * width]};
+  }
+  static const Machines chosen = machines();
+  share(frame, std::make_shared<Work>(program, wide ? chosen.wide : chosen.single, std::move(items), counts));
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace gradtx
+
+// What the library and the package agree on; see load.py.
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 1; }
+
+extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
+  using namespace gradtx;
+  auto& frame = *static_cast<ffi::Frame*>(call);
+  if (frame.extension != nullptr && frame.extension->type == ffi::kMetadata) {
+    ffi::Metadata& metadata = *reinterpret_cast<ffi::MetadataExtension*>(frame.extension)->metadata;
+    metadata.version = {sizeof(ffi::Version), nullptr, 0, 1};
+    metadata.traits = 0;
+    metadata.state_type = 0;
+    return nullptr;
+  }
+  return step(frame);
+}

@@ -1,0 +1,80 @@
+"""The step as one primitive: native on one CPU device, plain XLA everywhere else, and plain to be transformed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.core
+from jax.extend import core
+from jax.interpreters import ad, batching, mlir
+
+from gradtx.native import load, partition
+
+step_p = core.Primitive("gradtx_step")
+step_p.multiple_results = True
+
+
+def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any) -> Any:
+    """`step(params, state, grads)`, which gives new params and state; under `jit` as one primitive."""
+    leaves, treedef = jax.tree.flatten((params, state, grads))
+    if not (load.wanted() and _traced(leaves)):
+        return step(params, state, grads)
+    call = lambda *xs: step(*jax.tree.unflatten(treedef, xs))
+    jaxpr, shapes = jax.make_jaxpr(call, return_shape=True)(*leaves)
+    structure = jax.tree.structure(shapes)
+    if jaxpr.effects or structure != jax.tree.structure((params, state)):
+        return jax.tree.unflatten(structure, core.jaxpr_as_fun(jaxpr)(*leaves))
+    results = step_p.bind(*jaxpr.consts, *leaves, jaxpr=jaxpr.jaxpr)
+    return jax.tree.unflatten(structure, results)
+
+
+def _traced(leaves: Sequence[Any]) -> bool:
+    arrays = all(hasattr(x, "dtype") and x.dtype != jax.dtypes.float0 for x in leaves)
+    return arrays and any(isinstance(x, jax.core.Tracer) for x in leaves)
+
+
+def _plain(*operands: Any, jaxpr: Any) -> list[Any]:
+    consts = len(jaxpr.constvars)
+    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, operands[:consts]))(*operands[consts:])
+
+
+def _native(*operands: Any, jaxpr: Any) -> list[Any]:
+    consts = len(jaxpr.constvars)
+    return partition.run(jaxpr, operands[:consts], operands[consts:])
+
+
+def _lower(ctx: Any, *operands: Any, **parameters: Any) -> Any:
+    """On one device, or on each of several that run this code on their own part; not where XLA cuts arrays."""
+    module = ctx.module_context
+    devices = module.axis_context
+    mapped = hasattr(devices, "mesh") and devices.manual_axes == frozenset(devices.mesh.axis_names)
+    alone = getattr(devices, "num_devices", None) == 1
+    chosen = _native if (alone or mapped) and not module.lowering_parameters.for_export else _plain
+    return mlir.lower_fun(chosen, multiple_results=True)(ctx, *operands, **parameters)
+
+
+def _batch(operands: Sequence[Any], axes: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[int]]:
+    results = jax.vmap(lambda *xs: _plain(*xs, **parameters), in_axes=tuple(axes))(*operands)
+    return results, [0] * len(results)
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[Any]]:
+    live = [k for k, t in enumerate(tangents) if type(t) is not ad.Zero]
+
+    def step(*xs: Any) -> list[Any]:
+        operands = list(primals)
+        for k, x in zip(live, xs, strict=True):
+            operands[k] = x
+        return _plain(*operands, **parameters)
+
+    results, changes = jax.jvp(step, [primals[k] for k in live], [tangents[k] for k in live])
+    zero = lambda x: ad.Zero(jax.typeof(x).to_tangent_aval())
+    return results, [zero(x) if t.dtype == jax.dtypes.float0 else t for x, t in zip(results, changes, strict=True)]
+
+
+step_p.def_impl(lambda *operands, **parameters: jax.jit(lambda *xs: _plain(*xs, **parameters))(*operands))
+step_p.def_abstract_eval(lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
+batching.primitive_batchers[step_p] = _batch
+ad.primitive_jvps[step_p] = _jvp
+mlir.register_lowering(step_p, mlir.lower_fun(_plain, multiple_results=True))
+mlir.register_lowering(step_p, _lower, platform="cpu")

@@ -1,0 +1,126 @@
+"""Projections onto balls and spheres: l1, l2 and l-infinity."""
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import averages, precision
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.projections.simplex import onto_simplex
+from gradtx.projections.vectors import arrays, check_scale, join, resize, sizes
+
+
+def projection_l1_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
+    """The nearest tree with sum |y| <= scale.
+
+        y = x                              where sum |x| <= scale, else
+        y = x / |x| max(|x| - tau, 0)      with the tau for which sum |y| = scale
+
+    Args:
+        tree: arrays, taken together as one vector; a complex number counts by its modulus.
+        scale: at least 0, the radius.
+
+    Returns:
+        A tree like `tree`, computed in float32 or wider.
+
+    Raises:
+        ValueError: for a negative scale.
+
+    Source: Duchi, Shalev-Shwartz, Singer & Chandra 2008, section 4.
+    """
+    check_scale("projection_l1_ball", scale)
+    tree = arrays(tree)
+    size, _ = join(sizes(tree))
+    return _where(jnp.sum(size) <= precision.cast(scale, size.dtype), tree, projection_l1_sphere(tree, scale))
+
+
+def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
+    """The nearest tree with sum |y| = scale: |x| projected onto the simplex, with the signs of x.
+
+    Args:
+        tree: arrays, taken together as one vector; a complex number counts by its modulus, and 0 is positive.
+        scale: at least 0, the radius.
+
+    Returns:
+        A tree like `tree`, computed in float32 or wider.
+
+    Raises:
+        ValueError: for a negative scale.
+    """
+    check_scale("projection_l1_sphere", scale)
+    tree = arrays(tree)
+    size, split = join(sizes(tree))
+    return jax.tree.map(resize, tree, split(onto_simplex(size, precision.cast(scale, size.dtype))))
+
+
+def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
+    """The nearest tree with ||y|| <= scale: y = x min(1, scale / ||x||).
+
+    Args:
+        tree: arrays, real or complex, taken together as one vector.
+        scale: at least 0, the radius.
+
+    Returns:
+        A tree like `tree`, computed in float32 or wider.
+
+    Raises:
+        ValueError: for a negative scale.
+    """
+    check_scale("projection_l2_ball", scale)
+    tree = arrays(tree)
+    size, _ = join(sizes(tree))
+    norm = _norm(size)
+    return _where(norm <= precision.cast(scale, norm.dtype), tree, projection_l2_sphere(tree, scale))
+
+
+def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
+    """The nearest tree with ||y|| = scale: y = x scale / ||x||, and for x = 0 one with equal elements.
+
+    Args:
+        tree: arrays, real or complex, taken together as one vector.
+        scale: at least 0, the radius.
+
+    Returns:
+        A tree like `tree`, computed in float32 or wider.
+
+    Raises:
+        ValueError: for a negative scale.
+    """
+    check_scale("projection_l2_sphere", scale)
+    tree = arrays(tree)
+    size, split = join(sizes(tree))
+    norm = _norm(size)
+    share = jnp.where(norm > 0, averages.safe_divide(size, norm), max(1, size.size) ** -0.5)
+    return jax.tree.map(resize, tree, split(share * precision.cast(scale, size.dtype)))
+
+
+def projection_linf_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
+    """The nearest tree with |y| <= scale everywhere: y = x / |x| min(|x|, scale).
+
+    Args:
+        tree: arrays; a complex number counts by its modulus.
+        scale: at least 0, the radius.
+
+    Returns:
+        A tree like `tree`.
+
+    Raises:
+        ValueError: for a negative scale.
+    """
+    check_scale("projection_linf_ball", scale)
+
+    def leaf(x: Array, size: Array) -> Array:
+        radius = precision.cast(scale, size.dtype)
+        return jnp.where(size <= radius, x, resize(x, jnp.minimum(size, radius)))
+
+    tree = arrays(tree)
+    return jax.tree.map(leaf, tree, sizes(tree))
+
+
+def _norm(size: Array) -> Array:
+    """The Euclidean norm of numbers >= 0, without over- or underflow of their squares."""
+    largest = jax.lax.stop_gradient(jnp.max(size, initial=0))
+    return largest * averages.sqrt(jnp.sum(jnp.square(averages.safe_divide(size, largest))))
+
+
+def _where(condition: Array, x: PyTree, y: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)

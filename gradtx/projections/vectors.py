@@ -1,0 +1,75 @@
+"""What the projections share: a tree as one vector of wide numbers and back, sizes and directions of its elements."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import averages, precision
+from gradtx.core.errors import describe, path_str
+from gradtx.core.typing import Array, ArrayLike, PyTree
+
+
+def arrays(tree: PyTree) -> PyTree:
+    """Every leaf as an array of floating-point or complex numbers: integers become floats."""
+
+    def leaf(x: Any) -> Array:
+        x = jnp.asarray(x)
+        return x if jnp.issubdtype(x.dtype, jnp.inexact) else precision.cast(x, jnp.result_type(float))
+
+    return jax.tree.map(leaf, tree)
+
+
+def check_real(name: str, tree: PyTree) -> None:
+    """Refuse complex leaves.
+
+    Raises:
+        TypeError: names the projection and the leaf's path.
+    """
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.iscomplexobj(x):
+            raise TypeError(f"{name}: wanted real numbers, got {describe(jnp.asarray(x))} at {path_str(path)}")
+
+
+def check_scale(name: str, scale: ArrayLike) -> None:
+    """Refuse a negative number; a traced one is not looked at.
+
+    Raises:
+        ValueError: names the projection and what was given.
+    """
+    if isinstance(scale, int | float) and scale < 0:
+        raise ValueError(f"{name}: scale must be >= 0, got {scale!r}")
+
+
+def join(tree: PyTree) -> tuple[Array, Callable[[Array], PyTree]]:
+    """All elements of real leaves as one vector in the widest of their compute dtypes, and the way back."""
+    leaves, treedef = jax.tree.flatten(tree)
+    dtype = precision.scalar_dtype(tree)
+    parts = [jnp.ravel(precision.cast(x, dtype)) for x in leaves]
+
+    def split(vector: Array) -> PyTree:
+        ends = [sum(part.size for part in parts[: i + 1]) for i in range(len(parts))]
+        pieces = jnp.split(vector, ends[:-1]) if parts else []
+        return treedef.unflatten([jnp.reshape(y, x.shape) for x, y in zip(leaves, pieces, strict=True)])
+
+    return jnp.concatenate(parts) if parts else jnp.zeros(0, dtype), split
+
+
+def sizes(tree: PyTree) -> PyTree:
+    """|x| of every element, in the leaf's compute dtype, with a finite derivative at zero."""
+    size = lambda x: averages.sqrt(averages.abs_sq(x)) if jnp.iscomplexobj(x) else jnp.abs(x)
+    return jax.tree.map(size, precision.widen(tree))
+
+
+def direction(x: Array) -> Array:
+    """x / |x| in its compute dtype, and 1 where x is 0."""
+    x = precision.widen(x)
+    sign = averages.safe_divide(x, sizes(x).astype(x.dtype)) if jnp.iscomplexobj(x) else jnp.sign(x)
+    return jnp.where(x == 0, 1, sign)
+
+
+def resize(x: Array, size: Array) -> Array:
+    """The numbers with the directions of `x` and these sizes, in the dtype of `x`."""
+    d = direction(x)
+    return precision.narrow(d * precision.cast(size, precision.real_dtype(d.dtype)).astype(d.dtype), x.dtype)

@@ -1,0 +1,1 @@
+"""Sweeps: many optimizers that differ in their hyperparameters, sampled and trained as one."""

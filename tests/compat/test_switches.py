@@ -1,0 +1,65 @@
+"""What gradtx's transformations have for the sake of Optax's spelling, in steps worked by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradtx
+
+
+def run(tx, grads, params=None):
+    """The updates of a few steps of one number."""
+    state, all_updates = tx.init(jnp.zeros(())), []
+    for g in grads:
+        u, state = tx.update(jnp.float32(g), state, params)
+        all_updates.append(float(u))
+    return all_updates
+
+
+def test_adan_weighs_the_change():
+    b1, b2, b3, w = 0.5, 0.9, 0.99, 0.25
+    first, second = run(gradtx.scale_by_adan(b1, b2, b3, 0.0, eps_root=1e-12, change_weight=w), [1.0, 3.0])
+    d = 3.0 - 1.0
+    m = (b1 * (1 - b1) * 1 + (1 - b1) * 3) / (1 - b1**2)
+    v = (1 - b2) * d / (1 - b2**2)
+    n = (b3 * (1 - b3) * 1 + (1 - b3) * (3 + w * d) ** 2) / (1 - b3**2)
+    np.testing.assert_allclose([first, second], [1, (m + w * v) / np.sqrt(n)], rtol=1e-5)
+    papers = run(gradtx.scale_by_adan(b1, b2, b3), [1.0, 3.0])
+    assert papers == run(gradtx.scale_by_adan(b1, b2, b3, change_weight=b2), [1.0, 3.0])
+
+
+@pytest.mark.parametrize("max_of", ["debiased", "raw"])
+def test_amsgrad_without_debiasing(max_of):
+    tx = gradtx.scale_by_amsgrad(0.5, 0.9, 0.0, eps_root=1e-12, max_of=max_of, debias_mu=False, debias_nu=False)
+    mu, nu = (0.5, 0.25), (0.1 * 4, 0.1 * 4 * 0.9)  # of the gradients 2 and 0; the larger nu is the first
+    wanted = [mu[0] * 2 / np.sqrt(nu[0]), mu[1] * 2 / np.sqrt(nu[0])]
+    np.testing.assert_allclose(run(tx, [2.0, 0.0]), wanted, rtol=1e-5)
+
+
+def test_factored_rms_with_a_decay_of_its_own():
+    seen = []
+
+    def b2(t):
+        seen.append(t.dtype)
+        return 1 / (t + 3)
+
+    tx = gradtx.scale_by_factored_rms(step_offset=1, b2=b2)
+    v1 = (1 - 1 / 3) * 4  # t = 0
+    v2 = 1 / 4 * v1 + (1 - 1 / 4) * 1
+    np.testing.assert_allclose(run(tx, [2.0, 1.0]), [2 / np.sqrt(v1), 1 / np.sqrt(v2)], rtol=1e-5)
+    assert set(seen) == {jnp.dtype(jnp.float32)}
+
+
+def test_lbfgs_keeps_every_pair():
+    """Where the loss curves down, H has a negative eigenvalue; without such pairs the step is the gradient's."""
+    steps = {}
+    for pairs in ("curved", "all"):
+        tx = gradtx.scale_by_lbfgs(2, pairs=pairs)
+        state = tx.init(jnp.zeros(1))
+        _, state = tx.update(jnp.array([1.0]), state, jnp.array([0.0]))
+        u, state = tx.update(jnp.array([0.5]), state, jnp.array([1.0]))  # s = 1, y = -1/2
+        steps[pairs] = float(u[0])
+    np.testing.assert_allclose([steps["curved"], steps["all"]], [0.5, 0.5 / -0.5], rtol=1e-5)
+    same = tx.update(jnp.array([0.5]), state, jnp.array([1.0]))[1]  # a step of 0 forgets nothing
+    assert jnp.array_equal(jax.numpy.sort(same.weights_memory), jnp.array([-2.0, 0.0]))

@@ -1,0 +1,171 @@
+"""Trees, dtypes, derivatives, edges and errors of the projections; agreement with Optax."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gradtx import projections
+
+SCALED = [
+    projections.projection_simplex,
+    projections.projection_l1_ball,
+    projections.projection_l1_sphere,
+    projections.projection_l2_ball,
+    projections.projection_l2_sphere,
+    projections.projection_linf_ball,
+    projections.projection_hypercube,
+]
+BALLS = SCALED[1:6]
+TREE = {"a": jnp.array([[2.0, -1.0], [0.25, 0.5]]), "b": (jnp.array(-0.75), None)}
+FLAT = jnp.array([2.0, -1.0, 0.25, 0.5, -0.75])
+NORMAL = {"a": jnp.array([[1.0, 2.0], [-1.0, 0.0]]), "b": (jnp.array(0.5), None)}
+FLAT_NORMAL = jnp.array([1.0, 2.0, -1.0, 0.0, 0.5])
+
+
+def flat(tree):
+    return jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(tree)])
+
+
+@pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
+def test_a_tree_is_one_vector(project):
+    got = project(TREE, 0.8)
+    chex.assert_trees_all_equal_structs(got, TREE)
+    np.testing.assert_allclose(flat(got), project(FLAT, 0.8), rtol=1e-6)
+
+
+def test_a_tree_is_one_vector_for_planes_and_boxes():
+    got = projections.projection_vector(TREE, NORMAL)
+    np.testing.assert_allclose(flat(got), projections.projection_vector(FLAT, FLAT_NORMAL), rtol=1e-6)
+    for project in (projections.projection_hyperplane, projections.projection_halfspace):
+        np.testing.assert_allclose(flat(project(TREE, NORMAL, -1.0)), project(FLAT, FLAT_NORMAL, -1.0), rtol=1e-6)
+    got = projections.projection_box(TREE, {"a": 0.0, "b": -0.5}, 1.0)  # a prefix, and one number
+    np.testing.assert_allclose(flat(got), [1.0, 0.0, 0.25, 0.5, -0.5])
+    np.testing.assert_allclose(flat(projections.projection_non_negative(TREE)), [2.0, 0.0, 0.25, 0.5, 0.0])
+
+
+@pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
+def test_narrow_dtypes_are_kept_and_computed_wide(project):
+    x = jnp.asarray(np.random.default_rng(0).standard_normal(2000), jnp.bfloat16)
+    y = jax.jit(project)(x, 3.0)
+    assert y.dtype == jnp.bfloat16
+    expected = jax.jit(project)(x.astype(jnp.float32), 3.0).astype(jnp.bfloat16)
+    chex.assert_trees_all_equal(y, expected)
+
+
+def test_integers_count_as_floats_except_in_boxes():
+    chex.assert_trees_all_close(projections.projection_simplex(jnp.array([1, 2])), jnp.array([0.0, 1.0]))
+    chex.assert_trees_all_close(projections.projection_l2_ball([3, 4.0]), [0.6, 0.8], rtol=1e-6)
+    chex.assert_trees_all_equal(projections.projection_box(jnp.array([-1, 5]), 0, 3), jnp.array([0, 3]))
+    chex.assert_trees_all_equal(projections.projection_box(jnp.array([-1, 5]), 0.5, 3), jnp.array([0.5, 3.0]))
+    chex.assert_trees_all_equal(projections.projection_non_negative(jnp.array([-1, 5])), jnp.array([0, 5]))
+
+
+@pytest.mark.parametrize("project", BALLS, ids=lambda f: f.__name__)
+def test_complex_numbers_keep_their_direction(project):
+    z = np.array([3 + 4j, -0.5j, 1 + 0j], np.complex64)
+    y = np.asarray(project(z))
+    np.testing.assert_allclose(abs(y), project(abs(z)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y, abs(y) * z / abs(z), rtol=1e-5, atol=1e-6)
+
+
+def test_planes_of_complex_numbers():
+    x, a = jnp.array([1 + 2j, 3 - 1j]), jnp.array([1j, 2 + 0j])
+    np.testing.assert_allclose(projections.projection_vector(x, a), a * jnp.vdot(a, x) / 5, rtol=1e-5)
+    np.testing.assert_allclose(jnp.vdot(a, projections.projection_hyperplane(x, a, 1 + 1j)), 1 + 1j, rtol=1e-5)
+    np.testing.assert_allclose(jnp.vdot(a, projections.projection_halfspace(x, a, 1.0)).real, 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
+def test_derivatives_are_finite_at_zero_ties_and_infinity(project):
+    derivative = jax.jit(jax.jacobian(project, argnums=(0, 1)))
+    for x in ([0.0, 0.0, 0.0], [1.0, 1.0, -1.0], [5.0, 0.0, 0.0], [1e30, -1e30, 0.0]):
+        chex.assert_tree_all_finite(derivative(jnp.array(x), 1.0))
+    chex.assert_tree_all_finite(derivative(jnp.array([1.0, 2.0, 0.0]), 0.0))
+
+
+@pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
+def test_derivatives_equal_differences(project):
+    with jax.enable_x64(True):
+        x, d = jnp.array([2.0, -1.2, 0.3, 0.7]), jnp.array([0.3, -0.4, 0.9, 0.1])
+        along = jax.jit(lambda t: project(x + t * d, 1.1 + t * 0.7))
+        slope = jax.jit(jax.jacfwd(along))(0.0)
+        differences = (along(1e-6) - along(-1e-6)) / 2e-6
+        np.testing.assert_allclose(slope, differences, atol=1e-8)
+
+
+def test_masked_scores_get_no_share_of_a_simplex():
+    x = jnp.array([0.3, -jnp.inf, 0.1])
+    np.testing.assert_allclose(projections.projection_simplex(x), [0.6, 0.0, 0.4], rtol=1e-6)
+    chex.assert_tree_all_finite(jax.jacobian(projections.projection_simplex)(x))
+
+
+def test_directions_survive_squares_that_under_or_overflow():
+    for size in (1e-30, 1e30):
+        x = size * jnp.array([3.0, 4.0])
+        np.testing.assert_allclose(projections.projection_l2_sphere(x), [0.6, 0.8], rtol=1e-6)
+
+
+def test_a_zero_normal_changes_nothing():
+    x, zero = jnp.array([1.0, 2.0]), jnp.zeros(2)
+    chex.assert_trees_all_equal(projections.projection_hyperplane(x, zero, 1.0), x)
+    chex.assert_trees_all_equal(projections.projection_halfspace(x, zero, -1.0), x)
+    chex.assert_trees_all_equal(projections.projection_vector(x, zero), zero)
+    gradient = jax.jacobian(lambda a: projections.projection_hyperplane(x, a, 1.0))(zero)
+    chex.assert_tree_all_finite(gradient)
+
+
+def test_empty_trees_and_arrays_pass():
+    for project in SCALED:
+        assert project({}) == {}
+        assert project(jnp.zeros((2, 0))).shape == (2, 0)
+
+
+def test_a_large_simplex_sums_to_its_scale():
+    x = jnp.asarray(np.random.default_rng(0).uniform(-1, 0, 100_000), jnp.float32)
+    y = projections.projection_simplex(x, 7.0)
+    assert abs(float(jnp.sum(y)) - 7) < 1e-4 and float(jnp.min(y)) >= 0
+
+
+def test_stacks_by_vmap():
+    xs = jnp.stack([FLAT, -FLAT, 0.1 * FLAT])
+    expected = jnp.stack([projections.projection_l1_ball(x) for x in xs])
+    np.testing.assert_allclose(jax.vmap(projections.projection_l1_ball)(xs), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
+def test_a_negative_scale_is_refused(project):
+    with pytest.raises(ValueError, match=rf"{project.__name__}: scale must be >= 0, got -1"):
+        project(FLAT, -1)
+
+
+def test_errors():
+    z = {"w": jnp.ones(2, jnp.complex64)}
+    for project in (projections.projection_simplex, projections.projection_hypercube):
+        with pytest.raises(TypeError, match=rf"{project.__name__}: wanted real .* complex64\(2,\) at \['w'\]"):
+            project(z)
+    with pytest.raises(TypeError, match="projection_non_negative: wanted real numbers"):
+        projections.projection_non_negative(z)
+    with pytest.raises(ValueError, match=r"projection_box: lower must not be above upper, got 2 > 1"):
+        projections.projection_box(FLAT, 2, 1)
+
+
+def test_agrees_with_optax():
+    optax = pytest.importorskip("optax")
+    tree = {"a": TREE["a"], "b": TREE["b"][0]}
+    normal = {"a": NORMAL["a"], "b": NORMAL["b"][0]}
+    with jax.numpy_dtype_promotion("standard"):
+        for ours in SCALED[:-1]:
+            theirs = getattr(optax.projections, ours.__name__)
+            for scale in (0.5, 3.0):
+                chex.assert_trees_all_close(ours(tree, scale), theirs(tree, scale), rtol=1e-5, atol=1e-6)
+        for name in ("projection_halfspace", "projection_hyperplane"):
+            ours, theirs = getattr(projections, name), getattr(optax.projections, name)
+            chex.assert_trees_all_close(ours(tree, normal, -1.0), theirs(tree, normal, -1.0), rtol=1e-5)
+        ours, theirs = projections.projection_vector, optax.projections.projection_vector
+        chex.assert_trees_all_close(ours(tree, normal), theirs(tree, normal), rtol=1e-5)
+        ours, theirs = projections.projection_hypercube, optax.projections.projection_hypercube
+        chex.assert_trees_all_close(ours(FLAT, 0.3), theirs(FLAT, 0.3))  # theirs takes a tree with a tree only
+        ours, theirs = projections.projection_box, optax.projections.projection_box
+        chex.assert_trees_all_close(ours(FLAT, -0.5, 0.5), theirs(FLAT, -0.5, 0.5))
