@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -78,7 +79,7 @@ class Jitted:
         memory = self.compiled.memory_analysis()
         sizes = [sum(x.nbytes for x in jax.tree.leaves(tree)) for tree in (self.params, self.state, self.grads)]
         self.facts: dict[str, Any] = {
-            "version": jax.__version__ if library.startswith("gradtx") else __import__("optax").__version__,
+            "version": f"{version(library.split()[0])} (jax {jax.__version__})",
             "trace": middle - start,
             "lower": late - middle,
             "compile": end - late,

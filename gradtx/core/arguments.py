@@ -4,9 +4,7 @@ import inspect
 import math
 import typing
 from collections import OrderedDict
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,22 +12,10 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-_UNCHECKED: ContextVar[bool] = ContextVar("unchecked", default=False)
+from gradtx.core.switch import Switch
 
-
-@contextmanager
-def unchecked() -> Generator[None]:
-    """Within it, makers take numbers of any range, for callers that promise to refuse none."""
-    token = _UNCHECKED.set(True)
-    try:
-        yield
-    finally:
-        _UNCHECKED.reset(token)
-
-
-def is_unchecked() -> bool:
-    """Whether ranges are not checked here."""
-    return _UNCHECKED.get()
+UNCHECKED = Switch("unchecked")
+"""Where it is on, makers take numbers of any range, for callers that promise to refuse none."""
 
 
 class Accept:
@@ -79,7 +65,7 @@ class Interval(Accept):
         number = isinstance(x, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(x, bool)
         if not number or not _is_real(x) or (self.integer and not _is_whole(x)):
             raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        if not is_unchecked() and not self._contains(x):
+        if not UNCHECKED and not self._contains(x):
             raise ValueError(f"{where}: {name} must be in {self.text}, got {x!r}")
         # A NumPy scalar becomes the Python number it equals, and so has the same repr and the same trace.
         return x.item() if isinstance(x, np.generic) else x

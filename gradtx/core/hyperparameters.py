@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 import jax
 import numpy as np
 
-from gradtx.core.arguments import Accept, Interval, IsDType, IsKey, is_unchecked
+from gradtx.core.arguments import UNCHECKED, Accept, Interval, IsDType, IsKey
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.typing import Array, ArrayLike, DType
 
@@ -73,7 +73,7 @@ KeyLike: TypeAlias = Annotated[jax.Array | np.ndarray | int, IsKey()]
 
 def check_not_both_zero(name: str, **pair: Any) -> None:
     """Refuse two offsets that are both the number 0: together they keep a division finite."""
-    if not is_unchecked() and all(isinstance(x, int | float) and x == 0 for x in pair.values()):
+    if not UNCHECKED and all(isinstance(x, int | float) and x == 0 for x in pair.values()):
         raise ValueError(f"{name}: {' and '.join(pair)} must not both be 0")
 
 

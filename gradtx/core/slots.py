@@ -1,8 +1,6 @@
 """Slots: what a state keeps for each parameter leaf, and how it starts."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.stacks import Stack
+from gradtx.core.switch import Switch
 from gradtx.core.typing import Array, DType, PyTree
 
 
@@ -23,22 +22,13 @@ Slot: TypeAlias = Annotated[Array, SlotMark()]
 """The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
 
 
-_OWN_DTYPE: ContextVar[bool] = ContextVar("own_dtype", default=False)
-
-
-@contextmanager
-def in_own_dtype() -> Generator[None]:
-    """Within it, slots for which no dtype is asked start in the parameter's, 16-bit ones too; rules stay wide."""
-    token = _OWN_DTYPE.set(True)
-    try:
-        yield
-    finally:
-        _OWN_DTYPE.reset(token)
+OWN_DTYPE = Switch("own_dtype")
+"""Where it is on, slots for which no dtype is asked start in the parameter's, 16-bit ones too; rules stay wide."""
 
 
 def slot_dtype(dtype: DType) -> Any:
     """The dtype that a slot of a parameter of `dtype` is kept in where none is asked for."""
-    return jnp.dtype(dtype) if _OWN_DTYPE.get() else precision.compute_dtype(dtype)
+    return jnp.dtype(dtype) if OWN_DTYPE else precision.compute_dtype(dtype)
 
 
 @dataclass(frozen=True)

@@ -86,14 +86,18 @@ class Packed:
         """The tree that was packed, as shapes and dtypes."""
         return jax.eval_shape(Packed.unpack, self)
 
+    def present(self) -> list[tuple[tuple[int, ...], Any]]:
+        """The parts that are not masked out, each with the places of its leaves."""
+        parts = zip(self.packing.parts, self.parts, strict=True)
+        return [(places, part) for places, part in parts if is_none(part) or jax.tree.leaves(part)]
+
     def spread(self, name: str, what: str, leaves: Sequence[Any]) -> list[Any]:
         """One value for each part, of one for each leaf of the tree; parts that are masked out have none.
 
         Raises:
             ValueError: the leaves of a stack have different ones.
         """
-        masked = [not is_none(part) and not jax.tree.leaves(part) for part in self.parts]
-        here = [places for places, out in zip(self.packing.parts, masked, strict=True) if not out]
+        here = [places for places, _ in self.present()]
         by_place = dict(zip(sorted(place for places in here for place in places), leaves, strict=True))
         values: list[Any] = []
         for places in here:

@@ -50,8 +50,8 @@ def resolve_dimensions(
     if isinstance(tree, Packed):
         each = resolve_dimensions(name, numbers, tree.shapes(), all_used=all_used)
         each = tree.spread(name, "dimension numbers", each)
-        parts = [part for part in tree.parts if part is None or jax.tree.leaves(part)]
-        return [_behind_stack(n, part) if isinstance(part, Stack) else n for n, part in zip(each, parts, strict=True)]
+        parts = zip(each, tree.present(), strict=True)
+        return [_behind_stack(n, part) if isinstance(part, Stack) else n for n, (_, part) in parts]
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)
     given = "auto" if numbers is None else numbers
     labels = resolve_labels(name, given, tree, is_label=is_numbers, all_used=all_used)

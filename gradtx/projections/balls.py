@@ -1,5 +1,7 @@
 """Projections onto balls and spheres: l1, l2 and l-infinity."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -29,8 +31,9 @@ def projection_l1_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """
     check_scale("projection_l1_ball", scale)
     tree = arrays(tree)
-    size, _ = join(sizes(tree))
-    return _where(jnp.sum(size) <= precision.cast(scale, size.dtype), tree, projection_l1_sphere(tree, scale))
+    size, split = join(sizes(tree))
+    inside = jnp.sum(size) <= precision.cast(scale, size.dtype)
+    return _where(inside, tree, _l1_sphere(tree, size, split, scale))
 
 
 def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
@@ -48,8 +51,7 @@ def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """
     check_scale("projection_l1_sphere", scale)
     tree = arrays(tree)
-    size, split = join(sizes(tree))
-    return jax.tree.map(resize, tree, split(onto_simplex(size, precision.cast(scale, size.dtype))))
+    return _l1_sphere(tree, *join(sizes(tree)), scale)
 
 
 def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
@@ -67,9 +69,9 @@ def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """
     check_scale("projection_l2_ball", scale)
     tree = arrays(tree)
-    size, _ = join(sizes(tree))
+    size, split = join(sizes(tree))
     norm = _norm(size)
-    return _where(norm <= precision.cast(scale, norm.dtype), tree, projection_l2_sphere(tree, scale))
+    return _where(norm <= precision.cast(scale, norm.dtype), tree, _l2_sphere(tree, size, split, norm, scale))
 
 
 def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
@@ -88,9 +90,7 @@ def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     check_scale("projection_l2_sphere", scale)
     tree = arrays(tree)
     size, split = join(sizes(tree))
-    norm = _norm(size)
-    share = jnp.where(norm > 0, averages.safe_divide(size, norm), max(1, size.size) ** -0.5)
-    return jax.tree.map(resize, tree, split(share * precision.cast(scale, size.dtype)))
+    return _l2_sphere(tree, size, split, _norm(size), scale)
 
 
 def projection_linf_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
@@ -114,6 +114,17 @@ def projection_linf_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
 
     tree = arrays(tree)
     return jax.tree.map(leaf, tree, sizes(tree))
+
+
+def _l1_sphere(tree: PyTree, size: Array, split: Callable[[Array], PyTree], scale: ArrayLike) -> PyTree:
+    """Onto the l1 sphere, given the sizes of all elements as one vector and the way back to a tree."""
+    return jax.tree.map(resize, tree, split(onto_simplex(size, precision.cast(scale, size.dtype))))
+
+
+def _l2_sphere(tree: PyTree, size: Array, split: Callable[[Array], PyTree], norm: Array, scale: ArrayLike) -> PyTree:
+    """The same for the l2 sphere, given also the norm of these sizes."""
+    share = jnp.where(norm > 0, averages.safe_divide(size, norm), max(1, size.size) ** -0.5)
+    return jax.tree.map(resize, tree, split(share * precision.cast(scale, size.dtype)))
 
 
 def _norm(size: Array) -> Array:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradtx
-from gradtx.core.arguments import unchecked
-from gradtx.core.slots import in_own_dtype
+from gradtx.core.arguments import UNCHECKED
+from gradtx.core.slots import OWN_DTYPE
 
 HALF = {"w": jnp.ones((2, 3), jnp.bfloat16)}
 
@@ -21,7 +21,7 @@ def dtypes(state):
 )
 def test_slots_in_the_parameters_dtype(tx):
     """Those of a parameter's shape, those of other shapes, and scalars; a dtype asked for is kept."""
-    with in_own_dtype():
+    with OWN_DTYPE.turned():
         state = tx.init(HALF)
     assert dtypes(state) == {"bfloat16"}
     assert dtypes(tx.init(HALF)) == {"float32"}
@@ -31,13 +31,13 @@ def test_slots_in_the_parameters_dtype(tx):
 
 
 def test_a_dtype_asked_for_wins():
-    with in_own_dtype():
+    with OWN_DTYPE.turned():
         state = gradtx.scale_by_adam(mu_dtype="float32").init(HALF)
     assert (state.mu["w"].dtype, state.nu["w"].dtype) == (jnp.float32, jnp.bfloat16)
 
 
 def test_ranges_are_not_checked():
-    with unchecked():
+    with UNCHECKED.turned():
         up = gradtx.scale_by_lr(-1.0)
         sign = gradtx.scale_by_adam(0.0, 0.0, 0.0)
         with pytest.raises(TypeError, match="b1"):
@@ -82,7 +82,7 @@ def test_a_complex_leaf_keeps_complex_numbers_in_a_real_slot():
 
 
 def test_flatten_keeps_the_vector_in_the_parameters_dtype():
-    with in_own_dtype():
+    with OWN_DTYPE.turned():
         assert dtypes(gradtx.flatten(gradtx.scale_by_adam()).init(HALF)) == {"bfloat16"}
         mixed = HALF | {"b": jnp.ones(2, jnp.float16)}
         assert dtypes(gradtx.flatten(gradtx.scale_by_adam()).init(mixed)) == {"float32"}
@@ -100,7 +100,7 @@ def test_line_searches_compute_wide(tx):
     """A decrease that bfloat16 cannot resolve beside 100 is seen, and the state keeps its dtypes."""
     loss = lambda x: 100 + jnp.sum(x.astype(jnp.float32) ** 2)
     x = jnp.array([1.0, 2.0], jnp.bfloat16)
-    with in_own_dtype():
+    with OWN_DTYPE.turned():
         state = tx.init(x)
     value, grad = jax.value_and_grad(loss)(x)
     _, new_state = tx.update(-x / 16, state, x, value=value, grad=grad, value_fn=loss)

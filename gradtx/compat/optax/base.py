@@ -21,9 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.arguments import unchecked
+from gradtx.core.arguments import UNCHECKED
 from gradtx.core.leafwise import EmptyState as EmptyState
-from gradtx.core.slots import in_own_dtype
+from gradtx.core.slots import OWN_DTYPE
 from gradtx.core.typing import TransformationLike
 
 ArrayTree: TypeAlias = jax.typing.ArrayLike | Iterable["ArrayTree"] | Mapping[Any, "ArrayTree"]
@@ -77,7 +77,7 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
 def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
     """The pair of Optax's form for the transformation that a maker of gradtx makes of these arguments."""
-    with unchecked():
+    with UNCHECKED.turned():
         return bridged(make(*args, **kwargs))
 
 
@@ -85,7 +85,7 @@ def bridged(tx: TransformationLike) -> GradientTransformationExtraArgs:
     """The pair of Optax's form for a transformation of gradtx."""
 
     def init(params: Params) -> OptState:
-        with in_own_dtype():
+        with OWN_DTYPE.turned():
             return tx.init(as_floats(params))
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:

@@ -16,11 +16,11 @@ The setting is read when a transformation is built. It covers, and changes nothi
 - `second_order.fisher_diag`: the square of the batch's gradient, not the mean of the examples' squares.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 
-_reproduce: ContextVar[bool] = ContextVar("reproduce_optax", default=False)
+from gradtx.core.switch import Switch
+
+_reproduce = Switch("reproduce_optax")
 
 
 def reproduce_optax(on: bool = True) -> None:
@@ -29,23 +29,18 @@ def reproduce_optax(on: bool = True) -> None:
     Args:
         on: False goes back to what the sources say.
     """
-    _reproduce.set(on)
+    _reproduce.turn(on)
 
 
-@contextmanager
-def reproducing_optax(on: bool = True) -> Generator[None]:
+def reproducing_optax(on: bool = True) -> AbstractContextManager[None]:
     """Repeat Optax's deviations in what is built inside a `with` block.
 
     Args:
         on: False builds what the sources say, inside a program that called `reproduce_optax`.
     """
-    token = _reproduce.set(on)
-    try:
-        yield
-    finally:
-        _reproduce.reset(token)
+    return _reproduce.turned(on)
 
 
 def reproduces_optax() -> bool:
     """Whether a transformation that is built here and now repeats Optax's deviations."""
-    return _reproduce.get()
+    return bool(_reproduce)

@@ -1,6 +1,7 @@
 """Hyperparameters in the state, as Optax keeps them: a dictionary that programs read and assign into."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
@@ -101,7 +102,7 @@ def inject_hyperparams(
         with_deviations = config.reproduces_optax()
 
         def made(values: dict[str, Any]) -> GradientTransformationExtraArgs:
-            call = inspect.BoundArguments(signature, bound.arguments | values)  # pyright: ignore[reportArgumentType]
+            call = inspect.BoundArguments(signature, OrderedDict(bound.arguments | values))
             with config.reproducing_optax(with_deviations):
                 return with_extra_args_support(inner_factory(*call.args, **call.kwargs))
 

@@ -14,7 +14,7 @@ from gradtx.compat.optax.inject import inject_stateful_hyperparams as inject_sta
 from gradtx.compat.optax.states import InjectHyperparamsState as InjectHyperparamsState
 from gradtx.compat.optax.states import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from gradtx.compat.optax.tree_types import weakly_typed
-from gradtx.core.arguments import unchecked
+from gradtx.core.arguments import UNCHECKED
 from gradtx.core.typing import ArrayLike
 from gradtx.schedules import cosine, exponential, piecewise, polynomial
 
@@ -246,7 +246,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
 
 def _shown(make: Callable[..., Schedule], *args: Any, weak: bool = False) -> Schedule:
     """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
-    with unchecked():
+    with UNCHECKED.turned():
         value = make(*args)
 
     def schedule(count: ArrayLike) -> ArrayLike:
