@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.each import each
 from gradtx.core.errors import is_none, path_str, structure_mismatch
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, as_transformation
-from gradtx.core.typing import DType, PyTree
+from gradtx.core.typing import Array, DType, PyTree
 from gradtx.native.step import in_one_pass
 
 
@@ -28,27 +29,38 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
         ValueError: the trees, or the shapes of two leaves, differ.
         TypeError: an update that is no number for its parameter: fractional for an integer, complex for a real one.
     """
-
-    def add(path: Any, p: Any, u: Any) -> Any:
-        if p is None or u is None or jnp.result_type(u) == jax.dtypes.float0:
-            return p
-        if jnp.shape(p) != jnp.shape(u):
-            raise ValueError(
-                f"apply_updates: params and updates differ at {path_str(path)}: {jnp.shape(p)} != {jnp.shape(u)}"
-            )
-        dtype = jnp.result_type(p)
-        if _kind(jnp.result_type(u)) > _kind(dtype):
-            kinds = f"is {jnp.result_type(u)}, which cannot be added to {dtype}"
-            raise TypeError(f"apply_updates: the update at {path_str(path)} {kinds}")
-        wide = precision.promote(precision.compute_dtype(dtype), precision.compute_dtype(jnp.result_type(u)))
-        return precision.narrow(precision.cast(p, wide) + precision.cast(u, wide), dtype)
-
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     try:
         matched = treedef.flatten_up_to(updates)
     except ValueError:
         structure_mismatch("apply_updates", "params", updates, params)
-    return treedef.unflatten([add(path, p, u) for (path, p), u in zip(leaves, matched, strict=True)])
+    results = [p for _, p in leaves]
+    moved = [k for k, ((path, p), u) in enumerate(zip(leaves, matched, strict=True)) if _moves(path, p, u)]
+    for k, sum_ in zip(moved, each(_add, [(results[k], matched[k]) for k in moved]), strict=True):
+        results[k] = sum_
+    return treedef.unflatten(results)
+
+
+def _moves(path: Any, p: Any, u: Any) -> bool:
+    """Whether an update is there to be added to its parameter, and can be."""
+    if p is None or u is None or precision.dtype_of(u) == jax.dtypes.float0:
+        return False
+    if jnp.shape(p) != jnp.shape(u):
+        raise ValueError(
+            f"apply_updates: params and updates differ at {path_str(path)}: {jnp.shape(p)} != {jnp.shape(u)}"
+        )
+    dtype, given = precision.dtype_of(p), precision.dtype_of(u)
+    if given != dtype and _kind(given) > _kind(dtype):
+        kinds = f"is {given}, which cannot be added to {dtype}"
+        raise TypeError(f"apply_updates: the update at {path_str(path)} {kinds}")
+    return True
+
+
+def _add(leaf: tuple[Any, Any]) -> Array:
+    p, u = leaf
+    dtype = jnp.result_type(p)
+    wide = precision.promote(precision.compute_dtype(dtype), precision.compute_dtype(jnp.result_type(u)))
+    return precision.narrow(precision.cast(p, wide) + precision.cast(u, wide), dtype)
 
 
 def _kind(dtype: DType) -> int:

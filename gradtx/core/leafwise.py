@@ -236,25 +236,23 @@ class Leaves:
         """Apply the rule to each leaf: new updates, and new slots by name."""
         step = self.step
         keys = [None] * len(self.updates) if key is None else list(jax.random.split(key, max(1, len(self.updates))))
-        new_updates: list[Any] = []
-        new_slots: list[dict[str, Any]] = []
+        new_updates = list(self.updates)
+        new_slots = [{name: column[i] for name, column in self.slots.items()} for i in range(len(self.updates))]
+        groups: dict[tuple[bool, tuple[str, ...]], dict[int, Any]] = {}
         for i, (path, g, keep) in enumerate(zip(self.paths, self.updates, self.chosen, strict=True)):
-            slots = {name: column[i] for name, column in self.slots.items()}
-            p = None if self.params is None else self.params[i]
             if g is None or not keep:
-                u = g
-            else:
-                stacked = isinstance(g, Stack)
-                if stacked:
-                    g, p, slots = g.value, unwrapped(p), {name: unwrapped(slot) for name, slot in slots.items()}
-                g = self._checked(path, g, slots, p)
-                outside = {name: 0.0 for name, column in self.masks.items() if not column[i]}
-                operands = (g, slots, shared, p, keys[i], numbers | outside)
-                u, slots = apply_rule(step.rule, step.state, *operands, stacked=stacked)
-                if stacked:
-                    u, slots = Stack(u), {name: Stack(slot) for name, slot in slots.items()}
-            new_updates.append(u)
-            new_slots.append(slots)
+                continue
+            p = None if self.params is None else self.params[i]
+            slots = {name: unwrapped(slot) for name, slot in new_slots[i].items()}
+            leaf = (self._checked(path, unwrapped(g), slots, unwrapped(p)), slots, unwrapped(p), keys[i])
+            outside = tuple(name for name, column in self.masks.items() if not column[i])
+            groups.setdefault((isinstance(g, Stack), outside), {})[i] = leaf
+        for (stacked, outside), leaves in groups.items():
+            given = numbers | dict.fromkeys(outside, 0.0)
+            results = apply_rule(step.rule, step.state, list(leaves.values()), shared, given, stacked=stacked)
+            for i, (u, slots) in zip(leaves, results, strict=True):
+                new_updates[i] = Stack(u) if stacked else u
+                new_slots[i] = {name: Stack(slot) for name, slot in slots.items()} if stacked else slots
         return new_updates, new_slots
 
     def _checked(self, path: Any, g: Any, slots: dict[str, Any], p: Any) -> Array:

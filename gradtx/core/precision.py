@@ -1,6 +1,6 @@
 """Dtypes, decided once: maths in float32 or wider, one rounding at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradtx.core.each import each
 from gradtx.core.errors import is_none
 from gradtx.core.typing import Array, DType, PyTree
 
 
+@lru_cache(maxsize=64)
 def compute_dtype(dtype: DType) -> np.dtype:
     """The dtype that maths on arrays of `dtype` runs in: float32 for anything narrower, else `dtype` itself."""
     dtype = jnp.dtype(dtype)
@@ -33,12 +35,17 @@ def promote(x: DType, y: DType) -> np.dtype:
         return jnp.dtype(jnp.promote_types(x, y))
 
 
+def dtype_of(x: Any) -> Any:
+    """The dtype of an array or a number."""
+    return x.dtype if isinstance(x, jax.Array) else jnp.result_type(x)
+
+
 def scalar_dtype(tree: PyTree, of: Callable[[DType], DType] = compute_dtype) -> np.dtype:
     """The dtype of a scalar reduced over `tree`: real, float32 or wider, and as wide as the widest leaf.
 
     `of` is the dtype for a leaf's: another than the one that maths on it runs in.
     """
-    dtypes = {real_dtype(of(jnp.result_type(x))) for x in jax.tree.leaves(tree)}
+    dtypes = {real_dtype(of(dtype)) for dtype in set(map(dtype_of, jax.tree.leaves(tree)))}
     return max(dtypes, key=lambda d: d.itemsize, default=jnp.dtype(jnp.float32))
 
 
@@ -60,7 +67,8 @@ def narrow(x: Any, dtype: DType) -> Array:
 
 def widen(tree: PyTree) -> PyTree:
     """Every leaf in its compute dtype."""
-    return jax.tree.map(lambda x: cast(x, compute_dtype(jnp.result_type(x))), tree)
+    leaves, treedef = jax.tree.flatten(tree)
+    return treedef.unflatten(_in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) for x in leaves]))
 
 
 def widen_inexact(tree: PyTree) -> PyTree:
@@ -70,9 +78,28 @@ def widen_inexact(tree: PyTree) -> PyTree:
 
 def round_like(tree: PyTree, like: PyTree) -> PyTree:
     """Every leaf of `tree` in the dtype of the same leaf of `like`; None stays None."""
-    return jax.tree.map(
-        lambda x, y: x if x is None or y is None else narrow(x, jnp.result_type(y)), tree, like, is_leaf=is_none
-    )
+    leaves, treedef = jax.tree.flatten(tree, is_leaf=is_none)
+    dtypes = [None if y is None else dtype_of(y) for y in treedef.flatten_up_to(like)]
+    return treedef.unflatten(_in_dtypes(narrow, leaves, dtypes))
+
+
+def _in_dtypes(convert: Callable[[Any, DType], Array], leaves: list[Any], dtypes: Sequence[Any]) -> list[Any]:
+    """Every leaf in its dtype by `convert`; one that has it, or is None or has none, stays as it is."""
+    wanted: dict[Any, list[int]] = {}
+    for place, (x, dtype) in enumerate(zip(leaves, dtypes, strict=True)):
+        if x is not None and dtype is not None and not (isinstance(x, jax.Array) and _is_strongly(x, dtype)):
+            wanted.setdefault(dtype, []).append(place)
+    converted = list(leaves)
+    for dtype, places in wanted.items():
+        for place, x in zip(
+            places, each(lambda x, dtype=dtype: convert(x, dtype), [leaves[k] for k in places]), strict=True
+        ):
+            converted[place] = x
+    return converted
+
+
+def _is_strongly(x: jax.Array, dtype: DType) -> bool:
+    return x.dtype == dtype and not getattr(x, "weak_type", False)
 
 
 def number_in(x: Any, dtype: DType) -> Any:

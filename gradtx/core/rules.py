@@ -1,7 +1,7 @@
-"""Running a rule on one leaf: dtypes, and one trace for all leaves of one type."""
+"""Running a rule on leaves: dtypes, and one trace for all leaves of one type."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import Any, get_type_hints
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.each import each
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 
@@ -19,30 +20,33 @@ from gradtx.core.typing import Array
 def apply_rule(
     rule: Callable[..., Any],
     state: type[Any],
-    g: Array,
-    slots: Any,
+    leaves: Sequence[Any],
     shared: Any,
-    p: Any,
-    key: Any,
     numbers: Any,
     *,
     stacked: bool = False,
-) -> tuple[Array, dict[str, Any]]:
-    """Run a rule on one leaf, or on each of a stack: in its compute dtype, traced once for all leaves of one type."""
+) -> list[tuple[Array, dict[str, Any]]]:
+    """Run a rule on leaves, each `(g, slots, p, key)`, or on each of a stack of them: in their compute dtypes.
+
+    The rest of the state and the numbers are the same for all; the results are `(u, slots)`.
+    """
     traced = {k: v for k, v in numbers.items() if isinstance(v, jax.Array | np.ndarray)}
     static = {k: v for k, v in numbers.items() if k not in traced}
-    if stacked and key is not None:
-        key = jax.random.split(key, g.shape[0])
-    operands = (g, slots, shared, p, key, traced)
-    if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(operands)):
-        return _run(rule, state, static, stacked, operands)
-    return _traced_once(rule, state, tuple(static.items()), stacked)(*operands)
+    if stacked:
+        leaves = [
+            (g, slots, p, None if key is None else jax.random.split(key, g.shape[0])) for g, slots, p, key in leaves
+        ]
+    run = partial(_run, rule, state, static, stacked)
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((leaves, shared, traced))):
+        run = _traced_once(rule, state, tuple(static.items()), stacked)
+    return each(run, leaves, shared, traced)
 
 
-def _run(rule: Any, state: Any, static: Any, stacked: bool, operands: tuple[Any, ...]) -> Any:
+def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: Any, traced: Any) -> Any:
     on_leaf = partial(_on_leaf, rule, state, static)
-    # g, slots, p and key are each leaf's own; the rest of the state, and numbers, are the same for all.
-    return jax.vmap(on_leaf, in_axes=(0, 0, None, 0, 0, None))(*operands) if stacked else on_leaf(*operands)
+    return (
+        jax.vmap(on_leaf, in_axes=(0, None, None))(leaf, shared, traced) if stacked else on_leaf(leaf, shared, traced)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -50,13 +54,14 @@ def _traced_once(
     rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool
 ) -> Callable[..., Any]:
     def call(*operands: Any) -> Any:
-        return _run(rule, state, dict(static), stacked, operands)
+        return _run(rule, state, dict(static), stacked, *operands)
 
     call.__name__ = call.__qualname__ = getattr(rule, "__name__", "rule")
     return jax.jit(call)
 
 
-def _on_leaf(rule: Any, state: Any, static: Any, g: Any, slots: Any, shared: Any, p: Any, key: Any, traced: Any) -> Any:
+def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced: Any) -> Any:
+    g, slots, p, key = leaf
     wide = precision.compute_dtype(g.dtype)
     numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
     given: dict[str, Any] = {"s": state(**jax.tree.map(lambda x: _as_seen(x, wide), slots), **shared)}

@@ -1,26 +1,26 @@
 """Reductions over a whole tree, in float32 or wider, with finite gradients at zero."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.each import each, sum_each
 from gradtx.core.errors import is_none
 from gradtx.core.typing import Array, PyTree
 
 
 def total(tree: PyTree) -> Array:
     """The sum of all elements; 0 for a tree without leaves."""
-    return _reduce(jnp.sum, tree)
+    return _reduce(jnp.sum, _rows(tree))
 
 
 def norm_sq(tree: PyTree) -> Array:
     """The sum of |x|^2 over all elements, a real scalar."""
-    return _reduce(lambda x: jnp.sum(averages.abs_sq(x)), tree)
+    return _reduce(lambda x: jnp.sum(averages.abs_sq(x)), _rows(tree))
 
 
 def norm(tree: PyTree) -> Array:
@@ -30,7 +30,7 @@ def norm(tree: PyTree) -> Array:
 
 def norm_l1(tree: PyTree) -> Array:
     """The sum of |x| over all elements, a real scalar."""
-    return _reduce(lambda x: jnp.sum(jnp.abs(x)), tree)
+    return _reduce(lambda x: jnp.sum(jnp.abs(x)), _rows(tree))
 
 
 def vdot(x: PyTree, y: PyTree) -> Array:
@@ -49,25 +49,26 @@ def sum_of(f: Callable[..., Array], *trees: PyTree) -> Array:
     `f` sees matching leaves, all in the widest of their compute dtypes; where one of them is None it is not called.
     """
 
-    def part(*leaves: Any) -> Array | None:
-        if any(x is None for x in leaves):
-            return None
+    def part(*leaves: Any) -> Array:
         mixed = any(jnp.iscomplexobj(x) for x in leaves) and not all(jnp.iscomplexobj(x) for x in leaves)
         with jax.numpy_dtype_promotion("standard") if mixed else nullcontext():
             return jnp.sum(f(*_together(*leaves))).real
 
-    return total(jax.tree.map(part, *trees, is_leaf=is_none))
+    first, treedef = jax.tree.flatten(trees[0], is_leaf=is_none)
+    rows = zip(first, *map(treedef.flatten_up_to, trees[1:]), strict=True)
+    return _reduce(part, [row for row in rows if not any(x is None for x in row)])
 
 
 def all_finite(tree: PyTree) -> Array:
     """Whether no element is a NaN or an infinity, a boolean scalar."""
-    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
-    return reduce(jnp.logical_and, finite, jnp.ones((), jnp.bool_))
+    bad = sum_each(lambda x: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32), jax.tree.leaves(tree))
+    return jnp.ones((), jnp.bool_) if bad is None else bad == 0
 
 
 def where(condition: Array, tree: PyTree) -> PyTree:
     """The tree where a scalar condition holds, else zeros."""
-    return jax.tree.map(lambda x: jnp.where(condition, x, 0), tree)
+    leaves, treedef = jax.tree.flatten(tree)
+    return treedef.unflatten(each(lambda x, condition: jnp.where(condition, x, 0), leaves, condition))
 
 
 def size(tree: PyTree) -> int:
@@ -81,8 +82,17 @@ def _together(*leaves: Any) -> list[Array]:
     return [precision.cast(x, precision.promote(wide, jnp.complex64) if jnp.iscomplexobj(x) else wide) for x in leaves]
 
 
-def _reduce(partial: Callable[[Array], Array], tree: PyTree) -> Array:
-    """Sum `partial` of every leaf, each taken in its compute dtype."""
-    dtype = precision.scalar_dtype(tree)
-    parts = [partial(x) for x in jax.tree.leaves(precision.widen(tree))]
-    return sum((precision.cast(part, precision.promote(dtype, part.dtype)) for part in parts), jnp.zeros((), dtype))
+def _reduce(partial: Callable[..., Array], rows: Sequence[tuple[Any, ...]]) -> Array:
+    """Sum `partial` of every row of leaves, each taken in its compute dtype."""
+    dtype = precision.scalar_dtype(rows)
+
+    def part(row: tuple[Any, ...]) -> Array:
+        x = partial(*map(precision.widen, row))
+        return precision.cast(x, precision.promote(dtype, x.dtype))
+
+    parts = sum_each(part, rows)
+    return jnp.zeros((), dtype) if parts is None else parts
+
+
+def _rows(tree: PyTree) -> list[tuple[Any]]:
+    return [(x,) for x in jax.tree.leaves(tree)]

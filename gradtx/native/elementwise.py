@@ -7,11 +7,8 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.native.lazy import Lazy, is_scalar, scalar_of
 from gradtx.native.program import Node, Operand, Scalar
-
-WIDTH = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
-"""The types that streams have, and how much they hold."""
+from gradtx.native.values import WIDTH, Lazy, is_scalar, scalar_of
 
 HELD = {jnp.dtype(name) for name in (*WIDTH, "bool")}
 

@@ -1,7 +1,7 @@
 """Evaluating a jaxpr with its leaves left lazy: scalars and reductions are computed, elementwise equations wait."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,23 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from gradtx.native.values import (
+    WIDTH,
+    Lazy,
+    Member,
+    Reduced,
+    Sum,
+    Symbol,
+    Uniform,
+    at,
+    is_scalar,
+    is_symbolic,
+    scalar_of,
+)
+
+EACH = "gradtx_each"
+"""The primitive of one function on many leaves; see core/each.py."""
+
 FUNCTIONS = {"pjit", "jit"}
 CALLS = {"closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"}
 OPAQUE = {
@@ -18,35 +35,6 @@ OPAQUE = {
     "triangular_solve", "custom_call", "ffi_call", "shard_map",
 }  # fmt: skip
 """A nested function with one of these is computed as it is; others stand in line."""
-
-
-class Uniform(NamedTuple):
-    """An array whose elements are all the same number."""
-
-    scalar: Any
-    shape: tuple[int, ...]
-    dtype: Any
-
-
-@dataclass(eq=False)
-class Lazy:
-    """An array that is not computed yet: an elementwise equation on others of its shape."""
-
-    equation: Any
-    operands: tuple[Any, ...]
-    shape: tuple[int, ...]
-    dtype: Any
-    computed: Any = None
-
-
-def is_scalar(value: Any) -> bool:
-    """Whether a value is one number: of no axes, or the same for all elements."""
-    return isinstance(value, Uniform) or not getattr(value, "shape", ())
-
-
-def scalar_of(value: Any) -> Any:
-    """The number of such a value."""
-    return value.scalar if isinstance(value, Uniform) else value
 
 
 class Kind(NamedTuple):
@@ -59,19 +47,28 @@ class Kind(NamedTuple):
     key: Any  # what makes it equal to another on the same operands
 
 
+class NotAlike(Exception):
+    """What was evaluated for many leaves at once cannot be."""
+
+
 class Evaluation:
     """One evaluation. `waits(equation)` says which equations can be left lazy, where their operands are `held`.
 
-    What depends on scalars alone is computed once, however often it occurs.
+    What depends on scalars alone is computed once, however often it occurs, and what is done to each of many leaves is
+    evaluated once where all of it is elementwise. `sum_up` computes a sum.
     """
 
-    def __init__(self, waits: Callable[[Any], bool], held: Callable[[Any], bool]) -> None:
-        self.waits, self.held = waits, held
+    def __init__(
+        self, waits: Callable[[Any], bool], held: Callable[[Any], bool], sum_up: Callable[["Evaluation", Sum], Any]
+    ) -> None:
+        self.waits, self.held, self.sum_up = waits, held, sum_up
         self.kinds: dict[int, Kind] = {}
         self.scalars: dict[Any, tuple[list[Any], list[Any]]] = {}  # operands, kept for their identity; results
+        self.symbols: dict[tuple[int, ...], Symbol] = {}
+        self.singles: dict[tuple[Any, int], Any] = {}
 
     def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-        """The outputs of a jaxpr: arrays, uniform or lazy."""
+        """The outputs of a jaxpr: computed or not."""
         values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
         read = lambda atom: atom.val if isinstance(atom, core.Literal) else values[atom]
         for equation in jaxpr.eqns:
@@ -81,11 +78,19 @@ class Evaluation:
 
     def equation(self, equation: Any, operands: list[Any]) -> list[Any]:
         """The outputs of one equation."""
+        name = equation.primitive.name
+        if name == EACH:
+            return self.each(operands, **equation.params)
         kind = self.kinds.get(id(equation)) or self.kinds.setdefault(id(equation), self.kind(equation))
         alike = all(is_scalar(x) for x in operands)
-        if kind.inner is not None and not (alike and equation.primitive.name in FUNCTIONS and _gives_numbers(equation)):
+        if kind.inner is not None and not (alike and name in FUNCTIONS and _gives_numbers(equation)):
             return self.run(kind.inner.jaxpr, kind.inner.consts, operands)
-        if kind.shape and alike and equation.primitive.name == "broadcast_in_dim":
+        if any(isinstance(x, Member | Reduced | Sum) for x in operands):
+            pending = _pending(equation, operands)
+            if pending is not None:
+                return [pending]
+            operands = [self.force(x) if isinstance(x, Sum | Reduced) else self.single(x) for x in operands]
+        if kind.shape and alike and name == "broadcast_in_dim":
             return [Uniform(scalar_of(operands[0]), kind.shape, kind.dtype)]
         if kind.waits and alike:
             return [Uniform(self.bind(equation, [scalar_of(x) for x in operands])[0], kind.shape, kind.dtype)]
@@ -94,8 +99,70 @@ class Evaluation:
             and all(is_scalar(x) or x.shape == kind.shape for x in operands)
             and all(map(self.held, operands))
         ):
-            return [Lazy(equation, tuple(operands), kind.shape, kind.dtype)]
+            return [Lazy(equation, tuple(operands), kind.shape, kind.dtype, any(map(is_symbolic, operands)))]
+        if name == "reduce_sum" and self.sums_all(equation, operands[0]):
+            return [Reduced(operands[0], kind.dtype)]
         return self.bind(equation, [self.force(x) for x in operands])
+
+    def sums_all(self, equation: Any, operand: Any) -> bool:
+        """Whether an equation sums all elements of a symbolic value."""
+        whole = len(equation.params["axes"]) == len(operand.shape)
+        return whole and is_symbolic(operand) and np.dtype(operand.dtype).name in WIDTH
+
+    def each(self, operands: list[Any], *, jaxpr: Any, shared: int, count: int, total: bool) -> list[Any]:
+        """The outputs of one function on many leaves, evaluated once where it is elementwise."""
+        first = len(jaxpr.constvars)
+        consts, common, own = operands[:first], operands[first : first + shared], operands[first + shared :]
+        width = len(own) // count
+        try:
+            symbols = [self.symbol(own[k::width]) for k in range(width)]
+            return self.spread(self.run(jaxpr, consts, [*symbols, *common]), count, total)
+        except NotAlike:
+            rows = [self.run(jaxpr, consts, [*own[i * width : (i + 1) * width], *common]) for i in range(count)]
+        if total:
+            rows = [[reduce(lax.add, map(self.force, column))] for column in zip(*rows, strict=True)]
+        return [x for row in rows for x in row]
+
+    def symbol(self, column: Sequence[Any]) -> Any:
+        """What stands for one operand of all leaves."""
+        first, ids = column[0], tuple(map(id, column))
+        if isinstance(first, Member):
+            whole = first.count == len(column) and all(
+                isinstance(x, Member) and x.value is first.value and x.index == i for i, x in enumerate(column)
+            )
+        else:
+            whole = is_scalar(first) and len(set(ids)) == 1
+        if whole:
+            return first.value if isinstance(first, Member) else first
+        if any(is_scalar(x) or isinstance(x, Member | Lazy) for x in column):
+            raise NotAlike
+        return self.symbols.setdefault(ids, Symbol(tuple(column), first.shape, first.dtype))
+
+    def spread(self, results: list[Any], count: int, total: bool) -> list[Any]:
+        """The outputs for every leaf from those of all, or their sum."""
+        if total:
+            (result,) = results
+            if not isinstance(result, Reduced):
+                raise NotAlike
+            return [Sum((result.value,), result.dtype)]
+        if any(isinstance(x, Reduced) for x in results):
+            raise NotAlike
+        return [self.member(x, i, count) for i in range(count) for x in results]
+
+    def member(self, value: Any, index: int, count: int) -> Any:
+        """What a symbolic value stands for in one leaf; anything else as it is."""
+        return Member(value, index, count) if isinstance(value, Lazy) and value.symbolic else at(value, index)
+
+    def single(self, value: Any) -> Any:
+        """A value of one of many leaves as it is without the others; anything else as it is."""
+        if not isinstance(value, Member):
+            return value
+        key = (value.value, value.index)
+        if key not in self.singles:
+            x, i = key
+            inner = [self.single(self.member(y, i, value.count)) for y in x.operands]
+            self.singles[key] = Lazy(x.equation, tuple(inner), x.shape, x.dtype, symbolic=False)
+        return self.singles[key]
 
     def kind(self, equation: Any) -> Kind:
         """What is known of an equation."""
@@ -121,13 +188,29 @@ class Evaluation:
 
     def force(self, value: Any) -> Any:
         """Let XLA compute a value."""
+        if is_symbolic(value) or isinstance(value, Reduced):
+            raise NotAlike
+        value = self.single(value)
         if isinstance(value, Uniform):
             return lax.broadcast(value.scalar, value.shape)
+        if isinstance(value, Sum) and value.computed is None:
+            value.computed = self.sum_up(self, value)
         if not isinstance(value, Lazy):
-            return value
+            return value.computed if isinstance(value, Sum) else value
         if value.computed is None:
             (value.computed,) = self.bind(value.equation, [self.force(x) for x in value.operands])
         return value.computed
+
+
+def _pending(equation: Any, operands: list[Any]) -> Any:
+    """What stays a sum: a cast one, and the sum of two."""
+    name, dtype = equation.primitive.name, equation.outvars[0].aval.dtype
+    first = operands[0]
+    if name == "convert_element_type" and isinstance(first, Reduced):
+        return first._replace(dtype=dtype)
+    if name == "add" and all(isinstance(x, Sum) and x.computed is None for x in operands):
+        return Sum(tuple(term for x in operands for term in x.terms), dtype)
+    return None
 
 
 def _identity(x: Any) -> Any:

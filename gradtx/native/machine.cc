@@ -105,6 +105,12 @@ class Block {
     for (int32_t k = 0; k < program_.length; ++k) step(program_.instructions[k], at, n);
   }
 
+  double sum() const {
+    double sum = 0;
+    for (T x : lanes_) sum += x;
+    return sum;
+  }
+
  private:
   template <class F>
   void unary(const Instruction& in, int64_t n, F f) {
@@ -163,6 +169,15 @@ class Block {
   template <class S>
   void round(const Instruction& in, int64_t n) {
     unary(in, n, [](T x) { return static_cast<T>(narrow<S, T>(x)); });
+  }
+
+  // In many sums at once, which are as many steps of the vectors that no addition waits for another.
+  void add_up(const Instruction& in, int64_t n) {
+    const T* x = registers_[in.x];
+    int64_t at = 0;
+    for (; at + kLanes <= n; at += kLanes)
+      for (int64_t k = 0; k < kLanes; ++k) lanes_[k] += x[at + k];
+    for (; at < n; ++at) lanes_[at % kLanes] += x[at];
   }
 
   void step(const Instruction& in, int64_t at, int64_t n) {
@@ -229,23 +244,27 @@ class Block {
         GRADTX_LOOP to[i] = s0 * x[i] + s1 * (y[i] * y[i]);
         return;
       case kRatioRoot: return ratio_root(in, n);
+      case kSum: return add_up(in, n);
     }
   }
 
   const Program& program_;
   const Leaf& leaf_;
   const T* scalars_;
+  static constexpr int64_t kLanes = 256 / sizeof(T);
+  T lanes_[kLanes] = {};
   T* registers_[kMostStreams + kMostRegisters];
   alignas(64) T memory_[kMostRegisters][kBlock];
 };
 
 template <class T>
-void run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
+double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
   Block<T> block(program, leaf);
   for (int64_t at = begin; at < end; at += kBlock) {
     if (at + 3 * kBlock <= end) block.fetch(at + 2 * kBlock, kBlock);
     block.run(at, end - at < kBlock ? end - at : kBlock);
   }
+  return block.sum();
 }
 
 }  // namespace

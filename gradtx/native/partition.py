@@ -1,6 +1,7 @@
 """Cutting a step into leaves: what each computes in one pass, and the native calls that do it."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gradtx.native.elementwise import WIDTH, Builder, held, known
-from gradtx.native.lazy import Evaluation, Lazy, Uniform
+from gradtx.native.elementwise import Builder, held, known
+from gradtx.native.lazy import Evaluation
 from gradtx.native.load import TARGET
-from gradtx.native.program import Formula, Program, compiled
+from gradtx.native.program import Formula, compiled
+from gradtx.native.values import WIDTH, Lazy, Member, Sum, Symbol, at, sources
 
-MOST_LEAVES = 64
-"""How many leaves one native call takes: XLA's compile time grows with the square of a call's operands."""
+MOST_OPERANDS = 448
+"""How many arrays one native call takes: XLA's compile time grows with the square of a call's operands."""
+
+LARGE = 2**18
+"""From how many elements on a call is worth a change of threads, which costs some ten microseconds."""
 
 
 class Leaf(NamedTuple):
@@ -29,63 +34,135 @@ class Leaf(NamedTuple):
 
 def run(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
     """Evaluate a step's jaxpr, its elementwise leaves by native calls; each output is a new value of its operand."""
-    evaluation = Evaluation(known, held)
+    evaluation = Evaluation(known, held, _summed)
     outputs = evaluation.run(jaxpr, consts, operands)
     groups: dict[Formula, list[Leaf]] = {}
-    for leaf in _leaves(outputs, operands):
+    for leaf in _Leaves(evaluation, outputs, operands).all():
         groups.setdefault(leaf.formula, []).append(leaf)
     for formula, group in groups.items():
         program = compiled(formula)
-        if program is None:
-            continue
-        for at in range(0, len(group), MOST_LEAVES):
-            some = group[at : at + MOST_LEAVES]
+        for some in _portions(formula, group) if program is not None else ():
             places = [k for leaf in some for k in leaf.places]
             for k, result in zip(places, _call(formula, program, some), strict=True):
                 outputs[k] = result
     return [evaluation.force(x) for x in outputs]
 
 
-def _leaves(outputs: list[Any], operands: Sequence[Any]) -> list[Leaf]:
-    """The outputs that are computed from the same arrays, together; only from arrays that are the step's own."""
-    own = {id(x) for x in operands}
-    reads = {k: list(_arrays(x)) for k, x in enumerate(outputs) if isinstance(x, Lazy) or _moves(x, operands[k], own)}
-    first: dict[int, int] = {}  # from an array to one that belongs with it
-    for arrays in reads.values():
-        for x in arrays[1:]:
-            first[_root(first, id(x))] = _root(first, id(arrays[0]))
-    together: dict[int, list[int]] = {}
-    for k, arrays in reads.items():
-        together.setdefault(_root(first, id(arrays[0])), []).append(k)
-    leaves: list[Leaf] = []
-    for places in together.values():
-        arrays = list({id(x): x for k in places for x in reads[k]}.values())
-        if all(id(x) in own for x in arrays) and any(isinstance(outputs[k], Lazy) for k in places):
-            leaves.append(_leaf(places, outputs, arrays, [operands[k] for k in places]))
-    return leaves
+def _summed(evaluation: Evaluation, x: Sum) -> Any:
+    """Compute a sum: by native calls, or by XLA where the machine cannot."""
+    groups: dict[Formula, list[Leaf]] = {}
+    parts: list[Any] = []
+    for term in x.terms:
+        inputs = sources(term)
+        builder = Builder("float64" if _is_wide([term]) else "float32", inputs)
+        node = builder.operand(term)
+        assert isinstance(node, int)
+        formula = Formula(tuple(builder.nodes), (node,), tuple(y.dtype.name for y in inputs), (), builder.compute, True)
+        count = next(len(y.arrays) for y in inputs if isinstance(y, Symbol))
+        if compiled(formula) is None:
+            values = [evaluation.force(evaluation.member(term, i, count)) for i in range(count)]
+            parts.extend(lax.reduce(y, np.zeros((), y.dtype), lax.add, range(y.ndim)) for y in values)
+        else:
+            leaves = [Leaf(formula, [at(y, i) for y in inputs], builder.scalars, []) for i in range(count)]
+            groups.setdefault(formula, []).extend(leaves)
+    for formula, group in groups.items():
+        parts.extend(_call(formula, compiled(formula), some)[0] for some in _portions(formula, group))
+    return reduce(lax.add, [lax.convert_element_type(part, x.dtype) for part in parts])
 
 
-def _moves(output: Any, old: Any, own: set[int]) -> bool:
-    """Whether an output is another operand than the one it replaces: a copy, best made before that is overwritten."""
-    return id(output) in own and output is not old and bool(output.ndim) and output.dtype.name in WIDTH
+class _Leaves:
+    """The outputs of a step, cut into leaves: what is computed from the same arrays, together."""
+
+    def __init__(self, evaluation: Evaluation, outputs: list[Any], operands: Sequence[Any]) -> None:
+        self.evaluation, self.outputs, self.operands = evaluation, outputs, operands
+        self.own = {id(x) for x in operands}
+        self.sources: dict[Any, list[Any]] = {}
+        self.formulas: dict[Any, tuple[Formula, list[Any]]] = {}
+
+    def all(self) -> list[Leaf]:
+        """The leaves that a native call can compute: from arrays that are the step's own."""
+        reads = {k: self.arrays(x) for k, x in enumerate(self.outputs) if self.changes(x, self.operands[k])}
+        first: dict[int, int] = {}  # from an array to one that belongs with it
+        for arrays in reads.values():
+            for x in arrays[1:]:
+                first[_root(first, id(x))] = _root(first, id(arrays[0]))
+        together: dict[int, list[int]] = {}
+        for k, arrays in reads.items():
+            together.setdefault(_root(first, id(arrays[0])), []).append(k)
+        leaves: list[Leaf] = []
+        for places in together.values():
+            arrays = {id(x): x for k in places for x in reads[k]}
+            waiting = any(isinstance(self.outputs[k], Lazy | Member) for k in places)
+            if waiting and all(x in self.own for x in arrays):
+                leaves.append(self.leaf(places))
+        return leaves
+
+    def changes(self, output: Any, old: Any) -> bool:
+        """Whether an output waits, or is another operand than the one it replaces.
+
+        That is a copy, best made before that other is overwritten.
+        """
+        if isinstance(output, Lazy | Member):
+            return True
+        return id(output) in self.own and output is not old and bool(output.ndim) and output.dtype.name in WIDTH
+
+    def arrays(self, output: Any) -> list[Any]:
+        """The arrays that an output is computed from."""
+        if not isinstance(output, Member):
+            return sources(output)
+        if output.value not in self.sources:
+            self.sources[output.value] = sources(output.value)
+        return [at(x, output.index) for x in self.sources[output.value]]
+
+    def leaf(self, places: list[int]) -> Leaf:
+        """Outputs that belong together; where they are alike in many leaves, their formula is made once."""
+        results = [self.outputs[k] for k in places]
+        values, inputs, arrays = self.symbolic(results) or self.concrete(results)
+        number = {id(x): k for k, x in enumerate(arrays)}
+        pairs = [(self.operands[k], x) for k, x in zip(places, results, strict=True)]
+        shared = tuple(number.get(id(old)) if old.dtype == new.dtype else None for old, new in pairs)
+        key = (*map(id, values), shared)
+        if key not in self.formulas:
+            self.formulas[key] = _formula(values, inputs, shared)
+        formula, scalars = self.formulas[key]
+        return Leaf(formula, arrays, scalars, places)
+
+    def symbolic(self, results: list[Any]) -> tuple[list[Any], list[Any], list[Any]] | None:
+        """What the outputs of one of many leaves stand for, and are computed from: symbols and this leaf's arrays."""
+        members = [x for x in results if isinstance(x, Member)]
+        index = members[0].index if members else 0
+        inputs = list(dict.fromkeys(y for x in members for y in self.sources[x.value]))
+        arrays = [at(y, index) for y in inputs]
+        by_array = dict(zip(map(id, arrays), inputs, strict=True))
+        here = all(x.index == index if isinstance(x, Member) else id(x) in by_array for x in results)
+        if not members or not here or len(by_array) < len(inputs):
+            return None
+        return [x.value if isinstance(x, Member) else by_array[id(x)] for x in results], inputs, arrays
+
+    def concrete(self, results: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """The same without symbols."""
+        values = [self.evaluation.single(x) for x in results]
+        arrays = list({id(y): y for x in values for y in sources(x)}.values())
+        return values, arrays, arrays
 
 
-def _leaf(places: list[int], outputs: list[Any], arrays: list[Any], old: list[Any]) -> Leaf:
-    results = [outputs[k] for k in places]
-    types = [x.dtype.name for x in (*arrays, *results)]
-    wide = "float64" in types or any(np.dtype("float64") in _dtypes(x) for x in results)
-    builder = Builder("float64" if wide else "float32", arrays)
+def _formula(results: list[Any], inputs: list[Any], shared: tuple[int | None, ...]) -> tuple[Formula, list[Any]]:
+    """What is computed for the elements of a leaf, and the scalars it is computed with."""
+    types = tuple(x.dtype.name for x in (*inputs, *results))
+    builder = Builder("float64" if "float64" in types or _is_wide(results) else "float32", inputs)
     nodes = tuple(builder.output(x) for x in results)
-    number = {id(x): k for k, x in enumerate(arrays)}
-    pairs = zip(old, results, strict=True)
-    shared = tuple(number.get(id(before)) if before.dtype == after.dtype else None for before, after in pairs)
-    return Leaf(
-        Formula(tuple(builder.nodes), nodes, tuple(types), shared, builder.compute), arrays, builder.scalars, places
-    )
+    return Formula(tuple(builder.nodes), nodes, types, shared, builder.compute), builder.scalars
 
 
-def _call(formula: Formula, program: Program, leaves: list[Leaf]) -> list[Any]:
-    """One native call for leaves of one formula: the outputs of all."""
+def _portions(formula: Formula, leaves: list[Leaf]) -> Iterator[list[Leaf]]:
+    """The leaves of a formula, as many at a time as one call takes."""
+    many = max(1, MOST_OPERANDS // len(formula.types))
+    for start in range(0, len(leaves), many):
+        yield leaves[start : start + many]
+
+
+def _call(formula: Formula, program: Any, leaves: list[Leaf]) -> list[Any]:
+    """One native call for leaves of one formula: the outputs of all, or their sum."""
     scalars: dict[Any, int] = {}
     numbers: list[Any] = []
 
@@ -98,18 +175,24 @@ def _call(formula: Formula, program: Program, leaves: list[Leaf]) -> list[Any]:
 
     given = lambda leaf, s: s.constant if s.given is None else leaf.scalars[s.given]
     reads = [number(given(leaf, s)) for leaf in leaves for s in program.scalars] or [number(0.0)] * len(leaves)
-    inputs, outputs = len(leaves[0].arrays), len(formula.outputs)
-    results = [jnp.dtype(name) for name in formula.types[inputs:]]
+    inputs, outputs = len(leaves[0].arrays), formula.types[len(leaves[0].arrays) :]
+    shapes = [jax.ShapeDtypeStruct(leaf.arrays[0].shape, jnp.dtype(name)) for leaf in leaves for name in outputs]
     taken = [(j, k) for j, k in enumerate(formula.shared) if k is not None]
     call = jax.ffi.ffi_call(
         TARGET,
-        [jax.ShapeDtypeStruct(leaf.arrays[0].shape, dtype) for leaf in leaves for dtype in results],
-        input_output_aliases={1 + i * inputs + k: i * outputs + j for i in range(len(leaves)) for j, k in taken},
+        [jax.ShapeDtypeStruct((), formula.compute)] if formula.total else shapes,
+        input_output_aliases={1 + i * inputs + k: i * len(outputs) + j for i in range(len(leaves)) for j, k in taken},
     )
     arrays = [x for leaf in leaves for x in leaf.arrays]
     attributes = dict(code=np.array(program.instructions).ravel(), reads=np.array(reads))
-    attributes["sizes"] = np.array([inputs, outputs, program.registers])
-    return list(call(jnp.stack(numbers), *arrays, **{name: x.astype(np.int32) for name, x in attributes.items()}))
+    attributes["sizes"] = np.array([inputs, len(outputs), program.registers, len(leaves)])
+    return list(
+        call(
+            _handed_over(jnp.stack(numbers), leaves),
+            *arrays,
+            **{name: x.astype(np.int32) for name, x in attributes.items()},
+        )
+    )
 
 
 def _root(group: dict[int, int], x: int) -> int:
@@ -118,28 +201,26 @@ def _root(group: dict[int, int], x: int) -> int:
     return x
 
 
-def _arrays(value: Any) -> Iterator[Any]:
-    """The arrays that a value is computed from, in the order of its formula."""
+def _handed_over(numbers: Any, leaves: list[Leaf]) -> Any:
+    """The scalars of a call, with work behind them that XLA can see where the leaves are large.
+
+    XLA counts a native call as no work, and runs a program of less than 1,000 operations in the thread that calls it,
+    which then waits for the end of the step instead of going on to prepare the next.
+    """
+    if sum(leaf.arrays[0].size for leaf in leaves) < LARGE:
+        return numbers
+    return jnp.concatenate([numbers, numbers[0] * lax.iota(numbers.dtype, 1024)])
+
+
+def _is_wide(values: Sequence[Any]) -> bool:
+    """Whether any lazy array behind values is of float64."""
     seen: set[int] = set()
-    waiting = [value]
+    waiting = list(values)
     while waiting:
         x = waiting.pop()
-        if id(x) in seen or isinstance(x, Uniform) or not getattr(x, "shape", ()):
-            continue
-        seen.add(id(x))
-        if isinstance(x, Lazy):
-            waiting.extend(reversed(x.operands))
-        else:
-            yield x
-
-
-def _dtypes(value: Any) -> set[Any]:
-    """The dtypes of all lazy arrays behind a value."""
-    found: dict[int, Any] = {}
-    waiting = [value]
-    while waiting:
-        x = waiting.pop()
-        if isinstance(x, Lazy) and id(x) not in found:
-            found[id(x)] = np.dtype(x.dtype)
-            waiting.extend(x.operands)
-    return set(found.values())
+        if id(x) not in seen:
+            seen.add(id(x))
+            if getattr(x, "dtype", None) == np.float64 and getattr(x, "shape", ()):
+                return True
+            waiting.extend(x.operands if isinstance(x, Lazy) else ())
+    return False

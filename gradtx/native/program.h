@@ -19,6 +19,7 @@ enum Op : int32_t {
   kBlend,       // s0 x + s1 y
   kBlendSquare, // s0 x + s1 y^2
   kRatioRoot,   // (x / s0) / (sqrt(y / s1 + s2) + s3)
+  kSum,         // adds x to the sum of the run
 };
 
 // A register is a block of temporary memory, or a stream in memory whose elements are what the machine computes in.
@@ -39,8 +40,8 @@ struct Leaf {
   const void* scalars;
 };
 
-// Run a program on elements `begin` to `end` of a leaf.
-using Machine = void (*)(const Program&, const Leaf&, int64_t begin, int64_t end);
+// Run a program on elements `begin` to `end` of a leaf; the sum of what it adds up.
+using Machine = double (*)(const Program&, const Leaf&, int64_t begin, int64_t end);
 
 constexpr int kMostStreams = 32, kMostRegisters = 24, kMostScalars = 64;
 constexpr int kBlock = 128;  // elements: small enough that what the next block needs is on its way meanwhile

@@ -9,7 +9,7 @@ OPS = (
     "load", "store", "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq", "ne", "lt", "le",
     "gt", "ge", "neg", "abs", "sign", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "log", "log1p", "tanh", "atan",
     "is_finite", "not", "copy", "round_float16", "round_bfloat16", "round_float32", "select", "saturate", "mul_add",
-    "blend", "blend_square", "ratio_root",
+    "blend", "blend_square", "ratio_root", "sum",
 )  # fmt: skip
 """The machine's operations, in the order of its header."""
 
@@ -44,6 +44,7 @@ class Formula(NamedTuple):
     types: tuple[str, ...]  # of the inputs, then of the outputs
     shared: tuple[int | None, ...]  # for each output the input whose memory it takes over
     compute: str
+    total: bool = False  # whether the one output is summed instead of kept
 
 
 @dataclass(frozen=True)
@@ -186,14 +187,17 @@ class _Assembly:
             self.emit(self.nodes[i].op, self.homes[i], self.nodes[i].operands)
         for k, x in enumerate(self.formula.outputs):
             stream = self.inputs + k
-            if self.homes.get(x) != stream:
+            if self.formula.total:
+                self.load(x)
+                self.emit("sum", 0, (x,))
+            elif self.homes.get(x) != stream:
                 self.load(x)
                 self.emit("store", stream, (x,))
         return Program(tuple(self.code), tuple(self.scalars), self.registers)
 
     @property
     def inputs(self) -> int:
-        return len(self.formula.types) - len(self.formula.outputs)
+        return len(self.formula.types) - (0 if self.formula.total else len(self.formula.outputs))
 
     def order(self) -> list[int]:
         """The nodes to compute: copies first, as memory is overwritten later; the first outputs, parameters, last."""
@@ -220,6 +224,8 @@ class _Assembly:
     def direct(self, order: list[int], last: dict[int, int]) -> dict[int, int]:
         """The nodes that are computed into the memory of their output: none later reads what was there."""
         direct: dict[int, int] = {}
+        if self.formula.total:
+            return direct
         place = {self.number(node): i for i, node in enumerate(self.nodes) if node.op == "input"}
         for k, x in enumerate(self.formula.outputs):
             stream = self.inputs + k

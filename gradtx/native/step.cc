@@ -51,7 +51,7 @@ class Work {
       : program_(program), machine_(machine), leaves_(std::move(leaves)) {
     for (size_t i = 0; i < counts.size(); ++i)
       for (int64_t at = 0; at < counts[i]; at += kChunk)
-        chunks_.push_back({i, at, at + kChunk < counts[i] ? at + kChunk : counts[i]});
+        chunks_.push_back({i, at, at + kChunk < counts[i] ? at + kChunk : counts[i], 0});
   }
 
   int64_t elements() const {
@@ -60,11 +60,17 @@ class Work {
     return sum;
   }
 
+  double sum() const {  // in the order of the elements, whoever took which chunk
+    double sum = 0;
+    for (const Chunk& chunk : chunks_) sum += chunk.sum;
+    return sum;
+  }
+
   void take() {
     [[maybe_unused]] FlushToZero flush;
     int64_t done = 0;
     for (int64_t k; (k = next_.fetch_add(1)) < size(); ++done)
-      machine_(program_, leaves_[chunks_[k].leaf], chunks_[k].begin, chunks_[k].end);
+      chunks_[k].sum = machine_(program_, leaves_[chunks_[k].leaf], chunks_[k].begin, chunks_[k].end);
     if (done == 0 || finished_.fetch_add(done) + done < size()) return;
     std::lock_guard lock(mutex_);
     all_.notify_all();
@@ -81,6 +87,7 @@ class Work {
   struct Chunk {
     size_t leaf;
     int64_t begin, end;
+    double sum;
   };
   const Program program_;
   const Machine machine_;
@@ -128,17 +135,19 @@ ffi::Error* refuse(const ffi::Frame& frame, const char* message) {
   return frame.api->make_error(&arguments);
 }
 
-// Arguments: a vector of scalars, then the inputs of every leaf. Results: the outputs of every leaf. Attributes: the
-// instructions, which scalars each leaf reads, and the numbers of inputs, outputs and registers.
+// Arguments: a vector of scalars, then the inputs of every leaf. Results: the outputs of every leaf, or where there are
+// none the sum of what the program adds up. Attributes: the instructions, which scalars each leaf reads, and the numbers
+// of inputs, outputs, registers and leaves.
 ffi::Error* step(const ffi::Frame& frame) {
   const ffi::Array &code = frame.attributes.array(0), &reads = frame.attributes.array(1);
   const int32_t* sizes = static_cast<const int32_t*>(frame.attributes.array(2).data);
   Program program{static_cast<const Instruction*>(code.data), static_cast<int32_t>(code.count * 4 / sizeof(Instruction)),
                   sizes[0], sizes[1], 0, sizes[2]};
-  int64_t leaves = frame.results.count / program.outputs, streams = program.inputs + program.outputs;
+  const int64_t leaves = sizes[3], streams = program.inputs + program.outputs;
   program.scalars = static_cast<int32_t>(reads.count / leaves);
   if (streams > kMostStreams || program.registers > kMostRegisters || program.scalars > kMostScalars ||
-      frame.arguments.count != 1 + leaves * program.inputs)
+      frame.arguments.count != 1 + leaves * program.inputs ||
+      frame.results.count != (program.outputs == 0 ? 1 : leaves * program.outputs))
     return refuse(frame, "gradtx: a program that the native step cannot run");
 
   ffi::Buffer& given = frame.arguments[0];
@@ -163,7 +172,14 @@ ffi::Error* step(const ffi::Frame& frame) {
     items[i] = {&data[i * streams], &types[i * streams], &scalars[i * program.scalars * width]};
   }
   static const Machines chosen = machines();
-  share(frame, std::make_shared<Work>(program, wide ? chosen.wide : chosen.single, std::move(items), counts));
+  auto work = std::make_shared<Work>(program, wide ? chosen.wide : chosen.single, std::move(items), counts);
+  share(frame, work);
+  if (program.outputs == 0) {
+    if (wide)
+      *static_cast<double*>(frame.results[0].data) = work->sum();
+    else
+      *static_cast<float*>(frame.results[0].data) = static_cast<float>(work->sum());
+  }
   return nullptr;
 }
 
@@ -171,7 +187,7 @@ ffi::Error* step(const ffi::Frame& frame) {
 }  // namespace gradtx
 
 // What the library and the package agree on; see load.py.
-extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 1; }
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 2; }
 
 extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
   using namespace gradtx;

@@ -6,12 +6,10 @@ from typing import Any
 import jax
 import jax.core
 from jax.extend import core
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import mlir
 
 from gradtx.native import load, partition
-
-step_p = core.Primitive("gradtx_step")
-step_p.multiple_results = True
+from gradtx.native.primitive import transparent
 
 
 def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any) -> Any:
@@ -53,28 +51,5 @@ def _lower(ctx: Any, *operands: Any, **parameters: Any) -> Any:
     return mlir.lower_fun(chosen, multiple_results=True)(ctx, *operands, **parameters)
 
 
-def _batch(operands: Sequence[Any], axes: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[int]]:
-    results = jax.vmap(lambda *xs: _plain(*xs, **parameters), in_axes=tuple(axes))(*operands)
-    return results, [0] * len(results)
-
-
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[Any]]:
-    live = [k for k, t in enumerate(tangents) if type(t) is not ad.Zero]
-
-    def step(*xs: Any) -> list[Any]:
-        operands = list(primals)
-        for k, x in zip(live, xs, strict=True):
-            operands[k] = x
-        return _plain(*operands, **parameters)
-
-    results, changes = jax.jvp(step, [primals[k] for k in live], [tangents[k] for k in live])
-    zero = lambda x: ad.Zero(jax.typeof(x).to_tangent_aval())
-    return results, [zero(x) if t.dtype == jax.dtypes.float0 else t for x, t in zip(results, changes, strict=True)]
-
-
-step_p.def_impl(lambda *operands, **parameters: jax.jit(lambda *xs: _plain(*xs, **parameters))(*operands))
-step_p.def_abstract_eval(lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
-batching.primitive_batchers[step_p] = _batch
-ad.primitive_jvps[step_p] = _jvp
-mlir.register_lowering(step_p, mlir.lower_fun(_plain, multiple_results=True))
+step_p = transparent("gradtx_step", _plain, lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
 mlir.register_lowering(step_p, _lower, platform="cpu")

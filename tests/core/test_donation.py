@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
+from gradtx.native import load
 
 TX = gradtx.adamw(0.1)
 PARAMS = {"b": jnp.ones(7), "w": jnp.ones((30, 4))}
@@ -26,7 +27,8 @@ def test_gradients_before_parameters_take_their_places():
     assert [leaf.path for leaf in found.lost] == ["args[2]['b']", "args[2]['w']"]
     assert found.leaves[0] == gradtx.DonatedLeaf("args[0]['b']", 28, "[0]['b']")
     assert "args[2]['w']: 480 bytes not reused" in str(found)
-    assert found.temporary_bytes >= SIZE
+    # XLA's own loops can write over what they read last; a native call has its arguments where they came from.
+    assert (found.temporary_bytes >= SIZE) == load.wanted()
 
 
 def test_arguments_by_name_and_static_ones():

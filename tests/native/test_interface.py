@@ -136,7 +136,7 @@ def test_buffers_at_odd_addresses_and_a_pool_that_never_helps(offset):
     n = 2**17 + 3
     memory = [np.random.default_rng(k).standard_normal(n + 8).astype(np.float32) for k in range(3)]
     x, y, z = (m[offset + k : offset + k + n] for k, m in enumerate(memory))
-    told, asked = call([x, y], [z], BLEND, [2.0, -0.5], [2, 1, 0])
+    told, asked = call([x, y], [z], BLEND, [2.0, -0.5], [2, 1, 0, 1])
     assert (told, len(asked)) == ([], 3)
     np.testing.assert_allclose(z, 2 * x - 0.5 * y, rtol=1e-6, atol=1e-6)
     beyond = np.random.default_rng(2).standard_normal(n + 8).astype(np.float32)
@@ -147,5 +147,5 @@ def test_buffers_at_odd_addresses_and_a_pool_that_never_helps(offset):
 @needs_native
 def test_programs_beyond_the_machine_are_refused():
     x = np.zeros(4, np.float32)
-    told, _ = call([x, x], [x], BLEND, [1.0, 1.0], [2, 1, 100])
+    told, _ = call([x, x], [x], BLEND, [1.0, 1.0], [2, 1, 100, 1])
     assert told == [b"gradtx: a program that the native step cannot run"]

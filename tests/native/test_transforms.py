@@ -17,6 +17,7 @@ pytestmark = needs_native
 TX = gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(0.01))
 PARAMS = {"w": normal((8, 16)), "b": normal((24,), seed=1)}
 STATE = TX.init(PARAMS)
+CALLS = 2  # the norm, and all else
 GRADS = jax.tree.map(lambda x: 0.1 * x + 1, PARAMS)
 
 
@@ -34,13 +35,13 @@ def test_scan():
     def train(params, state):
         return jax.lax.scan(lambda carry, _: (gradtx.step(TX, *carry, GRADS), None), (params, state), None, length=3)[0]
 
-    assert calls(jax.jit(train).lower(PARAMS, STATE).as_text()) == 1
+    assert calls(jax.jit(train).lower(PARAMS, STATE).as_text()) == CALLS
     assert_close(jax.jit(train)(PARAMS, STATE), plain(train, PARAMS, STATE))
 
 
 def test_the_optimizer_may_be_an_argument():
     step = jax.jit(gradtx.step)
-    assert calls(step.lower(TX, PARAMS, STATE, GRADS).as_text()) == 1
+    assert calls(step.lower(TX, PARAMS, STATE, GRADS).as_text()) == CALLS
     assert_close(step(TX, PARAMS, STATE, GRADS), plain(gradtx.step, TX, PARAMS, STATE, GRADS))
 
 

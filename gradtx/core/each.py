@@ -1,0 +1,84 @@
+"""One function on many leaves: traced once for all leaves of one type, and one equation for them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.core
+import jax.numpy as jnp
+from jax.extend import core
+
+from gradtx.core.typing import Array
+from gradtx.native.primitive import transparent
+
+
+def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> list[Any]:
+    """`[function(leaf, *shared) for leaf in leaves]`, where a leaf may be a tree of arrays that belong together.
+
+    A program's size, and the time to trace it, then grow with the number of types, not of leaves.
+    """
+    if not _is_traced((leaves, shared)):
+        return [function(leaf, *shared) for leaf in leaves]
+    results: list[Any] = [None] * len(leaves)
+    for places, group in _by_type(leaves):
+        for place, result in zip(places, _bind(function, group, shared, total=False), strict=True):
+            results[place] = result
+    return results
+
+
+def sum_each(function: Callable[..., Array], leaves: Sequence[Any]) -> Array | None:
+    """The sum of `function(leaf)`, a scalar of one dtype, over leaves; None where there are none."""
+    if not _is_traced(leaves):
+        parts = [function(leaf) for leaf in leaves]
+    else:
+        parts = [_bind(function, group, (), total=True)[0] for _, group in _by_type(leaves)]
+    return reduce(jnp.add, parts) if parts else None
+
+
+def _is_traced(tree: Any) -> bool:
+    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
+
+
+def _by_type(leaves: Sequence[Any]) -> Iterable[tuple[list[int], list[Any]]]:
+    """The leaves of each type, with their places."""
+    groups: dict[Any, tuple[list[int], list[Any]]] = {}
+    for place, leaf in enumerate(leaves):
+        arrays, structure = jax.tree.flatten(leaf)
+        places, group = groups.setdefault((structure, *map(jax.typeof, arrays)), ([], []))
+        places.append(place)
+        group.append(leaf)
+    return groups.values()
+
+
+def _bind(function: Callable[..., Any], leaves: list[Any], shared: tuple[Any, ...], *, total: bool) -> list[Any]:
+    """The results for leaves of one type, or their sum alone."""
+    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(leaves[0], *shared)
+    structure = jax.tree.structure(shape)
+    if jaxpr.effects:
+        results = [function(leaf, *shared) for leaf in leaves]
+        return [reduce(jnp.add, results)] if total else results
+    common, own = jax.tree.leaves(shared), [jax.tree.leaves(leaf) for leaf in leaves]
+    operands = (*jaxpr.consts, *common, *(x for arrays in own for x in arrays))
+    flat = each_p.bind(*operands, jaxpr=jaxpr.jaxpr, shared=len(common), count=len(leaves), total=total)
+    width = structure.num_leaves
+    return [structure.unflatten(flat[at : at + width]) for at in range(0, len(flat), width)]
+
+
+def _plain(*operands: Any, jaxpr: Any, shared: int, count: int, total: bool) -> list[Any]:
+    consts = len(jaxpr.constvars)
+    call = core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, operands[:consts]))
+    common, own = operands[consts : consts + shared], operands[consts + shared :]
+    width = len(own) // count
+    results = [call(*own[i * width : (i + 1) * width], *common) for i in range(count)]
+    if total:
+        return [reduce(jnp.add, column) for column in zip(*results, strict=True)]
+    return [x for row in results for x in row]
+
+
+def _types(*_: Any, jaxpr: Any, shared: int, count: int, total: bool) -> list[Any]:
+    del shared
+    return [v.aval for v in jaxpr.outvars] * (1 if total else count)
+
+
+each_p = transparent("gradtx_each", _plain, _types)

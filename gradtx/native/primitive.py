@@ -1,0 +1,41 @@
+"""Primitives that mean a function: differentiated, batched and compiled as that, unless a platform knows better."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax.extend import core
+from jax.interpreters import ad, batching, mlir
+
+
+def transparent(name: str, plain: Callable[..., list[Any]], types: Callable[..., list[Any]]) -> Any:
+    """A primitive of several results that stands for `plain(*operands, **parameters)`; `types` are its results'.
+
+    It keeps in one equation what `plain` would trace to many.
+    """
+    primitive = core.Primitive(name)
+    primitive.multiple_results = True
+
+    def batch(operands: Sequence[Any], axes: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[int]]:
+        results = jax.vmap(lambda *xs: plain(*xs, **parameters), in_axes=tuple(axes))(*operands)
+        return results, [0] * len(results)
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[Any]]:
+        live = [k for k, t in enumerate(tangents) if type(t) is not ad.Zero]
+
+        def call(*xs: Any) -> list[Any]:
+            operands = list(primals)
+            for k, x in zip(live, xs, strict=True):
+                operands[k] = x
+            return plain(*operands, **parameters)
+
+        results, changes = jax.jvp(call, [primals[k] for k in live], [tangents[k] for k in live])
+        zero = lambda x: ad.Zero(jax.typeof(x).to_tangent_aval())
+        return results, [zero(x) if t.dtype == jax.dtypes.float0 else t for x, t in zip(results, changes, strict=True)]
+
+    primitive.def_impl(lambda *operands, **parameters: jax.jit(lambda *xs: plain(*xs, **parameters))(*operands))
+    primitive.def_abstract_eval(types)
+    batching.primitive_batchers[primitive] = batch
+    ad.primitive_jvps[primitive] = jvp
+    mlir.register_lowering(primitive, mlir.lower_fun(plain, multiple_results=True))
+    return primitive
