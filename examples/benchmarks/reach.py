@@ -54,10 +54,6 @@ def outcome(target: Target, record: Record) -> Outcome | None:
     return Outcome(target, sum(within), len(found), worst, where)
 
 
-def ratio(key: str, library: str, to: str) -> Value:
-    return lambda m: m.ratio(key, library, to)
-
-
 def every_case(record: Record) -> list[Measured]:
     return record.cases
 
@@ -73,25 +69,23 @@ def big(dtype: str) -> Callable[[Record], list[Measured]]:
 
 def one_pass(dtype: str) -> list[Target]:
     """What is to be reached with one pass over memory, by parameters of one type."""
-    of_loop: Callable[[str], Value] = lambda library: lambda m: m.of_limit(library, library)
-    cases, optax = big(dtype), OPTAX[dtype]
+
+    def target(other: str, ours: str, bound: float) -> Target:
+        value = lambda m: m.ratio("seconds", other, ours)
+        return Target(f"step, {dtype}: {other} / {ours}", value, bound, False, False, big(dtype))
+
+    def of_loop(library: str) -> Target:
+        value = lambda m: m.of_limit(library, library)
+        return Target(f"step, {dtype}: loop without maths / {library}", value, 0.9, False, True, big(dtype))
+
     return [
-        Target(f"step, {dtype}: {optax} / gradtx", ratio("seconds", optax, "gradtx"), 1.5, False, False, cases),
-        Target(f"step, {dtype}: torch fused / gradtx", ratio("seconds", "torch fused", "gradtx"), 1, False, False, cases),
-        Target(
-            f"step, {dtype}: torch fused / gradtx, both on huge pages",
-            ratio("seconds", "torch fused huge pages", "gradtx huge pages"), 1, False, False, cases,
-        ),
-        Target(
-            f"step, {dtype}: torch fused / gradtx on huge pages",
-            ratio("seconds", "torch fused", "gradtx huge pages"), 1, False, False, cases,
-        ),
-        Target(f"step, {dtype}: loop without maths / gradtx", of_loop("gradtx"), 0.9, False, True, cases),
-        Target(
-            f"step, {dtype}: loop without maths / gradtx, both on huge pages",
-            of_loop("gradtx huge pages"), 0.9, False, True, cases,
-        ),
-    ]  # fmt: skip
+        target(OPTAX[dtype], "gradtx", 1.5),
+        target("torch fused", "gradtx", 1),
+        target("torch fused", "gradtx huge pages", 1),
+        target("torch fused huge pages", "gradtx huge pages", 1),
+        of_loop("gradtx"),
+        of_loop("gradtx huge pages"),
+    ]
 
 
 def beside_optax(library: str) -> list[Target]:

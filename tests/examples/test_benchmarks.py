@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-for needed in ("matplotlib", "tqdm"):
-    pytest.importorskip(needed)
+pytest.importorskip("matplotlib")
+pytest.importorskip("tqdm")
 
 from examples.benchmarks import process
 from examples.benchmarks.__main__ import INTERRUPTED, main
@@ -28,8 +28,8 @@ MLP = Case("mlp", "momentum", 0.001, "float32")
 @pytest.mark.parametrize(
     ("workload", "leaves", "elements"),
     [
-        ("gpt2", 148, 124_439_808), ("resnet50", 161, 25_557_032), ("1000 leaves", 1000, 64_000), ("mlp", 10, 1_195_018),
-        ("30 leaves", 30, 1920), ("one leaf", 1, 60_000_000),
+        ("gpt2", 148, 124_439_808), ("resnet50", 161, 25_557_032), ("mlp", 10, 1_195_018),
+        ("1000 leaves", 1000, 64_000), ("30 leaves", 30, 1920), ("one leaf", 1, 60_000_000),
     ],
 )  # fmt: skip
 def test_workloads_are_the_models(workload, leaves, elements):

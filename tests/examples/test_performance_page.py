@@ -9,7 +9,7 @@ pytest.importorskip("matplotlib")
 from PIL import Image
 
 from examples.benchmarks import page
-from examples.benchmarks.cases import COUNTS, Case
+from examples.benchmarks.cases import Case
 from examples.benchmarks.pictures import build_path, draw, growth
 from examples.benchmarks.reach import TARGETS, Target, outcome, reach_table, row, summary
 from examples.benchmarks.record import Measured, Record, load
@@ -81,12 +81,12 @@ def test_reach_takes_the_largest_size_and_the_worst_case():
 
 def test_reach_beside_torch_and_the_limit():
     assert rows()["step, float32: torch fused / gradtx"][-1] == "reached in 1 of 1"
-    assert rows()["step, float32: torch fused / gradtx, both on huge pages"][-1] == "missed by 2.2%, in 1 of 1"
-    assert rows()["step, float32: torch fused / gradtx on huge pages"][-1] == "reached in 1 of 1"
+    assert rows()["step, float32: torch fused huge pages / gradtx huge pages"][-1] == "missed by 2.2%, in 1 of 1"
+    assert rows()["step, float32: torch fused / gradtx huge pages"][-1] == "reached in 1 of 1"
     assert rows()["step, float32: loop without maths / gradtx"][2:] == [
         "80.0%", "gpt2 × 0.5, adam, float32", "missed by 11.1%, in 1 of 2"
     ]  # fmt: skip
-    assert rows()["step, float32: loop without maths / gradtx, both on huge pages"][2] == "94.4%"
+    assert rows()["step, float32: loop without maths / gradtx huge pages"][2] == "94.4%"
 
 
 def test_reach_in_bfloat16_is_beside_the_same_state():
