@@ -1,11 +1,13 @@
 """What this runs on: the machine, and the versions of the libraries."""
 
+import hashlib
 import os
 import platform
 import subprocess
 from pathlib import Path
 
 from examples.benchmarks.libraries import page_mode
+from examples.benchmarks.process import ROOT
 
 HERE = ("gradtx", "jax", "jaxlib", "optax", "numpy")
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
@@ -28,6 +30,7 @@ def machine(python: str, torch_python: str) -> dict[str, str]:
         "huge pages": page_mode(),
         "system": platform.system(),
         "python": platform.python_version(),
+        "sources": sources(ROOT / "gradtx"),
         **versions(python, *HERE),
         **versions(torch_python, "torch"),
     }
@@ -60,6 +63,15 @@ def versions(python: str, *names: str) -> dict[str, str]:
     except (OSError, subprocess.CalledProcessError):
         return dict.fromkeys(names, ABSENT)
     return dict(zip(names, done.stdout.split(), strict=True))
+
+
+def sources(package: Path) -> str:
+    """A short digest of a package's sources, as a version stays the same while they are worked on."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".cc", ".h"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:

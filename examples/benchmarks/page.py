@@ -9,14 +9,14 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from examples.benchmarks.pictures import draw
+from examples.benchmarks.process import ROOT
 from examples.benchmarks.reach import BIG, reach_table, summary
 from examples.benchmarks.record import Measured, Record, load
 from examples.benchmarks.report import absent, load_line, machine_line, markdown, table
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
 RECORD = DOCS / "performance.json"
 PICTURE = DOCS / "performance.png"

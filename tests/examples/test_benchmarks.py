@@ -14,7 +14,7 @@ from examples.benchmarks import process
 from examples.benchmarks.__main__ import INTERRUPTED, main
 from examples.benchmarks.cases import MODELS, OPTIMIZERS, WORKLOADS, Absent, Case, every, usual
 from examples.benchmarks.libraries import HUGE_PAGES, LIBRARIES, USUAL, no_huge_pages
-from examples.benchmarks.machine import ABSENT, differences, machine, versions
+from examples.benchmarks.machine import ABSENT, differences, machine, sources, versions
 from examples.benchmarks.process import Plan, Worker, measure, quartiles
 from examples.benchmarks.record import load
 from examples.benchmarks.timing import turn
@@ -186,6 +186,15 @@ def test_versions_of_another_interpreter():
         "jax: 1 there, 2 here",
         "cores: None there, 2 here",
     ]
+
+
+def test_sources_tell_one_state_of_a_package_from_another(tmp_path):
+    (tmp_path / "step.cc").write_text("int x;")
+    before = sources(tmp_path)
+    (tmp_path / "step.o").write_text("made")
+    assert sources(tmp_path) == before and len(before) == 8
+    (tmp_path / "step.cc").write_text("int y;")
+    assert sources(tmp_path) != before
 
 
 def test_resume(tmp_path, monkeypatch):
