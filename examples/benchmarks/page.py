@@ -27,7 +27,9 @@ def about(record: Record) -> str:
     """The machine, and how busy it was."""
     sizes = sorted({m.case.size for m in record.cases})
     written = ", ".join(f"{size:g}" for size in sizes)
-    return f"Measured on: {machine_line(record)}; {load_line(record)}. Size of the large models: {written}."
+    steps = [r.get("steps") for m in record.cases for r in m.results.values() if "seconds" in r]
+    often = f" Medians of {min(steps)} to {max(steps)} steps." if steps and None not in steps else ""
+    return f"Measured on: {machine_line(record)}; {load_line(record)}. Size of the large models: {written}.{often}"
 
 
 def ratios(record: Record) -> str:

@@ -103,7 +103,7 @@ def measure(case: Case, python: dict[str, str], plan: Plan) -> dict[str, Answer]
     for library, kinds in times.items():
         if "absent" not in results[library]:
             results[library] |= {kind: median(values) for kind, values in kinds.items()}
-            results[library]["quartiles"] = quartiles(kinds["seconds"])
+            results[library] |= {"quartiles": quartiles(kinds["seconds"]), "steps": len(kinds["seconds"])}
     return results
 
 

@@ -13,6 +13,9 @@ OPTAX = {"float32": "optax", "bfloat16": "optax float32 state"}
 BIG = tuple(product(("one leaf", "gpt2"), ("adam", "adamw")))
 
 
+CROWDED = "The machine was busy with other work meanwhile (see the load average), so take this as provisional."
+
+
 class Target(NamedTuple):
     """A bound on a value, in each of some cases."""
 
@@ -134,4 +137,5 @@ def summary(record: Record) -> str:
     reached = sum(x.reached == x.measured for x in met)
     missing = len(TARGETS) - len(met)
     rest = f" {missing} were not measured." if missing else ""
-    return f"{reached} of the {len(met)} targets that were measured are reached in every case.{rest}"
+    found = f"{reached} of the {len(met)} targets that were measured are reached in every case.{rest}"
+    return f"{found} {CROWDED}" if record.crowded() else found

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from examples.benchmarks.cases import Case
 
+CROWD = 1.5  # of the cores: a larger load average is the work of others
 Results = dict[str, dict[str, Any]]
 
 
@@ -60,6 +61,14 @@ class Record(NamedTuple):
         wanted = (workload, optimizer, dtype)
         found = [m for m in self.cases if (m.case.workload, m.case.optimizer, m.case.dtype) == wanted]
         return max(found, key=lambda m: m.case.size, default=None)
+
+    def loads(self) -> list[float]:
+        """The load averages that are known."""
+        return [x for m in self.cases for x in m.load if x is not None]
+
+    def crowded(self) -> bool:
+        """Whether more ran than the steps themselves, which keep as many threads as there are cores."""
+        return max(self.loads(), default=0.0) > CROWD * int(self.machine["cores"])
 
     def text(self) -> str:
         cases = [{"case": m.case._asdict(), "load": m.load, "results": m.results} for m in self.cases]

@@ -88,5 +88,5 @@ def machine_line(record: Record) -> str:
 
 def load_line(record: Record) -> str:
     """Between which load averages all was measured: what is above the threads of the steps is the work of others."""
-    loads = [x for m in record.cases for x in m.load if x is not None]
+    loads = record.loads()
     return f"load average {min(loads):.1f} to {max(loads):.1f}" if loads else "load average unknown"

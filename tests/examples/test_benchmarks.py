@@ -139,6 +139,7 @@ def test_what_fails_is_absent_with_its_reason_and_the_rest_goes_on(interpreter):
     assert results["torch fused"] == {"absent": "/nowhere/python: No such file or directory"}
     assert results["torch foreach"] == {"absent": "the process ended, signal 9"}
     assert results["numpy"]["seconds"] > 0 and results["numpy"]["pipelined"] > 0
+    assert results["numpy"]["steps"] == SMALL.rounds * SMALL.steps
     low, high = results["numpy"]["quartiles"]
     assert low <= results["numpy"]["seconds"] <= high
     assert measure(MLP._replace(optimizer="muon"), {"numpy": sys.executable}, SMALL) == {

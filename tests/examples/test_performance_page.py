@@ -108,6 +108,13 @@ def test_reach_of_an_empty_record():
     assert "## Every case" in page.filled(page.PAGE.read_text(), empty)
 
 
+def test_a_busy_machine_is_said_to_be_one():
+    assert not RECORD.crowded() and not summary(RECORD).endswith("provisional.")
+    crowded = RECORD._replace(cases=[RECORD.cases[0]._replace(load=[None, 3.5])])
+    assert crowded.crowded() and summary(crowded).endswith("provisional.")
+    assert load_line(crowded) == "load average 3.5 to 3.5"
+
+
 def test_rates_are_of_each_library_s_own_bytes():
     bfloat16 = RECORD.largest("one leaf", "adam", "bfloat16")
     assert bfloat16.rate("gradtx") == pytest.approx(2.2e9)
