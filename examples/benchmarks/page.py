@@ -27,8 +27,8 @@ def about(record: Record) -> str:
     """The machine, and how busy it was."""
     sizes = sorted({m.case.size for m in record.cases})
     written = ", ".join(f"{size:g}" for size in sizes)
-    steps = [r.get("steps") for m in record.cases for r in m.results.values() if "seconds" in r]
-    often = f" Medians of {min(steps)} to {max(steps)} steps." if steps and None not in steps else ""
+    steps = [r.get("steps", 0) for m in record.cases for r in m.results.values() if "seconds" in r]
+    often = f" Medians of {min(steps)} to {max(steps)} steps." if min(steps, default=0) else ""
     return f"Measured on: {machine_line(record)}; {load_line(record)}. Size of the large models: {written}.{often}"
 
 

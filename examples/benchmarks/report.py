@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from examples.benchmarks.cases import LARGE
 from examples.benchmarks.libraries import LIBRARIES
 from examples.benchmarks.record import Measured, Record
 
@@ -30,7 +31,8 @@ def of_gradtx(measured: Measured, library: str) -> str:
 
 
 def of_limit(measured: Measured, library: str) -> str:
-    part = measured.of_limit(library, LIBRARIES[library].limit)
+    """Of large parameters only: memory is not what limits a step on those that fit a cache."""
+    part = measured.of_limit(library, LIBRARIES[library].limit) if measured.case.workload in LARGE else None
     return "" if part is None else f"{part:.0%}"
 
 

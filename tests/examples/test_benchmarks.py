@@ -259,4 +259,5 @@ def test_quick_run(tmp_path):
             assert 0 < result["fusions"] + result["native calls"] <= result["kernels"] and result["equations"] > 10
         torch = case.results["torch fused"]
         assert torch.get("seconds", 0) > 0 or "torch" in torch["absent"]
+        assert ours.get("limit", 1) > 0  # none where the native library was not built
     assert "of limit" in done.stdout

@@ -133,6 +133,8 @@ def test_table():
         "| one leaf, adam, float32 | torch fused |  |  |  | 10.50 | 1.05 | 10.50 |  | 8.0 |  | 2.7 | 90% |"
     )
     assert len({line.count("|") for line in lines}) == 1
+    small = measured("mlp", "adam", gradtx=result(0.01, limit=0.005))
+    assert table([small]).splitlines()[-1].endswith("| 2.8 |  |")  # its memory is a cache
     assert absent(RECORD.cases).splitlines() == [
         "- absent, torch fused (1000 leaves, adamw + clip, float32); gradtx (mlp, lion, float32): a reason",
         "- absent, torch fused (mlp, lion, float32): PyTorch has no fused lion",
