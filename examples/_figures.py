@@ -98,9 +98,10 @@ def spread_out(positions: NDArray[Any], gap: float) -> NDArray[Any]:
     return np.array(means) + gap * np.arange(len(positions))
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write `figure` to `path`, close it and say where it is."""
-    figure.savefig(path, bbox_inches="tight", facecolor="white")
+def save(figure: Figure, path: Path, mark: str = "") -> None:
+    """Write `figure` to `path`, close it and say where it is; a mark is kept in the file, as its comment."""
+    metadata = {"Comment": mark} if mark else None
+    figure.savefig(path, bbox_inches="tight", facecolor="white", metadata=metadata)
     plt.close(figure)
     print(f"Figure: {path}")
 

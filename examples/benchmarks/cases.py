@@ -1,8 +1,9 @@
-"""What is measured: the parameters of five models, and six optimizers under the name each library knows them by."""
+"""What is measured: the parameters of some models, the optimizers, and which pairs of them are the usual ones."""
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, product
 from typing import NamedTuple
 
 Shape = tuple[int, ...]
@@ -50,16 +51,27 @@ def mlp() -> list[Shape]:
     return [shape for m, n in pairwise(sizes) for shape in ((m, n), (n,))]
 
 
-WORKLOADS: dict[str, Callable[[], list[Shape]]] = {
-    "gpt2": gpt2,
-    "resnet50": resnet50,
-    "1000 leaves": lambda: [(64,)] * 1000,
+def alike(count: int) -> list[Shape]:
+    """So many leaves of 64 elements."""
+    return [(64,)] * count
+
+
+COUNTS = (10, 30, 100, 300, 1000)
+MODELS: dict[str, Callable[[], list[Shape]]] = {
     "one leaf": lambda: [(60_000_000,)],
+    "gpt2": gpt2,
+    "1000 leaves": partial(alike, 1000),
+    "resnet50": resnet50,
     "mlp": mlp,
 }
-FIXED = ("1000 leaves", "mlp")  # small as they are: --size leaves them alone
-OPTIMIZERS = ("momentum", "adam", "adamw + clip", "lion", "adafactor", "muon")
-LIBRARIES = ("gradtx", "gradtx packed", "gradtx XLA", "optax", "torch fused", "torch foreach", "numpy")
+WORKLOADS = MODELS | {f"{count} leaves": partial(alike, count) for count in COUNTS}
+LARGE = ("one leaf", "gpt2", "resnet50")  # what --size shrinks; the others are small as they are
+OPTIMIZERS = ("adam", "adamw", "adamw + clip", "momentum", "lion", "adafactor", "muon")
+DTYPES = ("float32", "bfloat16")
+
+
+class Absent(Exception):
+    """A library has no such optimizer, or not for such parameters."""
 
 
 class Case(NamedTuple):
@@ -74,7 +86,33 @@ class Case(NamedTuple):
     def shapes(self) -> list[Shape]:
         """The shapes of the leaves, each of about `size` times its elements."""
         shapes = WORKLOADS[self.workload]()
-        return shapes if self.workload in FIXED else [shrunk(shape, self.size) for shape in shapes]
+        return [shrunk(shape, self.size) for shape in shapes] if self.workload in LARGE else shapes
+
+    @property
+    def name(self) -> str:
+        """The workload with its size, the optimizer and the type of the parameters."""
+        shrunk = self.workload in LARGE and self.size != 1
+        return f"{self.workload}{f' × {self.size:g}' if shrunk else ''}, {self.optimizer}, {self.dtype}"
+
+    def traffic(self, params: int, state: int) -> int:
+        """Bytes that a step cannot avoid to move; those of params and gradients are as many.
+
+        Params and state are read and written, the gradients are read; to clip by a norm they are read once more.
+        """
+        return 2 * params + 2 * state + params * (2 if self.optimizer.endswith("clip") else 1)
+
+
+def usual() -> list[tuple[str, str, str]]:
+    """The workloads, optimizers and types that are measured unless more is asked for; what targets are about first."""
+    first = product(("one leaf", "gpt2"), ("adam", "adamw"), DTYPES)
+    many = [(f"{count} leaves", "adamw + clip", "float32") for count in reversed(COUNTS)]
+    rest = product(MODELS, [name for name in OPTIMIZERS if name != "adamw"], ["float32"])
+    return list(dict.fromkeys([*first, *many, *rest]))
+
+
+def every() -> list[tuple[str, str, str]]:
+    """All combinations, the usual ones first."""
+    return list(dict.fromkeys([*usual(), *product(WORKLOADS, OPTIMIZERS, DTYPES)]))
 
 
 def shrunk(shape: Shape, size: float) -> Shape:

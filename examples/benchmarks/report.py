@@ -1,77 +1,94 @@
-"""The benchmark's table and picture."""
+"""The benchmark's table."""
 
-import os
-import platform
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from examples._figures import INK, MUTED, save, use_style
-from examples.benchmarks.cases import Case
-
-Results = list[tuple[Case, dict[str, Any]]]
-COLUMNS = ["build s", "kernels", "step ms", "x gradtx", "dispatch us", "state MB", "temporary MB", "GB/s", "of limit"]
-COLORS = {
-    "gradtx": "#0072B2", "gradtx packed": "#56B4E9", "gradtx XLA": "#009E73", "optax": "#E69F00",
-    "torch fused": "#D55E00", "torch foreach": "#CC79A7", "numpy": MUTED,
-}  # fmt: skip
+from examples.benchmarks.cases import LARGE
+from examples.benchmarks.libraries import LIBRARIES
+from examples.benchmarks.record import Measured, Record
 
 
-def machine() -> dict[str, str]:
-    """What this ran on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"processor": name, "cores": str(os.cpu_count()), "python": platform.python_version()}
+class Column(NamedTuple):
+    """A heading, and how a cell is written; one that has no value is empty."""
+
+    heading: str
+    cell: Callable[[Measured, str], str]
 
 
-def table(about: dict[str, str], results: Results) -> str:
-    """The machine in one line, and one row for each case and library, as Markdown; "build" is tracing to compiling."""
-    about_line = ", ".join(f"{key} {value}" for key, value in about.items())
-    lines = [about_line, "", f"| case | library | {' | '.join(COLUMNS)} |", "|---|---" + "|--:" * len(COLUMNS) + "|"]
-    for case, by_library in results:
-        name = f"{case.workload}, {case.optimizer}, {case.dtype}"
-        ours = by_library.get("gradtx", {}).get("seconds")
-        limit, streams = (by_library.get("gradtx", {}).get(key) for key in ("limit", "stream bytes"))
-        for library, r in by_library.items():
-            if "absent" in r:
-                continue
-            built = f"{r['trace'] + r['lower'] + r['compile']:.2f}" if "trace" in r else ""
-            cells = [
-                built,
-                str(r.get("kernels", "")),
-                f"{1e3 * r['seconds']:.2f}",
-                f"{r['seconds'] / ours:.2f}" if ours else "",
-                f"{1e6 * r['dispatch']:.0f}" if "dispatch" in r else "",
-                f"{r['state bytes'] / 1e6:.1f}",
-                f"{r['temporary bytes'] / 1e6:.1f}" if "temporary bytes" in r else "",
-                f"{r['stream bytes'] / r['seconds'] / 1e9:.1f}",
-                f"{limit * r['stream bytes'] / streams / r['seconds']:.0%}" if limit else "",
-            ]
-            lines.append(f"| {name} | {library} | {' | '.join(cells)} |")
-        absent = [f"{library} ({r['absent']})" for library, r in by_library.items() if "absent" in r]
-        if absent:
-            lines.append(f"| {name} | absent: {'; '.join(absent)} |" + " |" * len(COLUMNS))
-    return "\n".join(lines)
+def plain(heading: str, key: str, form: str, factor: float = 1) -> Column:
+    """A column that shows a measured value in another unit."""
+
+    def cell(measured: Measured, library: str) -> str:
+        value = measured.get(library, key)
+        return "" if value is None else format(value * factor, form)
+
+    return Column(heading, cell)
 
 
-def draw(results: Results, libraries: list[str], path: Path) -> None:
-    """Bars of each step's time as a multiple of gradtx's, one group for each case."""
-    use_style()
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.75 * len(results)))
-    height = 0.8 / len(libraries)
-    for k, library in enumerate(libraries):
-        for i, (_, r) in enumerate(results):
-            if "seconds" in r.get(library, {}) and "seconds" in r.get("gradtx", {}):
-                ratio = r[library]["seconds"] / r["gradtx"]["seconds"]
-                axes.barh(i - 0.4 + (k + 0.5) * height, ratio, 0.9 * height, color=COLORS[library], label=library)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5))
-    axes.axvline(1, color=INK, linewidth=0.8)
-    axes.set_yticks(np.arange(len(results)), [f"{case.workload}\n{case.optimizer}" for case, _ in results])
-    axes.invert_yaxis()
-    axes.set_xlabel("time of a step, as a multiple of gradtx's (lower is faster)")
-    axes.set_title("One optimizer step")
-    axes.grid(axis="x")
-    save(figure, path)
+def of_gradtx(measured: Measured, library: str) -> str:
+    ratio = measured.ratio("seconds", library, "gradtx")
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def of_limit(measured: Measured, library: str) -> str:
+    """Of large parameters only: memory is not what limits a step on those that fit a cache."""
+    part = measured.of_limit(library, LIBRARIES[library].limit) if measured.case.workload in LARGE else None
+    return "" if part is None else f"{part:.0%}"
+
+
+COLUMNS = [
+    plain("equations", "equations", ",.0f"),
+    plain("build s", "build", ".2f"),
+    plain("kernels", "kernels", ",.0f"),
+    plain("step ms", "seconds", ".2f", 1e3),
+    Column("x gradtx", of_gradtx),
+    plain("in a row ms", "pipelined", ".2f", 1e3),
+    plain("dispatch us", "dispatch", ",.0f", 1e6),
+    plain("state MB", "state bytes", ",.1f", 1e-6),
+    plain("temporary MB", "temporary bytes", ",.1f", 1e-6),
+    Column("GB/s", lambda measured, library: f"{measured.rate(library) / 1e9:.1f}"),
+    Column("of limit", of_limit),
+]
+
+
+def markdown(headings: list[str], rows: list[list[str]], texts: int) -> str:
+    """A table in Markdown, whose first columns are text and the others numbers."""
+    rule = "|---" * texts + "|--:" * (len(headings) - texts) + "|"
+    return "\n".join([f"| {' | '.join(headings)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def table(cases: list[Measured]) -> str:
+    """One row for each case and library that ran."""
+    rows = [
+        [m.case.name, library, *(column.cell(m, library) for column in COLUMNS)]
+        for m in cases
+        for library in m.results
+        if m.get(library, "seconds")
+    ]
+    return markdown(["case", "library", *(column.heading for column in COLUMNS)], rows, texts=2)
+
+
+def absent(cases: list[Measured]) -> str:
+    """What did not run, by its reason: one line each, empty where all did."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for m in cases:
+        for library, result in m.results.items():
+            if "absent" in result:
+                reasons.setdefault(result["absent"], {}).setdefault(library, []).append(m.case.name)
+    return "\n".join(f"- absent, {counted(libraries)}: {reason}" for reason, libraries in reasons.items())
+
+
+def counted(libraries: dict[str, list[str]]) -> str:
+    """Libraries, each with its case or how many there are."""
+    return "; ".join(f"{k} ({x[0] if len(x) == 1 else f'{len(x)} cases'})" for k, x in libraries.items())
+
+
+def machine_line(record: Record) -> str:
+    """The machine and the versions in one line."""
+    return ", ".join(f"{key} {value}" for key, value in record.machine.items())
+
+
+def load_line(record: Record) -> str:
+    """Between which load averages all was measured: what is above the threads of the steps is the work of others."""
+    loads = record.loads()
+    return f"load average {min(loads):.1f} to {max(loads):.1f}" if loads else "load average unknown"

@@ -4,7 +4,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -12,16 +11,23 @@ import jax.numpy as jnp
 
 import gradtx
 from examples.benchmarks.cases import Case
+from examples.benchmarks.libraries import LIBRARIES, on_huge_pages
+from examples.benchmarks.timing import Times, turn
 
 LR = 1e-3
 
 
+def is_optax(library: str) -> bool:
+    return library.startswith("optax")
+
+
 def optimizer(library: str, name: str) -> Any:
     """The optimizer, from gradtx or from Optax."""
-    if library != "optax":
+    if not is_optax(library):
         makers: dict[str, Callable[[], Any]] = {
             "momentum": lambda: gradtx.sgd(LR, 0.9),
             "adam": lambda: gradtx.adam(LR),
+            "adamw": lambda: gradtx.adamw(LR),
             "adamw + clip": lambda: gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(LR)),
             "lion": lambda: gradtx.lion(LR),
             "adafactor": lambda: gradtx.adafactor(LR),
@@ -33,6 +39,7 @@ def optimizer(library: str, name: str) -> Any:
     makers = {
         "momentum": lambda: optax.sgd(LR, 0.9),
         "adam": lambda: optax.adam(LR),
+        "adamw": lambda: optax.adamw(LR),
         "adamw + clip": lambda: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(LR)),
         "lion": lambda: optax.lion(LR),
         "adafactor": lambda: optax.adafactor(LR),
@@ -43,7 +50,7 @@ def optimizer(library: str, name: str) -> Any:
 
 def stepper(library: str, tx: Any) -> Callable[..., Any]:
     """`(params, state, grads) -> (params, state)`."""
-    if library != "optax":
+    if not is_optax(library):
         return lambda params, state, grads: gradtx.step(tx, params, state, grads)
     import optax
 
@@ -54,6 +61,17 @@ def stepper(library: str, tx: Any) -> Callable[..., Any]:
     return step
 
 
+def equations(jaxpr: Any) -> int:
+    """How many equations a jaxpr has, with those of the jaxprs inside, at each place where they are used."""
+    return sum(1 + sum(map(equations, inside(equation.params))) for equation in jaxpr.eqns)
+
+
+def inside(params: dict[str, Any]) -> list[Any]:
+    """The jaxprs among the parameters of an equation."""
+    is_jaxpr = lambda x: hasattr(x, "eqns")
+    return [x for x in jax.tree.leaves(list(params.values()), is_leaf=is_jaxpr) if is_jaxpr(x)]
+
+
 class Jitted:
     """A compiled step and its arguments."""
 
@@ -62,50 +80,51 @@ class Jitted:
         keys = jax.random.split(jax.random.key(0), len(case.shapes))
         draw = lambda key, shape: 0.01 * jax.random.normal(key, shape, case.dtype)
         leaves = [draw(key, shape) for key, shape in zip(keys, case.shapes, strict=True)]
-        grads = jax.tree.map(jnp.copy, leaves)
-        packed = library == "gradtx packed"
-        self.limited = library == "gradtx" and gradtx.native.available()
-        self.params: Any = gradtx.pack(leaves) if packed else leaves
-        self.grads: Any = grads
-        self.state: Any = tx.init(self.params)
-        step = stepper(library, tx)
+        self.grads: Any = jax.tree.map(jnp.copy, leaves)
+        self.params: Any = gradtx.pack(leaves) if library == "gradtx packed" else leaves
+        wide = library == "optax float32 state"
+        self.state: Any = tx.init(jax.tree.map(lambda x: x.astype(jnp.float32), leaves) if wide else self.params)
+        self.limited = LIBRARIES[library].limit == library and gradtx.native.available()
+        self.compiled: Any
+        self.facts = self.build(stepper(library, tx)) | self.sizes(case)
+
+    def build(self, step: Callable[..., Any]) -> dict[str, Any]:
+        """Compile it: the seconds that takes, and what comes out."""
         start = time.perf_counter()
         traced = jax.jit(step, donate_argnums=(0, 1)).trace(self.params, self.state, self.grads)
         middle = time.perf_counter()
         lowered = traced.lower()
         late = time.perf_counter()
-        self.compiled: Any = lowered.compile()
+        self.compiled = lowered.compile()
         end = time.perf_counter()
-        memory = self.compiled.memory_analysis()
-        sizes = [sum(x.nbytes for x in jax.tree.leaves(tree)) for tree in (self.params, self.state, self.grads)]
-        self.facts: dict[str, Any] = {
-            "version": f"{version(library.split()[0])} (jax {jax.__version__})",
+        text = self.compiled.as_text()
+        return {
             "trace": middle - start,
             "lower": late - middle,
             "compile": end - late,
-            "kernels": len(re.findall(r"\b(?:fusion|custom-call)\(", self.compiled.as_text())),
-            "state bytes": sizes[1],
-            "temporary bytes": memory.temp_size_in_bytes,
-            "stream bytes": 2 * sizes[0] + 2 * sizes[1] + sizes[2],
+            "equations": equations(traced.jaxpr),
+            "fusions": len(re.findall(r"\bfusion\(", text)),
+            "kernels": len(re.findall(r"\b(?:fusion|custom-call)\(", text)),
+            "native calls": text.count('custom_call_target="gradtx_step"'),
+            "temporary bytes": self.compiled.memory_analysis().temp_size_in_bytes,
         }
 
-    def run(self, steps: int) -> dict[str, list[float]]:
-        """Seconds of each step, and until each call returns; and what the memory allows in the same minute."""
-        seconds: list[float] = []
-        dispatch: list[float] = []
-        for _ in range(steps):
-            start = time.perf_counter()
-            self.params, self.state = self.compiled(self.params, self.state, self.grads)
-            dispatch.append(time.perf_counter() - start)
-            jax.block_until_ready(self.params)
-            seconds.append(time.perf_counter() - start)
-        times = {"seconds": seconds, "dispatch": dispatch}
-        return times | ({"limit": self.limit(steps)} if self.limited else {})
+    def sizes(self, case: Case) -> dict[str, Any]:
+        params, state = (sum(x.nbytes for x in jax.tree.leaves(tree)) for tree in (self.params, self.state))
+        return {"state bytes": state, "stream bytes": case.traffic(params, state)}
+
+    def run(self, steps: int, seconds: float) -> Times:
+        """The steps of a turn; and what the memory allows in the same minute."""
+        times = turn(self.step, lambda: jax.block_until_ready(self.params), steps, seconds)
+        return times | ({"limit": self.limit(len(times["seconds"]))} if self.limited else {})
+
+    def step(self) -> None:
+        self.params, self.state = self.compiled(self.params, self.state, self.grads)
 
     def limit(self, repeats: int) -> list[float]:
         """Seconds of the same traffic without maths, by as many threads: 28 bytes a pass for each element."""
-        count = self.facts["stream bytes"] // 28
-        return gradtx.native.pass_seconds(count, threads=os.cpu_count() or 1, repeats=repeats)
+        count, threads = self.facts["stream bytes"] // 28, os.cpu_count() or 1
+        return gradtx.native.pass_seconds(count, threads=threads, huge_pages=on_huge_pages(), repeats=repeats)
 
 
 def prepare(library: str, case: Case) -> Jitted:

@@ -1,13 +1,13 @@
 """A loop over leaves in NumPy, in place: what the formulas cost without a compiler."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.benchmarks.cases import Case
+from examples.benchmarks.cases import Absent, Case
+from examples.benchmarks.timing import Times, turn
 
 LR, B1, B2, EPS, DECAY = 1e-3, 0.9, 0.999, 1e-8, 1e-4
 Leaf = NDArray[np.float32]
@@ -41,6 +41,7 @@ def lion(p: Leaf, g: Leaf, s: list[Leaf], t: int) -> None:
 RULES: dict[str, tuple[Callable[[Leaf, Leaf, list[Leaf], int], None], int]] = {
     "momentum": (momentum, 1),
     "adam": (adam, 2),
+    "adamw": (adamw, 2),
     "adamw + clip": (adamw, 2),
     "lion": (lion, 1),
 }
@@ -50,9 +51,9 @@ class Loop:
     """Parameters, gradients and state of a rule."""
 
     def __init__(self, case: Case) -> None:
+        if case.optimizer not in RULES or case.dtype != "float32":
+            raise Absent(f"no {case.optimizer} in {case.dtype} here")
         self.rule, slots = RULES[case.optimizer]
-        if case.dtype != "float32":
-            raise KeyError(case.dtype)
         rng = np.random.default_rng(0)
         self.params = [rng.standard_normal(shape, np.float32) * np.float32(0.01) for shape in case.shapes]
         self.grads = [p.copy() for p in self.params]
@@ -61,20 +62,18 @@ class Loop:
         self.count = 0
         params = sum(p.nbytes for p in self.params)
         self.facts: dict[str, Any] = {
-            "version": np.__version__, "state bytes": slots * params, "stream bytes": (3 + 2 * slots) * params
-        }  # fmt: skip
+            "state bytes": slots * params,
+            "stream bytes": case.traffic(params, slots * params),
+        }
 
-    def run(self, steps: int) -> dict[str, list[float]]:
-        """Seconds of each step."""
-        seconds: list[float] = []
-        for _ in range(steps):
-            start = time.perf_counter()
-            self.count += 1
-            norm = np.sqrt(sum(float(np.vdot(g, g)) for g in self.grads)) if self.clip else 0.0
-            for p, g, s in zip(self.params, self.grads, self.state, strict=True):
-                self.rule(p, g if norm <= 1 else g / np.float32(norm), s, self.count)
-            seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds}
+    def run(self, steps: int, seconds: float) -> Times:
+        return turn(self.step, None, steps, seconds)
+
+    def step(self) -> None:
+        self.count += 1
+        norm = np.sqrt(sum(float(np.vdot(g, g)) for g in self.grads)) if self.clip else 0.0
+        for p, g, s in zip(self.params, self.grads, self.state, strict=True):
+            self.rule(p, g if norm <= 1 else g / np.float32(norm), s, self.count)
 
 
 def prepare(library: str, case: Case) -> Loop:
