@@ -134,7 +134,7 @@ class Evaluation:
             whole = is_scalar(first) and len(set(ids)) == 1
         if whole:
             return first.value if isinstance(first, Member) else first
-        if any(is_scalar(x) or isinstance(x, Member | Lazy) for x in column):
+        if any(is_scalar(x) or isinstance(x, Member | Lazy | Symbol) for x in column):
             raise NotAlike
         return self.symbols.setdefault(ids, Symbol(tuple(column), first.shape, first.dtype))
 

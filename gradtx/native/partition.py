@@ -91,9 +91,8 @@ class _Leaves:
             together.setdefault(_root(first, id(arrays[0])), []).append(k)
         leaves: list[Leaf] = []
         for places in together.values():
-            arrays = {id(x): x for k in places for x in reads[k]}
             waiting = any(isinstance(self.outputs[k], Lazy | Member) for k in places)
-            if waiting and all(x in self.own for x in arrays):
+            if waiting and all(id(x) in self.own for k in places for x in reads[k]):
                 leaves.append(self.leaf(places))
         return leaves
 
@@ -184,21 +183,10 @@ def _call(formula: Formula, program: Any, leaves: list[Leaf]) -> list[Any]:
         input_output_aliases={1 + i * inputs + k: i * len(outputs) + j for i in range(len(leaves)) for j, k in taken},
     )
     arrays = [x for leaf in leaves for x in leaf.arrays]
-    attributes = dict(code=np.array(program.instructions).ravel(), reads=np.array(reads))
-    attributes["sizes"] = np.array([inputs, len(outputs), program.registers, len(leaves)])
-    return list(
-        call(
-            _handed_over(jnp.stack(numbers), leaves),
-            *arrays,
-            **{name: x.astype(np.int32) for name, x in attributes.items()},
-        )
-    )
-
-
-def _root(group: dict[int, int], x: int) -> int:
-    while group.get(x, x) != x:
-        x = group[x]
-    return x
+    numbered = lambda xs: np.array(xs, np.int32).ravel()
+    sizes = numbered([inputs, len(outputs), program.registers, len(leaves)])
+    code, given_to = numbered(program.instructions), numbered(reads)
+    return list(call(_handed_over(jnp.stack(numbers), leaves), *arrays, code=code, reads=given_to, sizes=sizes))
 
 
 def _handed_over(numbers: Any, leaves: list[Leaf]) -> Any:
@@ -210,6 +198,12 @@ def _handed_over(numbers: Any, leaves: list[Leaf]) -> Any:
     if sum(leaf.arrays[0].size for leaf in leaves) < LARGE:
         return numbers
     return jnp.concatenate([numbers, numbers[0] * lax.iota(numbers.dtype, 1024)])
+
+
+def _root(group: dict[int, int], x: int) -> int:
+    while group.get(x, x) != x:
+        x = group[x]
+    return x
 
 
 def _is_wide(values: Sequence[Any]) -> bool:

@@ -33,7 +33,7 @@ def transparent(name: str, plain: Callable[..., list[Any]], types: Callable[...,
         zero = lambda x: ad.Zero(jax.typeof(x).to_tangent_aval())
         return results, [zero(x) if t.dtype == jax.dtypes.float0 else t for x, t in zip(results, changes, strict=True)]
 
-    primitive.def_impl(lambda *operands, **parameters: jax.jit(lambda *xs: plain(*xs, **parameters))(*operands))
+    primitive.def_impl(plain)
     primitive.def_abstract_eval(types)
     batching.primitive_batchers[primitive] = batch
     ad.primitive_jvps[primitive] = jvp
