@@ -1,56 +1,13 @@
 // The vector machine, compiled once for each width of vectors; GRADTX_WIDTH names the namespace. Only builtins and
 // code of this file's own are called in loops, so that nothing compiled for wide vectors can be linked into the others.
 #include <cstdint>
-#include <cstring>
-#include <type_traits>
 
+#include "convert.h"
 #include "ffi.h"
 #include "program.h"
 
-#if defined(__clang__)
-#define GRADTX_LOOP _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; ++i)
-#else
-#define GRADTX_LOOP _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i)
-#endif
-
 namespace gradtx::GRADTX_WIDTH {
 namespace {
-
-using Half = _Float16;
-struct BFloat {
-  uint16_t bits;
-  explicit operator float() const {
-    uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    float x;
-    memcpy(&x, &wide, 4);
-    return x;
-  }
-  explicit operator double() const { return static_cast<float>(*this); }
-};
-
-template <class To, class T>
-To narrow(T x) {
-  return static_cast<To>(x);
-}
-
-template <>
-BFloat narrow<BFloat, float>(float x) {  // to nearest, ties to even
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  uint32_t nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16, quiet = (bits >> 16) | 0x40;
-  return BFloat{static_cast<uint16_t>(x == x ? nearest : quiet)};
-}
-
-template <>
-BFloat narrow<BFloat, double>(double x) {  // through float, whose last bit is made odd where it is not exact
-  float y = static_cast<float>(x);
-  uint32_t bits;
-  memcpy(&bits, &y, 4);
-  double back = y, size = x < 0 ? -x : x, rounded = back < 0 ? -back : back;
-  bits = rounded > size ? (bits - 1) | 1 : rounded < size ? bits | 1 : bits;
-  memcpy(&y, &bits, 4);
-  return narrow<BFloat, float>(y);
-}
 
 int64_t bytes(int32_t type) { return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : 2; }
 
@@ -186,14 +143,13 @@ class Block {
     const T *x = in.x < 0 ? nullptr : registers_[in.x], *y = in.y < 0 ? nullptr : registers_[in.y];
     switch (in.op) {
       case kLoad:
-        return with_type(leaf_.types[in.x], leaf_.streams[in.x], at, [=](auto* from) {
-          GRADTX_LOOP to[i] = static_cast<T>(from[i]);
-        });
+        return with_type(leaf_.types[in.x], leaf_.streams[in.x], at,
+                         [=](const auto* from) { widen(to, from, n); });
       case kStore:
-        return with_type(leaf_.types[in.to], leaf_.streams[in.to], at, [=](auto* stream) {
-          using S = std::remove_pointer_t<decltype(stream)>;
-          GRADTX_LOOP stream[i] = narrow<S, T>(x[i]);
-        });
+        return with_type(leaf_.types[in.to], leaf_.streams[in.to], at, [=](auto* stream) { narrow(stream, x, n); });
+      case kStoreHeld:
+        return with_type(leaf_.types[in.to], leaf_.streams[in.to], at,
+                         [=](auto* stream) { narrow_held(stream, x, s0, n); });
       case kAdd: return binary(in, n, [](T x, T y) { return x + y; });
       case kSub: return binary(in, n, [](T x, T y) { return x - y; });
       case kMul: return binary(in, n, [](T x, T y) { return x * y; });
@@ -229,11 +185,7 @@ class Block {
       case kRoundBF16: return round<BFloat>(in, n);
       case kRoundF32: return round<float>(in, n);
       case kSelect: return select(in, n);
-      case kSaturate:
-        return unary(in, n, [=](T x) {
-          const T low = x < -s0 ? -s0 : x, held = low > s0 ? s0 : low;
-          return finite(x) ? held : x;
-        });
+      case kSaturate: return unary(in, n, [=](T x) { return hold(x, s0); });
       case kMulAdd:
         GRADTX_LOOP to[i] = s0 * x[i] + y[i];
         return;
@@ -261,7 +213,7 @@ template <class T>
 double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
   Block<T> block(program, leaf);
   for (int64_t at = begin; at < end; at += kBlock) {
-    if (at + 3 * kBlock <= end) block.fetch(at + 2 * kBlock, kBlock);
+    if (at + kAhead + kBlock <= end) block.fetch(at + kAhead, kBlock);
     block.run(at, end - at < kBlock ? end - at : kBlock);
   }
   return block.sum();

@@ -9,6 +9,7 @@ namespace gradtx {
 enum Op : int32_t {
   kLoad,  // register <- stream, converted
   kStore,  // stream <- register, rounded
+  kStoreHeld,  // the same, and held within -s0 and s0 where it is finite
   kAdd, kSub, kMul, kDiv, kMax, kMin, kPow, kAtan2, kAnd, kOr,
   kEq, kNe, kLt, kLe, kGt, kGe,
   kNeg, kAbs, kSign, kSqrt, kRsqrt, kCbrt, kExp, kExpm1, kLog, kLog1p, kTanh, kAtan, kFinite, kNot, kCopy,
@@ -44,7 +45,8 @@ struct Leaf {
 using Machine = double (*)(const Program&, const Leaf&, int64_t begin, int64_t end);
 
 constexpr int kMostStreams = 32, kMostRegisters = 24, kMostScalars = 64;
-constexpr int kBlock = 128;  // elements: small enough that what the next block needs is on its way meanwhile
+constexpr int kBlock = 128;         // elements, of all of which each instruction is done before the next
+constexpr int kAhead = 6 * kBlock;  // how far ahead memory is asked for
 
 struct Machines {
   Machine single, wide;  // computing in float32, and in float64

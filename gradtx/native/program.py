@@ -6,15 +6,15 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 OPS = (
-    "load", "store", "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq", "ne", "lt", "le",
-    "gt", "ge", "neg", "abs", "sign", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "log", "log1p", "tanh", "atan",
-    "is_finite", "not", "copy", "round_float16", "round_bfloat16", "round_float32", "select", "saturate", "mul_add",
-    "blend", "blend_square", "ratio_root", "sum",
+    "load", "store", "store_held", "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq",
+    "ne", "lt", "le", "gt", "ge", "neg", "abs", "sign", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "log", "log1p",
+    "tanh", "atan", "is_finite", "not", "copy", "round_float16", "round_bfloat16", "round_float32", "select",
+    "saturate", "mul_add", "blend", "blend_square", "ratio_root", "sum",
 )  # fmt: skip
 """The machine's operations, in the order of its header."""
 
 MOST_STREAMS, MOST_REGISTERS, MOST_SCALARS = 32, 24, 64
-SCALAR_FIELDS = {"saturate": 1, "mul_add": 1, "blend": 2, "blend_square": 2, "ratio_root": 4}
+SCALAR_FIELDS = {"store_held": 1, "saturate": 1, "mul_add": 1, "blend": 2, "blend_square": 2, "ratio_root": 4}
 """How many operands at the end of a compound operation are scalars."""
 
 
@@ -169,31 +169,50 @@ class _Assembly:
     code: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     homes: dict[int, int] = field(default_factory=dict[int, int])  # of nodes: a stream, or a register after them
     free: list[int] = field(default_factory=list[int])
+    outputs: list[int] = field(default_factory=list[int])  # nodes
+    most: dict[int, Scalar] = field(default_factory=dict[int, Scalar])  # what an output is held within as it is stored
     registers: int = 0
 
     def program(self) -> Program:
+        self.hold()
         order = self.order()
         last = {x: at for at, i in enumerate(order) for x in self.reads(i)}
-        ends = {x: len(order) for x in self.formula.outputs}
         direct = self.direct(order, last)
         for at, i in enumerate(order):
             reads = set(self.reads(i))
             for x in sorted(reads):
                 self.load(x)
             for x in sorted(reads):
-                if last[x] == at and x not in ends:
+                if last[x] == at and x not in self.outputs:
                     self.release(x)
             self.homes[i] = direct[i] if i in direct else self.register()
             self.emit(self.nodes[i].op, self.homes[i], self.nodes[i].operands)
-        for k, x in enumerate(self.formula.outputs):
-            stream = self.inputs + k
-            if self.formula.total:
-                self.load(x)
-                self.emit("sum", 0, (x,))
-            elif self.homes.get(x) != stream:
-                self.load(x)
-                self.emit("store", stream, (x,))
+        for k, x in enumerate(self.outputs):
+            self.end(k, x)
         return Program(tuple(self.code), tuple(self.scalars), self.registers)
+
+    def hold(self) -> None:
+        """Let an output that is held within a range be held as it is stored, where it is rounded anyway."""
+        read = {x for i in range(len(self.nodes)) for x in self.reads(i)}
+        self.outputs = list(self.formula.outputs)
+        for k, x in enumerate(self.formula.outputs):
+            rounds = not self.formula.total and self.formula.types[self.inputs + k] != self.formula.compute
+            if rounds and self.nodes[x].op == "saturate" and x not in read and self.formula.outputs.count(x) == 1:
+                value, most = self.nodes[x].operands
+                assert isinstance(value, int) and isinstance(most, Scalar)
+                self.outputs[k], self.most[k] = value, most
+
+    def end(self, k: int, x: int) -> None:
+        """Sum up an output, or store it where it is not in its place already."""
+        if self.formula.total:
+            self.load(x)
+            self.emit("sum", 0, (x,))
+        elif k in self.most:
+            self.load(x)
+            self.emit("store_held", self.inputs + k, (x, self.most[k]))
+        elif self.homes.get(x) != self.inputs + k:
+            self.load(x)
+            self.emit("store", self.inputs + k, (x,))
 
     @property
     def inputs(self) -> int:
@@ -211,9 +230,9 @@ class _Assembly:
                     visit(x)
                 order.append(i)
 
-        for i in [x for x in self.formula.outputs if self.nodes[x].op == "copy"]:
+        for i in [x for x in self.outputs if self.nodes[x].op == "copy"]:
             visit(i)
-        for i in reversed(self.formula.outputs):
+        for i in reversed(self.outputs):
             visit(i)
         return order
 
@@ -227,7 +246,7 @@ class _Assembly:
         if self.formula.total:
             return direct
         place = {self.number(node): i for i, node in enumerate(self.nodes) if node.op == "input"}
-        for k, x in enumerate(self.formula.outputs):
+        for k, x in enumerate(self.outputs):
             stream = self.inputs + k
             shared = self.formula.shared[k]
             there = None if shared is None else place.get(shared)

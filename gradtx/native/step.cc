@@ -187,7 +187,7 @@ ffi::Error* step(const ffi::Frame& frame) {
 }  // namespace gradtx
 
 // What the library and the package agree on; see load.py.
-extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 2; }
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 3; }
 
 extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
   using namespace gradtx;

@@ -71,6 +71,16 @@ def test_compound_operations_are_found():
     assert program.registers == 0
 
 
+def test_what_is_rounded_is_held_as_it_is_stored():
+    nodes = [Node("input", (0,)), Node("mul", (0, 0)), Node("is_finite", (1,)), Node("max", (1, Scalar(None, -9.0)))]
+    nodes += [Node("min", (3, Scalar(None, 9.0))), Node("select", (2, 1, 4))]
+    ops = lambda types: [
+        OPS[c[0]] for c in compiled(Formula(tuple(nodes), (5,), types, (None,), "float32")).instructions
+    ]
+    assert ops(("bfloat16", "bfloat16")) == ["load", "mul", "store_held"]
+    assert ops(("float32", "float32")) == ["mul", "saturate"]
+
+
 def test_a_formula_that_is_too_large_is_left_to_xla():
     inputs = [Node("input", (k,)) for k in range(2)]
     tower = [Node("mul", (0, Scalar(k))) for k in range(MOST_REGISTERS + 8)]
