@@ -4,14 +4,16 @@ import atexit
 import os
 import shutil
 import tempfile
+from importlib.metadata import version
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
-# Nearly all the time of the tests is compilation, and nearly none of it the run of what was compiled. The emitters of
-# fusions by way of MLIR take more than half of it; without them XLA makes the same fusions by its older emitter.
-QUICK = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-)
+# Nearly all the time of the tests is compilation, and nearly none of it the run of what was compiled.
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+QUICK += " --xla_cpu_parallel_codegen_split_count=1"
+# More than half of it is the lowering of fusions by way of MLIR; XLA makes them by its older emitter too. Releases of
+# jaxlib after 0.10 compile quickly without the flag, and the latest refuse it.
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+    QUICK += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
 # The processes of one run of the tests compile each program once among them: the first to load this file, which starts
 # the others, makes a folder for what is compiled. Tracing and lowering are never saved.
