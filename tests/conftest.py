@@ -1,6 +1,7 @@
 """Settings of the whole suite: eight CPU devices, quick compilation, strict promotion."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -37,3 +38,10 @@ def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
+def pytest_collection_finish():
+    """Collect garbage less often, and never among what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
