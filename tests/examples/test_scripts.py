@@ -23,7 +23,8 @@ WALKED = ["SGD", "Momentum", "AdaGrad", "RMSProp", "Adam"]
 def run(script, *arguments, folder):
     """Run a script in `folder` with all warnings as errors."""
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "raise", "PYTHONPATH": paths}
+    strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "raise"}
+    strict |= {"PYTHONPATH": paths, "JAX_ENABLE_COMPILATION_CACHE": "false"}  # as users run them
     command = [sys.executable, "-W", "error", str(ROOT / "examples" / script), *map(str, arguments)]
     return subprocess.run(
         command, cwd=folder, env=os.environ | strict, capture_output=True, text=True, check=False, timeout=300
