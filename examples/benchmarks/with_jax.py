@@ -15,6 +15,7 @@ from examples.benchmarks.libraries import LIBRARIES, on_huge_pages
 from examples.benchmarks.timing import Times, turn
 
 LR = 1e-3
+ADAM_BYTES = {"float32": 28, "bfloat16": 22}  # that the loop without maths moves for each parameter
 
 
 def is_optax(library: str) -> bool:
@@ -84,6 +85,7 @@ class Jitted:
         self.params: Any = gradtx.pack(leaves) if library == "gradtx packed" else leaves
         wide = library == "optax float32 state"
         self.state: Any = tx.init(jax.tree.map(lambda x: x.astype(jnp.float32), leaves) if wide else self.params)
+        self.dtype: Any = case.dtype
         self.limited = LIBRARIES[library].limit == library and gradtx.native.available()
         self.compiled: Any
         self.facts = self.build(stepper(library, tx)) | self.sizes(case)
@@ -122,9 +124,11 @@ class Jitted:
         self.params, self.state = self.compiled(self.params, self.state, self.grads)
 
     def limit(self, repeats: int) -> list[float]:
-        """Seconds of the same traffic without maths, by as many threads: 28 bytes a pass for each element."""
-        count, threads = self.facts["stream bytes"] // 28, os.cpu_count() or 1
-        return gradtx.native.pass_seconds(count, threads=threads, huge_pages=on_huge_pages(), repeats=repeats)
+        """Seconds of a loop without maths, by as many threads, that is as long as the step has bytes to move."""
+        count, threads = self.facts["stream bytes"] // ADAM_BYTES[self.dtype], os.cpu_count() or 1
+        return gradtx.native.pass_seconds(
+            count, dtype=self.dtype, threads=threads, huge_pages=on_huge_pages(), repeats=repeats
+        )
 
 
 def prepare(library: str, case: Case) -> Jitted:

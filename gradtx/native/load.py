@@ -13,7 +13,7 @@ import jax
 
 LIBRARY = "libgradtx_step.so"
 TARGET = "gradtx_step"
-INTERFACE = 3
+INTERFACE = 4
 """What this package and the library agree on: instructions, attributes. One is counted up where it changes."""
 
 _on: ContextVar[bool] = ContextVar("gradtx_native", default=os.environ.get("GRADTX_NATIVE", "1") != "0")

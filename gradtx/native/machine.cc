@@ -45,21 +45,26 @@ class Block {
  public:
   Block(const Program& program, const Leaf& leaf) : program_(program), leaf_(leaf) {
     scalars_ = static_cast<const T*>(leaf.scalars);
+    int64_t block = 0;
+    for (int32_t s = 0; s < program.inputs; ++s) block += kBlock * bytes(leaf.types[s]) / 64;
+    lines_ = (block + program.length - 1) / program.length;
     for (int32_t r = 0; r < program.registers; ++r) registers_[program.inputs + program.outputs + r] = memory_[r];
   }
 
-  // An instruction reads one or two streams; without this the others would wait in memory meanwhile.
-  void fetch(int64_t at, int64_t n) {
-    for (int32_t s = 0; s < program_.inputs; ++s) {
-      const int64_t width = bytes(leaf_.types[s]);
-      const char* from = static_cast<const char*>(leaf_.streams[s]) + at * width;
-      for (int64_t k = 0; k < n * width; k += 64) __builtin_prefetch(from + k);
-    }
-  }
-
-  void run(int64_t at, int64_t n) {
+  // An instruction reads one or two streams, and the others would wait in memory meanwhile. So before each some lines of
+  // the block that begins at `ahead` are asked for, where that is not 0: few at a time, or they wait for each other.
+  void run(int64_t at, int64_t n, int64_t ahead) {
     for (int32_t s = 0; s < program_.inputs + program_.outputs; ++s) registers_[s] = static_cast<T*>(leaf_.streams[s]) + at;
-    for (int32_t k = 0; k < program_.length; ++k) step(program_.instructions[k], at, n);
+    int32_t stream = ahead > 0 ? 0 : program_.inputs;
+    int64_t offset = 0;
+    for (int32_t k = 0; k < program_.length; ++k) {
+      for (int64_t lines = lines_; lines > 0 && stream < program_.inputs; --lines, offset += 64) {
+        const int64_t width = bytes(leaf_.types[stream]);
+        __builtin_prefetch(static_cast<const char*>(leaf_.streams[stream]) + ahead * width + offset);
+        if (offset + 64 >= kBlock * width) ++stream, offset = -64;
+      }
+      step(program_.instructions[k], at, n);
+    }
   }
 
   double sum() const {
@@ -201,6 +206,7 @@ class Block {
   }
 
   const Program& program_;
+  int64_t lines_;  // to ask for before each instruction
   const Leaf& leaf_;
   const T* scalars_;
   static constexpr int64_t kLanes = 256 / sizeof(T);
@@ -213,8 +219,7 @@ template <class T>
 double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
   Block<T> block(program, leaf);
   for (int64_t at = begin; at < end; at += kBlock) {
-    if (at + kAhead + kBlock <= end) block.fetch(at + kAhead, kBlock);
-    block.run(at, end - at < kBlock ? end - at : kBlock);
+    block.run(at, end - at < kBlock ? end - at : kBlock, at + kAhead + kBlock <= end ? at + kAhead : 0);
   }
   return block.sum();
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <vector>
 
 #if defined(__SSE2__)
@@ -17,7 +18,8 @@
 namespace gradtx {
 namespace {
 
-constexpr int64_t kChunk = 1 << 15;  // elements: a few hundred KB of all streams together
+// Elements of a chunk. A large one is read in one go; a small one leaves enough for every thread.
+constexpr int64_t kLeastChunk = 1 << 15, kMostChunk = 1 << 17;
 
 Machines machines() {
 #if defined(GRADTX_X86)
@@ -49,9 +51,11 @@ class Work {
  public:
   Work(const Program& program, Machine machine, std::vector<Leaf> leaves, const std::vector<int64_t>& counts)
       : program_(program), machine_(machine), leaves_(std::move(leaves)) {
+    const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    const int64_t most = std::clamp(total / 16, kLeastChunk, kMostChunk);  // whatever the number of threads: sums
     for (size_t i = 0; i < counts.size(); ++i)
-      for (int64_t at = 0; at < counts[i]; at += kChunk)
-        chunks_.push_back({i, at, at + kChunk < counts[i] ? at + kChunk : counts[i], 0});
+      for (int64_t at = 0; at < counts[i]; at += most)
+        chunks_.push_back({i, at, std::min(at + most, counts[i]), 0});
   }
 
   int64_t elements() const {
@@ -115,7 +119,7 @@ void help(void* data) {
 }
 
 void share(const ffi::Frame& frame, const std::shared_ptr<Work>& work) {
-  int64_t helpers = std::min(threads(frame), work->elements() / kChunk) - 1;
+  int64_t helpers = std::min(threads(frame), work->elements() / kLeastChunk) - 1;
   for (int64_t i = 0; i < helpers; ++i) {
     auto* data = new std::shared_ptr<Work>(work);
     ffi::ScheduleArguments arguments{sizeof(arguments), nullptr, frame.context, help, data};
@@ -187,7 +191,7 @@ ffi::Error* step(const ffi::Frame& frame) {
 }  // namespace gradtx
 
 // What the library and the package agree on; see load.py.
-extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 3; }
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 4; }
 
 extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
   using namespace gradtx;

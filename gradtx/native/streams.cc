@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -11,38 +12,40 @@
 
 namespace {
 
-constexpr int64_t kChunk = 1 << 15;
+constexpr int64_t kChunk = 1 << 17;
 
-void pass(float* p, float* m, float* v, const float* g, int64_t begin, int64_t end) {
+// Parameters and gradients in T; both moments in float. The numbers are of no interest.
+template <class T>
+void pass(T* p, float* m, float* v, const T* g, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    const float x = g[i];
-    p[i] += x;
-    m[i] += x;
-    v[i] += x;
+    p[i] += g[i];
+    m[i] += 1;
+    v[i] += 1;
   }
 }
 
-}  // namespace
-
-// Seconds that each of `repeats` passes over four float arrays of `count` elements takes: all four are read, three
-// are written. Where `huge`, they lie on huge pages, if the system has them.
-extern "C" __attribute__((visibility("default"))) int gradtx_streams(int64_t count, int threads, int huge, int repeats,
-                                                                     double* seconds) {
-  const size_t page = 2 << 20, bytes = (count * 4 + page - 1) / page * page;
-  float* memory[4];
-  for (float*& x : memory) {
-    x = static_cast<float*>(std::aligned_alloc(page, bytes));
-    if (x == nullptr) return 1;
+template <class T>
+int streams(int64_t count, int threads, int huge, int repeats, double* seconds) {
+  const size_t page = 2 << 20, sizes[4] = {sizeof(T), sizeof(float), sizeof(float), sizeof(T)};
+  void* memory[4];
+  for (int k = 0; k < 4; ++k) {
+    const size_t bytes = (count * sizes[k] + page - 1) / page * page;
+    memory[k] = std::aligned_alloc(page, bytes);
+    if (memory[k] == nullptr) {
+      while (k > 0) std::free(memory[--k]);
+      return 1;
+    }
 #ifdef MADV_HUGEPAGE
-    madvise(x, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    madvise(memory[k], bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
-    std::fill(x, x + count, 1e-3f);
+    std::memset(memory[k], 0, bytes);
   }
   for (int k = 0; k < repeats; ++k) {
     std::atomic<int64_t> next{0};
     auto work = [&] {
       for (int64_t at; (at = next.fetch_add(kChunk)) < count;)
-        pass(memory[0], memory[1], memory[2], memory[3], at, std::min(count, at + kChunk));
+        pass(static_cast<T*>(memory[0]), static_cast<float*>(memory[1]), static_cast<float*>(memory[2]),
+             static_cast<const T*>(memory[3]), at, std::min(count, at + kChunk));
     };
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::thread> others;
@@ -51,6 +54,17 @@ extern "C" __attribute__((visibility("default"))) int gradtx_streams(int64_t cou
     for (std::thread& t : others) t.join();
     seconds[k] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  for (float* x : memory) std::free(x);
+  for (void* x : memory) std::free(x);
   return 0;
+}
+
+}  // namespace
+
+// Seconds that each of `repeats` passes over the four arrays of `count` parameters takes: all four are read, three are
+// written. Where `half`, parameters and gradients have 16 bits. Where `huge`, all lie on huge pages, if the system has
+// them.
+extern "C" __attribute__((visibility("default"))) int gradtx_streams(int64_t count, int half, int threads, int huge,
+                                                                     int repeats, double* seconds) {
+  return half ? streams<uint16_t>(count, threads, huge, repeats, seconds)
+              : streams<float>(count, threads, huge, repeats, seconds);
 }

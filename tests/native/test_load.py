@@ -71,7 +71,13 @@ def test_a_missing_library_is_said_and_done_without(monkeypatch, tmp_path):
 
 
 @needs_native
-def test_the_streams_take_time():
-    found = streams.pass_seconds(2**16, threads=2, repeats=3)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_streams_take_time(dtype):
+    found = streams.pass_seconds(2**18 + 1, dtype=dtype, threads=2, repeats=3)
     assert len(found) == 3
     assert all(0 < seconds < 1 for seconds in found)
+
+
+def test_streams_of_another_dtype():
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'bfloat16', got 'float16'"):
+        streams.pass_seconds(8, dtype="float16")
