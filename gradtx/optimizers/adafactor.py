@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
-from gradtx.core.averages import ema, finite_abs_sq, mean, sqrt
+from gradtx.core.averages import ema, finite_abs_sq, mean, mean_sq, saturate, sqrt
 from gradtx.core.hyperparameters import (
     Decay,
     Fraction,
@@ -59,8 +59,8 @@ def factored_rule(
         v = ema(s.v, finite_abs_sq(g) + epsilon, decay)
         return g / sqrt(v), s._replace(v=v)
     second, largest = axes
-    row = ema(s.v_row, mean(finite_abs_sq(g), largest) + epsilon, decay)
-    col = ema(s.v_col, mean(finite_abs_sq(g), second) + epsilon, decay)
+    row = ema(s.v_row, saturate(mean_sq(g, largest)) + epsilon, decay)
+    col = ema(s.v_col, saturate(mean_sq(g, second)) + epsilon, decay)
     scale = mean(row, second - (second > largest), keepdims=True)
     # Two quotients of roots: their product of roots would underflow at eps.
     by_row = g / jnp.expand_dims(sqrt(row), largest)

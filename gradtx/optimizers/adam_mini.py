@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
-from gradtx.core.averages import abs_sq, debias, ema, mean, sqrt
+from gradtx.core.averages import debias, ema, mean_sq, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import zeros, zeros_shaped
@@ -29,7 +29,7 @@ def adam_mini_rule(
 ) -> tuple[Array, ScaleByAdamState]:
     """u = m / (sqrt(v) + eps), v the debiased average of the block's mean |g|^2."""
     mu = ema(s.mu, g, b1)
-    nu = ema(s.nu, mean(abs_sq(g), shared_axes(g.ndim, block_axis), keepdims=True), b2)
+    nu = ema(s.nu, mean_sq(g, shared_axes(g.ndim, block_axis), keepdims=True), b2)
     u = debias(mu, b1, s.count) / (sqrt(debias(nu, b2, s.count)) + eps)
     return u, s._replace(mu=mu, nu=nu)
 

@@ -80,3 +80,16 @@ def test_abs_sq():
     chex.assert_trees_all_close(averages.abs_sq(z), jnp.array([25.0, 4.0]))
     assert averages.abs_sq(z).dtype == jnp.float32
     chex.assert_trees_all_close(averages.abs_sq(jnp.array([-3.0])), jnp.array([9.0]))
+
+
+@pytest.mark.parametrize("axis", [None, 1, (0, 2)])
+def test_mean_of_squares(axis):
+    x = np.random.default_rng(0).standard_normal((3, 4, 5))
+    for given in (x, x + 1j * x[::-1]):
+        found = averages.mean_sq(jnp.asarray(given, jnp.complex64 if np.iscomplexobj(given) else jnp.float32), axis)
+        np.testing.assert_allclose(found, np.mean(np.abs(given) ** 2, axis), rtol=1e-6)
+    kept = averages.mean_sq(jnp.asarray(x, jnp.float32), axis, keepdims=True)
+    np.testing.assert_allclose(kept, np.mean(x**2, axis, keepdims=True), rtol=1e-6)
+    largest = jnp.full((3, 4, 5), jnp.finfo(jnp.float32).max ** 0.5 * 0.999)
+    assert jnp.all(jnp.isfinite(averages.mean_sq(largest, axis)))
+    assert averages.mean_sq(jnp.zeros((0,))) == 0
