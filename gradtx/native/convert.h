@@ -55,11 +55,13 @@ BFloat narrow<BFloat, double>(double x) {  // through float, whose last bit is m
   return narrow<BFloat, float>(y);
 }
 
+template <class T> bool finite(T x) { return x - x == 0; }
+
 // x held within -most and most where it is finite.
 template <class T>
 T hold(T x, T most) {
   const T low = x < -most ? -most : x, held = low > most ? most : low;
-  return x - x == 0 ? held : x;
+  return finite(x) ? held : x;
 }
 
 // A block of one type as another. Compilers leave the conversions to and from half a number at a time.

@@ -32,7 +32,6 @@ GRADTX_MATHS(tanh) GRADTX_MATHS(atan) GRADTX_MATHS(fabs) GRADTX_MATHS2(pow) GRAD
 
 template <class T> T greater(T x, T y) { return x >= y || x != x ? x : y; }  // NaN wins, as in XLA
 template <class T> T lesser(T x, T y) { return x <= y || x != x ? x : y; }
-template <class T> bool finite(T x) { return x - x == 0; }
 
 // Dividing by s is multiplying by 1 / s where neither is near the ends of the range.
 template <class T>
