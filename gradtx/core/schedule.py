@@ -16,7 +16,7 @@ P = ParamSpec("P")
 class Schedule(Value):
     """A number that depends on the step, as a value: `schedule(step) -> number`, step = 0 at the first update.
 
-    Built by a maker such as `cosine_decay`, or from a plain function of the step: `Schedule(fn)`. Wherever a
+    Built by a maker such as `cosine_decay_schedule`, or from a plain function of the step: `Schedule(fn)`. Wherever a
     hyperparameter is accepted, a schedule is too.
     """
 

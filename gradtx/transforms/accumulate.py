@@ -29,7 +29,7 @@ def apply_every_rule(g: Array, s: ApplyEvery, *, k: int) -> tuple[Array, ApplyEv
 def apply_every(k: PositiveInt = 1, *, grad_acc_dtype: SlotDType = None) -> Leafwise:
     """Let through the sum of the last k updates at every k-th step, and zeros between.
 
-    Other links of a chain still see every step; to run a whole optimizer on accumulated gradients, use `multi_steps`.
+    Other links of a chain still see every step; to run a whole optimizer on accumulated gradients, use `accumulate`.
 
     Args:
         k: at least 1. Static.

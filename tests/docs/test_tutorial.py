@@ -1,0 +1,35 @@
+"""The tutorial for a new optimizer, done as it says in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import ROOT, titled
+
+PAGE = ROOT / "docs" / "develop" / "add_an_optimizer.md"
+
+
+@pytest.mark.slow
+def test_the_optimizer_of_the_tutorial(tmp_path):
+    for folder in ("gradtx", "tests", "docs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    files = titled(PAGE.read_text())
+    for path, text in files.items():
+        exports = path == "gradtx/__init__.py"
+        assert exports == (ROOT / path).exists(), f"{path}: made new by the tutorial, and there already"
+        (tmp_path / path).write_text((ROOT / path).read_text() + text if exports else text)
+    catalogue = tmp_path / "tests" / "catalogue.py"
+    text = catalogue.read_text().replace("    adam,\n", "    adam,\n    add_sign,\n", 1)
+    catalogue.write_text(text.replace("    *search.ROWS,\n", "    *search.ROWS,\n    *add_sign.ROWS,\n", 1))
+    chosen = ["tests/optimizers/test_add_sign.py", "tests/laws", "tests/test_architecture.py", "-k", "add_sign"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
+    paths = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    (passed,) = re.findall(r"(\d+) passed", done.stdout)
+    assert int(passed) > 30, done.stdout
