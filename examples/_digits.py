@@ -4,6 +4,9 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLASSES = 10
+LARGEST = 2**30  # bytes of one file; MNIST's largest has 47 million
 
 
 class Digits(NamedTuple):
@@ -50,22 +54,29 @@ def load_mnist(folder: Path) -> Digits:
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read one IDX file of unsigned bytes: two zeros, type 8, the number of dimensions, the sizes, the values."""
-    content = _read_bytes(path)
-    header = 4 + 4 * dimensions
-    wanted = bytes([0, 0, 8, dimensions])
-    if content[:4] != wanted[: len(content)]:
-        raise DataError(f"{path}: wrong magic number 0x{content[:4].hex()}, wanted 0x{wanted.hex()}")
-    if len(content) < header:
-        raise DataError(f"{path}: truncated: {len(content)} bytes, but the header alone takes {header}")
-    shape = struct.unpack(f">{dimensions}I", content[4:header])
-    values = math.prod(shape)
-    if len(content) != header + values:
-        problem = "truncated" if len(content) < header + values else "too long"
-        raise DataError(f"{path}: {problem}: {len(content)} bytes, but its header asks for {header + values}")
-    if values == 0:
-        raise DataError(f"{path}: holds no data: its header says {shape}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    """Read one IDX file of unsigned bytes: two zeros, type 8, the number of dimensions, the sizes, the values.
+
+    No more is read, or decompressed, than the header promises, and one byte to see that there is no more.
+    """
+    header, wanted = 4 + 4 * dimensions, bytes([0, 0, 8, dimensions])
+    with _opened(path) as file:
+        start = file.read(header)
+        if start[:4] != wanted[: len(start)]:
+            raise DataError(f"{path}: wrong magic number 0x{start[:4].hex()}, wanted 0x{wanted.hex()}")
+        if len(start) < header:
+            raise DataError(f"{path}: truncated: {len(start)} bytes, but the header alone takes {header}")
+        shape = struct.unpack(f">{dimensions}I", start[4:])
+        values = math.prod(shape)
+        if values == 0:
+            raise DataError(f"{path}: holds no data: its header says {shape}")
+        if values > LARGEST:
+            raise DataError(f"{path}: its header says {shape}, {values:,} bytes, wanted at most {LARGEST:,}")
+        content = file.read(values + 1)
+    if len(content) < values:
+        raise DataError(f"{path}: truncated: {header + len(content)} bytes, but its header asks for {header + values}")
+    if len(content) > values:
+        raise DataError(f"{path}: too long: its header asks for {header + values} bytes, but it has more")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _read_split(folder: Path, split: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -87,10 +98,12 @@ def _find(folder: Path, name: str) -> Path:
     raise DataError(f"{folder / name}: no such file, plain or .gz")
 
 
-def _read_bytes(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Generator[gzip.GzipFile | BufferedReader]:
+    """A file to read, decompressed where it is compressed."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: corrupt gzip file: {error}") from error
     except OSError as error:

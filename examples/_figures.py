@@ -1,6 +1,7 @@
 """What the figure scripts share: one look, a colour-blind safe palette, common arguments, and saving."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by colour-blind readers. A method and its variant are
@@ -99,9 +101,16 @@ def spread_out(positions: NDArray[Any], gap: float) -> NDArray[Any]:
 
 
 def save(figure: Figure, path: Path, mark: str = "") -> None:
-    """Write `figure` to `path`, close it and say where it is; a mark is kept in the file, as its comment."""
+    """Write `figure` to `path`, close it and say where it is; a mark is kept in a PNG, as its comment.
+
+    What Matplotlib cannot write, for want of space or of another program, is one line and exit code 1.
+    """
     metadata = {"Comment": mark} if mark else None
-    figure.savefig(path, bbox_inches="tight", facecolor="white", metadata=metadata)
+    try:
+        figure.savefig(path, bbox_inches="tight", facecolor="white", metadata=metadata)
+    except (OSError, RuntimeError) as error:
+        print(f"{Path(sys.argv[0]).name}: {path}: {error}", file=sys.stderr)
+        sys.exit(1)
     plt.close(figure)
     print(f"Figure: {path}")
 
@@ -111,22 +120,28 @@ class FigureParser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None, picture: str) -> None:
         super().__init__(description=description)
-        out = Path("figures", picture)
+        self.picture = picture
         self.add_argument("--seed", type=whole(0), default=0, help="seed of all that is random (default: %(default)s)")
-        self.add_argument("--out", type=png, default=out, help="where to write the PNG (default: %(default)s)")
+        out = f"a folder, or a file of any format that Matplotlib writes (default: {Path('figures', picture)})"
+        self.add_argument("--out", type=folder_or_picture, default=Path("figures"), help=out)
         self.add_argument("--quick", action="store_true", help="the smallest run that still does everything")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
-    def make_folder(self, out: Path) -> None:
-        """Make the folder of `out` now, so that a long run does not fail at its end."""
+    def place(self, out: Path, picture: str = "") -> Path:
+        """Where the picture goes: in a folder it has the script's name, or the one given.
+
+        The folder is made now, so that a long run does not fail at its end.
+        """
+        path = out if out.suffix and not out.is_dir() else out / (picture or self.picture)
         try:
-            out.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self.error(f"argument --out: {error.filename}: {error.strerror}")
-        if out.is_dir():
-            self.error(f"argument --out: {out}: is a folder")
+        if path.is_dir():
+            self.error(f"argument --out: {path}: is a folder")
+        return path
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -155,8 +170,10 @@ def number(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
-def png(text: str) -> Path:
-    """Reads a path that ends in .png."""
-    if Path(text).suffix != ".png":
-        raise argparse.ArgumentTypeError(f"wanted a path that ends in .png, got {text!r}")
-    return Path(text)
+def folder_or_picture(text: str) -> Path:
+    """Reads the path of a folder, or of a file in a format that Matplotlib writes."""
+    path = Path(text)
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix and not path.is_dir() and path.suffix[1:].lower() not in known:
+        raise argparse.ArgumentTypeError(f"wanted a folder, or a path that ends in .{', .'.join(known)}; got {text!r}")
+    return path

@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(1), help="steps of each run (default: 400, with --quick: 150)")
     args = parser.parse_args()
     data = split(parser.load(args.data_dir, args.seed), args.seed)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     steps, key = args.steps or (150 if args.quick else 400), jax.random.key(args.seed)
     rates = jnp.array([0.03, 0.1, 0.3]) if args.quick else jnp.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5])
     deviations = jnp.logspace(0, -4, 5 if args.quick else 13)

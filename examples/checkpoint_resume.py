@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(20), help="steps of the run (default: 300, with --quick: 60)")
     args = parser.parse_args()
     data = head(split(parser.load(args.data_dir, args.seed), args.seed).train, IMAGES)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     steps = args.steps or (60 if args.quick else 300)
     plan = Plan(args.seed, steps, every=steps // 10, change=steps // 3, kill=steps * 57 // 100)
     with tempfile.TemporaryDirectory() as folder:

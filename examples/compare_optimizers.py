@@ -217,7 +217,7 @@ def parse() -> tuple[argparse.Namespace, Digits]:
         digits = load_small_digits(args.seed) if args.data_dir is None else load_mnist(args.data_dir)
     except DataError as error:
         parser.error(str(error))
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     return args, digits
 
 

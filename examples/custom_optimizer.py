@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--side", type=whole(2), help="learning rates and powers (default: 13, with --quick: 5)")
     args = parser.parse_args()
     few = head(split(parser.load(args.data_dir, args.seed), args.seed).train, IMAGES)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     key, steps = jax.random.key(args.seed), args.steps or (30 if args.quick else 100)
     task = Task(few, jax.jit(NETWORK.init)(key, few.images[:1]), jax.random.split(key, steps))
     print(repr(clipped_padam(0.01, 0.25)))

@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(30), help="steps of each run (default: 900, with --quick: 240)")
     args = parser.parse_args()
     data = split(parser.load(args.data_dir, args.seed), args.seed)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     steps, key = args.steps or (240 if args.quick else 900), jax.random.key(args.seed)
     rates = jnp.logspace(-5, 0, 6 if args.quick else 11)
     hand = train_by_hand(data, steps, key)

@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(20), help="steps of each run (default: 600, with --quick: 120)")
     args = parser.parse_args()
     digits = parser.load(args.data_dir, args.seed)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     data = Split(as_squares(digits.train_images), jnp.asarray(digits.train_labels))
     test, labels = as_squares(digits.test_images), digits.test_labels
     steps = args.steps or (120 if args.quick else 600)

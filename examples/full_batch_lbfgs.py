@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--passes", type=whole(20), help="budget of each run (default: 200, with --quick: 60)")
     args = parser.parse_args()
     data = head(split(parser.load(args.data_dir, args.seed), args.seed).train, IMAGES)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     budget = args.passes or (60 if args.quick else 200)
     rates = jnp.array([0.1, 0.3, 1.0]) if args.quick else jnp.logspace(-2, 0.5, 11)
     key = jax.random.key(args.seed)

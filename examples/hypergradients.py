@@ -195,7 +195,7 @@ def parse() -> tuple[argparse.Namespace, Splits]:
     args.steps = args.steps or (20 if args.quick else 60)
     args.learner_steps = args.learner_steps or (40 if args.quick else 100)
     digits = split(parser.load(args.data_dir, args.seed), args.seed, share=0.5)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     return args, digits
 
 

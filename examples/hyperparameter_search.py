@@ -195,7 +195,7 @@ def parse() -> tuple[argparse.Namespace, Splits]:
     args.steps = args.steps or (30 if args.quick else 100)
     args.repeats = args.repeats or (1 if args.quick else 3)
     digits = split(parser.load(args.data_dir, args.seed), args.seed, share=0.5)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     return args, digits
 
 

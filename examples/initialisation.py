@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(10), help="steps of training (default: 1000, with --quick: 100)")
     args = parser.parse_args()
     data = standardised(parser.load(args.data_dir, args.seed))
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     steps, key = args.steps or (100 if args.quick else 1000), jax.random.key(args.seed)
     studies = {name: study(Network(a.function), data, steps, key) for name, a in ACTIVATIONS.items()}
     print_table(studies)

@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--steps", type=whole(40), help="steps of each run (default: 2000, with --quick: 400)")
     args = parser.parse_args()
     data = head(split(parser.load(args.data_dir, args.seed), args.seed).train, IMAGES)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     steps = args.steps or (400 if args.quick else 2000)
     peaks = jnp.array([0.1, 0.5, 5.0]) if args.quick else jnp.logspace(-1.5, 1, 11)
     losses = train_all(data, peaks, steps, seeds=2 if args.quick else 4, key=jax.random.key(args.seed))

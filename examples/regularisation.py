@@ -235,7 +235,7 @@ def main() -> None:
     known = len(digits.train_labels)
     if args.images > known - MOST:
         parser.error(f"argument --images: wanted at most {known - MOST}, got {args.images}")
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     seeds, steps = args.seeds or (3 if args.quick else 5), args.steps or (300 if args.quick else 600)
 
     few, *others = split(digits, args.seed, share=1 - args.images / known)

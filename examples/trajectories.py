@@ -102,13 +102,11 @@ def find_paths(steps: int | None, noise: Array, key: Array) -> dict[str, NDArray
 
 def main() -> None:
     parser = FigureParser(__doc__, picture="trajectories.png")
-    parser.add_argument("--all", action="store_true", help="draw every optimizer, to trajectories_all.png by default")
+    parser.add_argument("--all", action="store_true", help="draw every optimizer, as trajectories_all.png by default")
     parser.add_argument("--steps", type=whole(1), help="steps of every path (default: 30, with --quick: 5)")
     parser.add_argument("--noise", type=number(0, 100), default=0.0, help="noise on the slope (default: %(default)s)")
     args = parser.parse_args()
-    if args.all and args.out is parser.get_default("out"):
-        args.out = args.out.with_stem("trajectories_all")
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out, "trajectories_all.png" if args.all else "trajectories.png")
     steps = args.steps or (5 if args.quick else None)
     noise, key = jnp.float32(args.noise), jax.random.key(args.seed)
     figure = _gallery.draw(_gallery.find_paths(steps, noise, key)) if args.all else draw(find_paths(steps, noise, key))

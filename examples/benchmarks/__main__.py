@@ -86,7 +86,7 @@ def run(record: Record, cases: list[Case], args: Any, path: Path) -> Record:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, measure, print and draw; returns the exit code."""
     parser, args = parse(arguments)
-    parser.make_folder(args.out)
+    args.out = parser.place(args.out)
     path = args.out.with_suffix(".json")
     chosen = [
         (workload, optimizer, dtype)

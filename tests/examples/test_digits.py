@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ WRONG = {
     "no images": (TRAIN_IMAGES, idx(IMAGES[:0]), "no data"),
     "other count": (TEST_LABELS, idx(np.ones(4, np.uint8)), "4 labels, but t10k-images-idx3-ubyte holds 5"),
     "not a digit": (TEST_LABELS, idx(np.full(5, 10, np.uint8)), "label 10"),
+    "a header of 64 GB": (TEST_IMAGES, idx(IMAGES)[:4] + struct.pack(">3I", 4096, 4096, 4096), "wanted at most"),
     "other image size": (TEST_IMAGES, idx(np.ones((5, 3, 3), np.uint8)), "9 pixels"),
 }
 
@@ -105,6 +107,19 @@ def test_corrupt_gzip(folder, damage):
     path.write_bytes({"cut": good[:-9], "not gzip": b"plain text", "flipped bits": flipped}[damage])
     with pytest.raises(digits.DataError, match=f"{path.name}: corrupt gzip"):
         digits.load_mnist(folder)
+
+
+def test_no_more_is_decompressed_than_the_header_promises(folder):
+    path = folder / TRAIN_LABELS
+    path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes() + bytes(2**26)))
+    path.unlink()
+    tracemalloc.start()
+    try:
+        with pytest.raises(digits.DataError, match="too long: its header asks for 14 bytes"):
+            digits.read_idx(path.with_suffix(".gz"), dimensions=1)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
 
 
 def test_folder_in_place_of_a_file(folder):

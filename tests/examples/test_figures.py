@@ -35,9 +35,9 @@ WRONG = [
     ("--noise", "-1"),
     ("--noise", "101"),
     ("--noise", "much"),
-    ("--out", "picture.jpg"),
+    ("--out", "picture.txt"),
     ("--out", "file/picture.png"),
-    ("--out", "folder.png"),
+    ("--out", "folder"),
     ("--unknown", "1"),
 ]
 
@@ -45,9 +45,9 @@ WRONG = [
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_wrong_argument_is_one_line_and_exit_code_2(parser, capsys, arguments):
     Path("file").touch()
-    Path("folder.png").mkdir()
+    Path("folder/picture.png").mkdir(parents=True)
     with pytest.raises(SystemExit) as caught:
-        parser.make_folder(parser.parse_args(arguments).out)
+        parser.place(parser.parse_args(arguments).out)
     printed = capsys.readouterr()
     assert caught.value.code == 2
     assert printed.out == "" and printed.err.count("\n") == 1 and arguments[0] in printed.err
@@ -55,9 +55,40 @@ def test_wrong_argument_is_one_line_and_exit_code_2(parser, capsys, arguments):
 
 def test_default_arguments(parser):
     args = parser.parse_args([])
-    assert (args.seed, args.out, args.quick) == (0, Path("figures", "picture.png"), False)
-    parser.make_folder(args.out)
+    assert (args.seed, args.quick) == (0, False)
+    assert parser.place(args.out) == Path("figures", "picture.png")
     assert Path("figures").is_dir()
+
+
+FORMATS = ["eps", "jpg", "jpeg", "pdf", "png", "PNG", "ps", "raw", "rgba", "svg", "svgz", "tif", "tiff", "webp"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_any_format_that_matplotlib_writes(parser, capsys, ending):
+    out = parser.place(parser.parse_args(["--out", f"new/line.{ending}"]).out)
+    assert out == Path("new", f"line.{ending}")
+    figure, axes = figures.plt.subplots()
+    axes.plot([1, 2])
+    figures.save(figure, out)
+    assert out.stat().st_size > 1000
+    assert capsys.readouterr().out == f"Figure: {out}\n"
+
+
+def test_a_folder_gets_the_picture_under_its_name(parser):
+    Path("v1.2").mkdir()
+    for folder in ("v1.2", "new/", "new/deeper"):
+        out = parser.parse_args(["--out", folder]).out
+        assert parser.place(out) == Path(folder, "picture.png")
+        assert parser.place(out, "other.png") == Path(folder, "other.png")
+        assert Path(folder).is_dir()
+
+
+def test_what_cannot_be_written_is_one_line(parser, capsys):
+    figure, _ = figures.plt.subplots()
+    with pytest.raises(SystemExit) as caught:
+        figures.save(figure, Path("no folder", "picture.png"))
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_labels_move_no_further_than_they_must():
