@@ -1,5 +1,6 @@
 """Frozen parameters: leaves that an optimizer leaves where they are."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -27,7 +28,7 @@ def freeze(mask: Mask) -> GradientTransformation:
     Raises:
         ValueError: from `init`, for a mask that does not fit.
     """
-    return masked(set_to_zero(), mask)
+    return masked(set_to_zero(), partial(resolve_mask, "freeze", mask))
 
 
 @transformation

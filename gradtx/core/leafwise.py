@@ -114,6 +114,8 @@ class Leafwise:
     def _init_inner(self, params: PyTree) -> Any:
         leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_leaf)
         chosen = list(map(unwrapped, treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))))
+        for mask in self.masks.values():  # one that does not fit is refused here, not at the first step
+            resolve_mask(self.name, mask, params)
         starts: list[Any] = []
         for (path, p), keep in zip(leaves, chosen, strict=True):
             if p is not None and keep:

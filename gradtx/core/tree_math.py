@@ -27,12 +27,12 @@ def tree_size(x: PyTree) -> int:
     return tree.size(x)
 
 
-def tree_norm(x: PyTree, ord: float = 2, *, squared: bool = False) -> Array:
+def tree_norm(x: PyTree, ord: float | str = 2, *, squared: bool = False) -> Array:
     """The norm of all elements of a tree as one vector, in float32 or wider; its gradient at zero is zero.
 
     Args:
         x: a tree of arrays; 0 without elements.
-        ord: 1, 2 or infinity.
+        ord: 1, 2 or infinity, as `jnp.inf` or "inf".
         squared: whether to give the square.
 
     Raises:
@@ -42,11 +42,11 @@ def tree_norm(x: PyTree, ord: float = 2, *, squared: bool = False) -> Array:
         return tree.norm_sq(x) if squared else tree.norm(x)
     if ord == 1:
         norm = tree.norm_l1(x)
-    elif ord == float("inf"):
+    elif ord in (float("inf"), "inf"):
         norm = tree_max(jax.tree.map(lambda a: averages.sqrt(averages.abs_sq(a)) if jnp.iscomplexobj(a) else abs(a), x))
         norm = jnp.maximum(norm, 0)
     else:
-        raise ValueError(f"tree_norm: ord must be 1, 2 or inf, got {ord!r}")
+        raise ValueError(f"tree_norm: ord must be 1, 2, jnp.inf or 'inf', got {ord!r}")
     return jnp.square(norm) if squared else norm
 
 

@@ -193,9 +193,13 @@ class Value:
                 shown.extend(show(a) for a in argument)
             elif parameter.named_variadic:
                 shown.extend(f"{key}={show(a)}" for key, a in argument.items())
-            elif not (parameter.keyword_only and parameter.is_default(argument)):
+            elif not (parameter.keyword_only and parameter.is_default(argument) and not self._leaves_of(name)):
                 shown.append(f"{name}={show(argument)}")
         return f"{self.name}({', '.join(shown)})"
+
+    def _leaves_of(self, name: str) -> list[Any]:
+        """The hyperparameters in one argument: those act at their default, too."""
+        return jax.tree.leaves(self._dynamic.get(name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (type(self), self._maker, self.arguments)

@@ -25,6 +25,10 @@ def test_norm(ord, squared):
     assert np.isfinite(gradient).all()
 
 
+def test_infinity_in_words():
+    assert gradtx.tree_norm(X, "inf") == gradtx.tree_norm(X, INF)
+
+
 @pytest.mark.parametrize("ord", [1, 2, INF])
 def test_norm_of_complex_numbers(ord):
     x = np.array([3 + 4j, -1j], np.complex64)
@@ -34,7 +38,7 @@ def test_norm_of_complex_numbers(ord):
 
 
 def test_unknown_norm():
-    with pytest.raises(ValueError, match="tree_norm: ord must be 1, 2 or inf, got 3"):
+    with pytest.raises(ValueError, match=r"tree_norm: ord must be 1, 2, jnp\.inf or 'inf', got 3"):
         gradtx.tree_norm(X, 3)
 
 

@@ -44,9 +44,10 @@ def test_repr_of_odd_arguments_evaluates_to_an_equal_value(tx):
     assert hash(again) == hash(tx)
 
 
-def test_repr_is_short():
-    assert repr(gradtx.adam(1e-3)) == "adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08)"
-    assert repr(gradtx.adam(1e-3, nesterov=True)).endswith("eps=1e-08, nesterov=True)")
+def test_repr_has_every_hyperparameter():
+    assert repr(gradtx.adam(1e-3)) == "adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)"
+    assert repr(gradtx.adam(1e-3, nesterov=True)).endswith("eps=1e-08, nesterov=True, eps_root=0.0)")
+    assert "weight_decay=0.0001" in repr(gradtx.adamw(1e-3)), "what acts by default"
     assert repr(ODD[0]) == "clip_by_global_norm(max_norm=float('inf'))"
     assert repr(ODD[5]) == "add_decayed_weights(weight_decay=0.1, mask=('*/kernel',))"
     assert repr(gradtx.adam) == "<GradientTransformation maker adam>"

@@ -35,6 +35,9 @@ def test_equal_arguments_make_equal_values(row):
     assert again == row.tx
     assert hash(again) == hash(row.tx)
     assert repr(again) == repr(row.tx)
+    for path in gradtx.hyperparameters(row.tx):
+        name = path.rpartition(".")[2].partition("[")[0]
+        assert f"{name}=" in repr(row.tx) or name == "links", f"{path} is not shown"
     if any(isinstance(h, float) for h in jax.tree.leaves(row.tx)):
         assert nudged(row.tx, 1) != row.tx
     assert jax.tree.unflatten(jax.tree.structure(row.tx), jax.tree.leaves(row.tx)) == row.tx

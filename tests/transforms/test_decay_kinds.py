@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from tests.support import optimizer_makers
 
 
 def test_cautious_decay_by_hand():
@@ -54,3 +55,14 @@ def test_errors():
         gradtx.corrected(0.1, 0.0)
     with pytest.raises(ValueError, match="add_cautious_decay needs params"):
         gradtx.add_cautious_decay(0.1).update(jnp.ones(2), ())
+
+
+def test_a_mask_that_fits_nothing_is_refused_by_init():
+    params, refused = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}, []
+    for name, maker in optimizer_makers().items():
+        if "weight_decay" not in maker.parameters or name in ("cocob", "momo", "momo_adam"):  # these take no mask
+            continue
+        with pytest.raises(ValueError, match="mask pattern 'nope' matches no parameter"):
+            maker(0.1, weight_decay=gradtx.decoupled(0.1, "nope")).init(params)
+        refused.append(name)
+    assert len(refused) > 40
