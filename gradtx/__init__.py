@@ -202,6 +202,7 @@ from gradtx.search.second_order import fisher_diag as fisher_diag
 from gradtx.search.second_order import hessian_diag as hessian_diag
 from gradtx.search.second_order import hvp as hvp
 from gradtx.search.solve import Solution as Solution
+from gradtx.search.solve import StopReason as StopReason
 from gradtx.search.solve import solve as solve
 from gradtx.search.zoom import scale_by_zoom_linesearch as scale_by_zoom_linesearch
 from gradtx.state.checkpoint import Restored as Restored

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import reduce
 from typing import Any
 
 import jax
@@ -26,6 +27,33 @@ def norm_sq(tree: PyTree) -> Array:
 def norm(tree: PyTree) -> Array:
     """The Euclidean norm of the whole tree, a real scalar; its gradient at zero is zero."""
     return averages.sqrt(norm_sq(tree))
+
+
+def unit(tree: PyTree) -> Array:
+    """A power of two near the largest |x|, by which numbers are multiplied and divided exactly; 1 where all are 0.
+
+    Squares and products of numbers that are divided by it neither overflow nor vanish. It is 1 for infinities and NaN.
+    """
+    dtype = precision.scalar_dtype(tree)
+    largest = [precision.cast(jnp.max(jnp.abs(precision.widen(x)), initial=0), dtype) for x in jax.tree.leaves(tree)]
+    most = reduce(jnp.maximum, largest, jnp.zeros((), dtype))
+    info = jnp.finfo(dtype)
+    # Its inverse is a normal number, too.
+    bounded = jnp.clip(most, float(info.smallest_normal) * 4, 1 / (float(info.smallest_normal) * 4))
+    power = jax.lax.reduce_precision(bounded, exponent_bits=info.nexp, mantissa_bits=0)
+    return jnp.where(jnp.isfinite(most) & (most > 0), power, 1)
+
+
+def scaled_norm_sq(tree: PyTree, unit: Array) -> Array:
+    """The sum of |x / unit|^2 over all elements, a real scalar; `unit` is a power of two."""
+    square = lambda x, k: jnp.sum(averages.abs_sq(x * precision.cast(k, x.dtype)))
+    return _reduce(square, [(x, 1 / unit) for x in jax.tree.leaves(tree)])
+
+
+def scaled_norm(tree: PyTree) -> Array:
+    """`norm`, of numbers whose squares overflow or vanish, too."""
+    size = unit(tree)
+    return size * averages.sqrt(scaled_norm_sq(tree, size))
 
 
 def norm_l1(tree: PyTree) -> Array:
@@ -57,6 +85,12 @@ def sum_of(f: Callable[..., Array], *trees: PyTree) -> Array:
     first, treedef = jax.tree.flatten(trees[0], is_leaf=is_none)
     rows = zip(first, *map(treedef.flatten_up_to, trees[1:]), strict=True)
     return _reduce(part, [row for row in rows if not any(x is None for x in row)])
+
+
+def all_zero(tree: PyTree) -> Array:
+    """Whether every element is 0, a boolean scalar."""
+    other = sum_each(lambda x: jnp.sum(x != 0, dtype=jnp.float32), jax.tree.leaves(tree))
+    return jnp.ones((), jnp.bool_) if other is None else other == 0
 
 
 def all_finite(tree: PyTree) -> Array:

@@ -8,18 +8,21 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
-from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
+from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.search.line import check_leaves, scaled, start_line, zeros_like
+from gradtx.search.line import check_leaves, least_of_parabola, scaled, start_line, zeros_like
 
 ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
 """A number in (0, 1)."""
 
 GrowthFactor: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[1, inf)")]
 """A number >= 1."""
+
+LongestStep: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, inf]")]
+"""A number > 0, infinity included."""
 
 
 class BacktrackingLinesearchInfo(NamedTuple):
@@ -32,7 +35,7 @@ class BacktrackingLinesearchInfo(NamedTuple):
 class ScaleByBacktrackingLinesearchState(NamedTuple):
     """State of `scale_by_backtracking_linesearch`."""
 
-    learning_rate: Array  # the step taken, 0 after a search without a finite value
+    learning_rate: Array  # the step taken, 0 before the first and after a search without a finite value
     value: Array  # the loss there, infinite before the first step
     grad: PyTree  # its gradient there, or None without `store_grad`
     info: BacktrackingLinesearchInfo
@@ -52,8 +55,8 @@ class Trial(NamedTuple):
 def scale_by_backtracking_linesearch(
     max_backtracking_steps: PositiveInt, slope_rtol: NonNegativeNumber = 1e-4,
     decrease_factor: ProperFraction = 0.8, increase_factor: GrowthFactor = 1.5,
-    max_learning_rate: PositiveNumber = 1.0, atol: NonNegativeNumber = 0.0, rtol: NonNegativeNumber = 0.0,
-    *, store_grad: bool = False,
+    max_learning_rate: LongestStep = 1.0, atol: NonNegativeNumber = 0.0, rtol: NonNegativeNumber = 0.0,
+    *, store_grad: bool = False, relative: bool = True,
 ) -> Pair:  # fmt: skip
     """Scale updates by a step that lets the loss fall enough; it stands last in a chain, after the sign is turned.
 
@@ -65,23 +68,26 @@ def scale_by_backtracking_linesearch(
 
         f(theta + eta u) <= (1 + rtol) f(theta) + slope_rtol eta <u, grad f(theta)> + atol
 
-    If none of them is, the last one is taken; without a finite value, none: u <- 0, and the next search begins at 1.
+    If none of them is, the last one is taken; without a finite value, none: u <- 0. Without a step before,
+    b = min(2 |f| / |<u, grad f>|, eta_max), and min(1, eta_max) for f = 0. Another unit of the loss, f times a number,
+    changes no step as long as atol is 0. Where u is a gradient times a number, eta_max has a unit: let it be infinite.
 
     Args:
         max_backtracking_steps: how often a step is made shorter, >= 1.
         slope_rtol: at least 0, the share of the slope that the loss has to follow.
         decrease_factor: d in (0, 1).
         increase_factor: at least 1, how much longer than the last the first step is.
-        max_learning_rate: eta_max > 0.
+        max_learning_rate: eta_max > 0, infinity included.
         atol: at least 0, how much the decrease may be missed.
         rtol: at least 0, the same relative to the loss.
         store_grad: whether the gradient at the end is kept, for `value_and_grad_from_state`.
+        relative: whether b is as above without a step before; else it is min(1, eta_max).
 
     State: `ScaleByBacktrackingLinesearchState(learning_rate, value, grad, info)`; grad is one value per parameter.
 
     Raises: TypeError from `update` without value, grad or value_fn; ValueError without params.
 
-    Source: Nocedal & Wright 2006, Algorithm 3.1. Derivatives take the step as a number.
+    Source: Nocedal & Wright 2006, Algorithm 3.1. Derivatives take the step as a number. Optax has `relative=False`.
     """
     name = "scale_by_backtracking_linesearch"
     numbers: dict[str, Any] = dict(slope_rtol=slope_rtol, d=decrease_factor, up=increase_factor, atol=atol, rtol=rtol)
@@ -91,7 +97,7 @@ def scale_by_backtracking_linesearch(
         number = lambda x: scalar(x)(params)
         info = BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), number(jnp.inf))
         grad = zeros_like(params) if store_grad else None
-        return ScaleByBacktrackingLinesearchState(number(1.0), number(jnp.inf), grad, info)
+        return ScaleByBacktrackingLinesearchState(number(0.0 if relative else 1.0), number(jnp.inf), grad, info)
 
     def update(
         updates: PyTree, state: ScaleByBacktrackingLinesearchState, params: PyTree = None, **extra: Any
@@ -101,7 +107,8 @@ def scale_by_backtracking_linesearch(
         h = jax.lax.stop_gradient({k: precision.cast(x, dtype) for k, x in numbers.items()})
         longest = jax.lax.stop_gradient(precision.cast(max_learning_rate, dtype))
         last_step = precision.cast(state.learning_rate, dtype)
-        before = jnp.where(last_step > 0, h["up"] * last_step, 1)
+        fresh = least_of_parabola(line.value, jnp.abs(line.slope), 1) if relative else 1
+        before = jnp.where(last_step > 0, h["up"] * last_step, fresh)
 
         def going_on(trial: Trial) -> Array:
             return (trial.error > h["atol"]) & (trial.count <= max_backtracking_steps) & usable

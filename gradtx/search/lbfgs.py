@@ -13,11 +13,12 @@ from gradtx.core.errors import check_params, is_none
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
 from gradtx.core.slots import Slot, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
-from gradtx.core.typing import Array, PyTree
-from gradtx.search.line import check_leaves, filled, times
+from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.search.line import check_leaves, filled, first_length, times
 from gradtx.search.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.scale import identity, scale, scale_by_lr
 
+CAREFUL = 0.1  # the part of ||theta|| that a step may change it by before any curvature is known
 ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
 
 
@@ -33,18 +34,21 @@ class ScaleByLBFGSState(NamedTuple):
 
 
 def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) -> ScaleByLBFGSState:
-    """The state with the pair of the last step in its memory."""
+    """The state with the pair of the last step in its memory.
+
+    The curvature <s, y> is compared with the slope <s, g> before the step, which has the units that it has.
+    """
     size = state.weights_memory.shape[0]
     first = state.count == 0
     difference = lambda new, old: jax.tree.map(lambda x, y: jnp.where(first, 0, x - y), new, old)
     s, y = difference(params, state.params), difference(g, state.updates)
-    inner, ss, yy = tree.vdot(s, y), tree.norm_sq(s), tree.norm_sq(y)
+    inner = tree.vdot(s, y)
     weight, weights = safe_divide(jnp.ones_like(inner), inner), state.weights_memory
     if pairs == "curved":
-        positive = inner > float(jnp.finfo(inner.dtype).eps) * yy
+        positive = inner > float(jnp.finfo(inner.dtype).eps) * jnp.abs(tree.vdot(s, state.updates))
         weight = jnp.where(positive & jnp.isfinite(inner), weight, 0)
         # After a step that did not move, the memory led nowhere: begin again.
-        weights = jnp.where(ss == 0, 0, weights)
+        weights = jnp.where(tree.all_zero(s), 0, weights)
     slot = (state.count - 1) % size
     put = lambda memory, x: jax.tree.map(lambda m, x: m.at[slot].set(x), memory, x)
     return ScaleByLBFGSState(
@@ -57,19 +61,25 @@ def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) 
     )
 
 
-def first_scale(g: PyTree, state: ScaleByLBFGSState, order: Array, pairs: str) -> Array:
-    """gamma: <s, y> / <y, y> of the newest pair, and min(1, 1 / ||g||) before there is one."""
+def first_scale(g: PyTree, value: Array | None, state: ScaleByLBFGSState, order: Array, pairs: str) -> Array:
+    """gamma: <s, y> / <y, y> of the newest pair, and before there is one what makes a step of `first_length`."""
     rho, size = state.weights_memory[order], order.shape[0]
     newest = size - 1 if pairs == "all" else size - 1 - jnp.argmax(rho[::-1] > 0)
     sy = safe_divide(jnp.ones_like(rho[newest]), rho[newest])
-    yy = tree.norm_sq(jax.tree.map(lambda m: m[order[newest]], state.diff_updates_memory))
-    first = divide_up_to(jnp.ones_like(sy), tree.norm(g), 1.0)
+    y = jax.tree.map(lambda m: m[order[newest]], state.diff_updates_memory)
+    unit = tree.unit(y)
+    yy = tree.scaled_norm_sq(y, unit)  # <y, y> / unit^2
+    gamma = safe_divide(safe_divide(sy, unit), yy) / unit
+    norm = tree.scaled_norm(g)
     if pairs == "all":
-        return jnp.where(state.count == 1, first, jnp.where(yy > 0, safe_divide(sy, yy), 1))
-    return jnp.where(sy > 0, safe_divide(sy, yy), first)
+        first = divide_up_to(jnp.ones_like(sy), norm, 1.0)
+        return jnp.where(state.count == 1, first, jnp.where(yy > 0, gamma, 1))
+    return jnp.where(sy > 0, gamma, safe_divide(first_length(state.params, value, norm, CAREFUL), norm))
 
 
-def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool, pairs: str) -> PyTree:
+def two_loops(
+    g: PyTree, value: Array | None, state: ScaleByLBFGSState, scale_init_precond: bool, pairs: str
+) -> PyTree:  # fmt: skip
     """H g, by the two-loop recursion over the pairs in memory."""
     size = state.weights_memory.shape[0]
     order = (state.count - 1 + jnp.arange(size, dtype=jnp.int32)) % size  # from the oldest to the newest
@@ -83,7 +93,7 @@ def two_loops(g: PyTree, state: ScaleByLBFGSState, scale_init_precond: bool, pai
 
     q, a = jax.lax.scan(back, g, order, reverse=True)
     if scale_init_precond:
-        gamma = first_scale(g, state, order, pairs)
+        gamma = first_scale(g, value, state, order, pairs)
         q = jax.tree.map(lambda x: times(gamma, x), q)
 
     def forth(q: PyTree, i_a: tuple[Array, Array]) -> tuple[PyTree, None]:
@@ -105,21 +115,24 @@ def scale_by_lbfgs(
 
         H <- (1 - rho s y^T) H (1 - rho y s^T) + rho s s^T,   rho = 1 / <s, y>
 
-    from H = gamma 1, gamma = <s, y> / <y, y> of the newest pair, min(1, 1 / ||g||) without pairs. A pair with
-    <s, y> <= eps ||y||^2 (eps: the dtype's) is left out. After a step of 0 all pairs are.
+    from H = gamma 1, gamma = <s, y> / <y, y> of the newest pair. Without pairs ||u|| = min(||theta|| / 10,
+    2 |f| / ||g||), of what is above 0 and known (`value=f`), and 1 without either. A pair with
+    <s, y> <= eps |<s, g_t-1>| (eps: the dtype's) is left out, as in SciPy. After a step of 0 all pairs are. So another
+    unit of the loss, f and g times a number, changes no u, and another unit of theta nothing but the unit of u.
 
     Args:
         memory_size: at least 1.
         scale_init_precond: whether gamma is as above; else it is 1.
         pairs: "curved" leaves pairs out as above; "all" keeps every one with <s, y> != 0, so H may have negative
-            eigenvalues, and after a step of 0 gamma is 1.
+            eigenvalues; the first gamma is min(1, 1 / ||g||), and after a step of 0 it is 1.
 
     State: `ScaleByLBFGSState(count, params, updates, diff_params_memory, diff_updates_memory, weights_memory)`,
         2 memory_size + 2 values per parameter.
 
     Raises: ValueError from `update` without params.
 
-    Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. Optax has `pairs="all"`.
+    Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. The first length follows Hager
+        & Zhang 2006, I0, with other factors. Optax has `pairs="all"`.
     """
     name = "scale_by_lbfgs"
 
@@ -132,12 +145,15 @@ def scale_by_lbfgs(
             jnp.zeros((), jnp.int32), each(zeros()), each(zeros()), each(memory), each(memory), weights
         )
 
-    def update(updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None) -> tuple[PyTree, ScaleByLBFGSState]:
+    def update(
+        updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None, *, value: ArrayLike | None = None
+    ) -> tuple[PyTree, ScaleByLBFGSState]:  # fmt: skip
         check_params(name, params)
         like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)
         state = remembered(state, like(params, state.params), g, pairs)
-        direction = two_loops(g, state, scale_init_precond, pairs)
+        loss = None if value is None else precision.cast(value, state.weights_memory.dtype)
+        direction = two_loops(g, loss, state, scale_init_precond, pairs)
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
         return precision.round_like(kept, updates), state
 

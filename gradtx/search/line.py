@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.apply import apply_updates
+from gradtx.core.averages import divide_up_to
 from gradtx.core.errors import is_none
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.slots import like
@@ -36,6 +37,32 @@ class Line(NamedTuple):
         """The loss at a step, its derivative there by the step, and its gradient."""
         value, grad = jax.value_and_grad(self.loss)(self.point(step))
         return precision.cast(value, self.value.dtype), slope(grad, self.updates), grad
+
+
+def least_of_parabola(value: ArrayLike | None, slope: Array, otherwise: ArrayLike) -> Array:
+    """2 |f| / slope, where a parabola that is 0 at its least has it.
+
+    f is the loss, and falls by slope >= 0 for each unit. `otherwise` is for a loss that is 0, not finite, or None, and
+    for a slope of 0.
+    """
+    if value is None:
+        return jnp.full_like(slope, otherwise)
+    size = 2 * jnp.abs(precision.cast(value, slope.dtype))
+    known = (size > 0) & jnp.isfinite(size) & (slope > 0)
+    least = divide_up_to(jnp.where(known, size, 1), slope, float(jnp.finfo(slope.dtype).max))
+    return jnp.where(known, least, otherwise)
+
+
+def first_length(params: PyTree, value: ArrayLike | None, slope: Array, part: float = 1.0) -> Array:
+    """How far to go first, where no more is known than the loss f, and by how much it falls for each unit of length.
+
+    min(2 |f| / slope, part ||params||), of those that are above 0, and 1 without any. Another unit of the loss or of
+    the parameters does not change where that leads.
+    """
+    size = part * precision.cast(tree.scaled_norm(params), slope.dtype)
+    known = (size > 0) & jnp.isfinite(size)
+    length = least_of_parabola(value, slope, jnp.where(known, size, 1))
+    return jnp.where(known, jnp.minimum(length, size), length)
 
 
 def times(factor: Array, x: Array) -> Array:

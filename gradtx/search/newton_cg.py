@@ -8,14 +8,15 @@ import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
-from gradtx.core.averages import safe_divide
+from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, PositiveInt
+from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, PyTree
-from gradtx.search.lbfgs import ZOOM
-from gradtx.search.line import bound, check_leaves, filled, times
+from gradtx.search.lbfgs import CAREFUL, ZOOM
+from gradtx.search.line import bound, check_leaves, filled, first_length, times
 from gradtx.transforms.scale import identity, scale, scale_by_lr
 
 
@@ -24,6 +25,7 @@ class ScaleByNewtonCGState(NamedTuple):
 
     num_cg_steps: Array  # int32, Hessian-vector products
     residual: Array  # ||H u - g||, infinite before the first step
+    gradient_norm: Array  # ||g||, infinite before the first step
 
 
 class Conjugate(NamedTuple):
@@ -37,11 +39,13 @@ class Conjugate(NamedTuple):
     stop: Array  # whether a direction without positive curvature was met
 
 
-def solve_newton(product: Callable[[PyTree], PyTree], g: PyTree, rtol: Array, max_steps: int) -> Conjugate:
-    """u with H u = g up to min(rtol, sqrt(||g||)) ||g||, or as far as the curvature is positive."""
+def solve_newton(
+    product: Callable[[PyTree], PyTree], g: PyTree, rtol: Array, flat_step: Array, max_steps: int
+) -> Conjugate:  # fmt: skip
+    """u with ||H u - g|| <= rtol ||g||, or as far as the curvature is positive; g is neither huge nor tiny."""
     add = lambda x, factor, y: jax.tree.map(lambda a, b: a + times(factor, b), x, y)
     size_sq = tree.norm_sq(g)
-    enough = jnp.minimum(rtol**2, jnp.sqrt(size_sq)) * size_sq
+    enough = rtol**2 * size_sq
 
     def going_on(c: Conjugate) -> Array:
         return ~c.stop & (c.norm_sq > enough) & (c.count < max_steps)
@@ -52,7 +56,9 @@ def solve_newton(product: Callable[[PyTree], PyTree], g: PyTree, rtol: Array, ma
         flat = ~(curvature > 0) | ~jnp.isfinite(curvature)
         a = jnp.where(flat, 0, safe_divide(c.norm_sq, curvature))
         u, residual = add(c.u, a, c.direction), add(c.residual, -a, tree.where(~flat, curved))
-        u = jax.tree.map(lambda x, y: jnp.where(flat & (c.count == 0), x, y), g, u)
+        downward = jnp.isfinite(curvature) & (curvature < 0)
+        first = jnp.where(downward, safe_divide(size_sq, -curvature), flat_step)
+        u = jax.tree.map(lambda x, y: jnp.where(flat & (c.count == 0), times(first, x), y), g, u)
         norm_sq = tree.norm_sq(residual)
         direction = add(residual, safe_divide(norm_sq, c.norm_sq), c.direction)
         return Conjugate(c.count + 1, u, residual, direction, norm_sq, flat)
@@ -62,31 +68,40 @@ def solve_newton(product: Callable[[PyTree], PyTree], g: PyTree, rtol: Array, ma
     return jax.lax.while_loop(going_on, step, start)
 
 
+def forcing(rtol: Array, norm: Array, before: Array) -> Array:
+    """How small ||H u - g|| / ||g|| must be: min(rtol, 0.9 (||g|| / ||g before||)^2)."""
+    ratio = divide_up_to(norm, before, 1.0)
+    return jnp.where(jnp.isinf(before), rtol, jnp.minimum(rtol, 0.9 * ratio**2))
+
+
 @transformation
 def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber = 0.5) -> Pair:
     """Replace gradients by Newton's direction: u with H u = g, H the Hessian of the loss at theta.
 
         update(grads, state, params, value_fn=loss)
 
-    Conjugate gradients from u = 0 until ||H u - g|| <= min(rtol, sqrt(||g||)) ||g||, or until a direction d with
-    <d, H d> <= 0, where u is what there is, and g if that is nothing. Each step costs one Hessian-vector product,
-    about two gradients. Then -u leads downhill.
+    Conjugate gradients from u = 0 until ||H u - g|| <= min(rtol, 0.9 (||g|| / ||g before||)^2) ||g||, or until a
+    direction d with <d, H d> <= 0, where u is what there is. If that is nothing, u = g ||g||^2 / |<g, H g>|, and if
+    <g, H g> = 0, g with the first length of `scale_by_lbfgs`. Each step costs one Hessian-vector product, about two
+    gradients. Then -u leads downhill. Another unit of the loss, f, g and H times a number, changes no u, and another
+    unit of theta changes nothing but the unit of u.
 
     Args:
         max_cg_steps: at least 1.
-        rtol: at least 0; in the paper 0.5. Near a minimum the root makes the convergence faster than linear.
+        rtol: at least 0; 0.5 is usual. Near a minimum the square makes the convergence faster than linear.
 
-    State: `ScaleByNewtonCGState(num_cg_steps, residual)`, 8 bytes.
+    State: `ScaleByNewtonCGState(num_cg_steps, residual, gradient_norm)`, 12 bytes.
 
     Raises: TypeError from `update` without `value_fn`, or for complex parameters; ValueError without params.
 
-    Source: Nocedal & Wright 2006, Algorithm 7.1. Derivatives take u as a number.
+    Source: Nocedal & Wright 2006, Algorithm 7.1, with Eisenstat & Walker 1996, (2.6), for the accuracy: the root of
+        ||g|| in the book has the unit of a loss. Derivatives take u as a number.
     """
     name = "scale_by_newton_cg"
 
     def init(params: PyTree) -> ScaleByNewtonCGState:
         check_leaves(name, params, real_only=True)
-        return ScaleByNewtonCGState(jnp.zeros((), jnp.int32), scalar(jnp.inf)(params))
+        return ScaleByNewtonCGState(jnp.zeros((), jnp.int32), *(scalar(jnp.inf)(params) for _ in range(2)))
 
     def update(
         updates: PyTree, state: ScaleByNewtonCGState, params: PyTree = None, **extra: Any
@@ -103,11 +118,18 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
             hv = jax.jvp(jax.grad(there), (wide,), (v,))[1]
             return jax.tree.map(lambda x, on: x if on else jnp.zeros_like(x), hv, free)
 
-        limit = precision.cast(jax.lax.stop_gradient(rtol), state.residual.dtype)
-        end = solve_newton(product, g, limit, max_cg_steps)
-        kept = jax.tree.map(lambda u, x: None if u is None else x, updates, end.u, is_leaf=is_none)
-        residual = precision.cast(jnp.sqrt(end.norm_sq), state.residual.dtype)
-        return precision.round_like(kept, updates), ScaleByNewtonCGState(end.count, residual)
+        # H u = g with g near 1: no square of it overflows or vanishes.
+        unit = tree.unit(g)
+        by = lambda factor, x: jax.tree.map(lambda y: times(factor, y), x)
+        near_one = by(1 / unit, g)
+        norm = unit * tree.norm(near_one)
+        limit = precision.cast(jax.lax.stop_gradient(rtol), norm.dtype)
+        limit = forcing(limit, norm, precision.cast(state.gradient_norm, norm.dtype))
+        length = first_length(wide, jax.lax.stop_gradient(extra.get("value")), norm, CAREFUL)
+        end = solve_newton(product, near_one, limit, safe_divide(length, norm), max_cg_steps)
+        kept = jax.tree.map(lambda u, x: None if u is None else x, updates, by(unit, end.u), is_leaf=is_none)
+        new = ScaleByNewtonCGState(end.count, unit * jnp.sqrt(end.norm_sq), norm)
+        return precision.round_like(kept, updates), jax.tree.map(keep_type, new, state)
 
     return Pair(init, update)
 

@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import precision
+from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval, OneOf
+from gradtx.core.averages import safe_divide
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.search.line import Line, check_leaves, scaled, start_line, zeros_like
+from gradtx.search.line import Line, check_leaves, first_length, scaled, start_line, zeros_like
 
 Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
 """A number >= 0, infinity included."""
@@ -35,7 +36,7 @@ class ZoomLinesearchInfo(NamedTuple):
 class ScaleByZoomLinesearchState(NamedTuple):
     """State of `scale_by_zoom_linesearch`."""
 
-    learning_rate: Array  # the step taken, 0 after a search that failed
+    learning_rate: Array  # the step taken, 0 before the first and after a search that failed
     value: Array  # the loss there, infinite before the first step
     grad: PyTree  # its gradient there
     info: ZoomLinesearchInfo
@@ -77,20 +78,50 @@ def wolfe_errors(line: Line, at: Mark, slope_rtol: Array, curv_rtol: Array, appr
     return tuple(jnp.where(finite, jnp.maximum(error, 0), jnp.inf) for error in (decrease, curvature))
 
 
-def interpolated(low: Mark, high: Mark, third: Mark) -> Array:
-    """A step between low and high: the minimum of a cubic through all, else of a parabola, else the middle."""
-    left, width = jnp.minimum(low.step, high.step), jnp.abs(high.step - low.step)
-    within = lambda x, margin: (x > left + margin * width) & (x < left + (1 - margin) * width)
+def interpolated(low: Mark, high: Mark, third: Mark, relative: bool) -> Array:
+    """A step between low and high: the minimum of a cubic through all, else of a parabola, else `far_within`.
+
+    The last is the middle where this is not relative.
+    """
+    width = high.step - low.step
     rise = lambda mark: mark.value - low.value - low.slope * (mark.step - low.step)
-    # rise(x) = a x^3 + b x^2 with x the distance from low.
-    x, y = high.step - low.step, third.step - low.step
-    curve_x, curve_y = rise(high) / x**2, rise(third) / y**2
-    a = (curve_x - curve_y) / (x - y)
-    b = curve_x - a * x
-    cubic = low.step + (-b + jnp.sqrt(b**2 - 3 * a * low.slope)) / (3 * a)
-    parabola = low.step - low.slope / (2 * curve_x)
-    middle = (low.step + high.step) / 2
-    return jnp.where(within(cubic, 0.2), cubic, jnp.where(within(parabola, 0.1), parabola, middle))
+    # rise(t) = a t^3 + b t^2, t the distance from low with the width as its unit. Only ratios of a, b and the slope
+    # matter: with the largest as their unit no square of them overflows or vanishes.
+    t, slope, over, other = (third.step - low.step) / width, low.slope * width, rise(high), rise(third)
+    curve = other / t**2
+    a = (over - curve) / (1 - t)
+    b = over - a
+    most = jnp.maximum(jnp.maximum(jnp.abs(a), jnp.abs(b)), jnp.abs(slope))
+    p, q, r = a / most, b / most, slope / most
+    cubic, parabola = (-q + jnp.sqrt(q**2 - 3 * p * r)) / (3 * p), -slope / (2 * over)
+    within = lambda t, margin: (t > margin) & (t < 1 - margin)
+    t = jnp.where(within(cubic, 0.2), cubic, jnp.where(within(parabola, 0.1), parabola, 0.5))
+    inside = within(cubic, 0.2) | within(parabola, 0.1) | (not relative)
+    return jnp.where(inside, low.step + t * width, far_within(low, high, parabola))
+
+
+def far_within(low: Mark, high: Mark, parabola: Array) -> Array:
+    """A step between two that are orders of magnitude apart, where interpolation leads too near to one of them.
+
+    It is in their geometric mean, where neither is 0. Between 0 and a step so long that nothing of the slope at 0 is
+    seen in the loss there, it is in that of a tenth of the step and of the parabola's least, which is too short where
+    the loss grows faster than a parabola; where the loss is not finite at the long step it is a tenth of it. So the
+    orders of magnitude between are halved, not the interval.
+    """
+    short, long = jnp.minimum(low.step, high.step), jnp.maximum(low.step, high.step)
+    middle = short / 2 + long / 2
+    apart = jnp.where(10 * short < long, jnp.sqrt(short) * jnp.sqrt(long), middle)
+    tiny = (low.step == 0) & (parabola > 0) & (parabola < 0.1)
+    least = jnp.sqrt(0.1 * jnp.maximum(parabola, float(jnp.finfo(long.dtype).eps) ** 2))
+    begun = jnp.where(tiny, long * least, jnp.where(jnp.isfinite(high.value), middle, 0.1 * long))
+    return jnp.where(short > 0, apart, begun)
+
+
+def fresh_guess(line: Line) -> Array:
+    """A first step where none is known: of the length that `first_length` gives."""
+    length = precision.cast(tree.scaled_norm(line.updates), line.value.dtype)
+    slope = safe_divide(jnp.abs(line.slope), length)
+    return jnp.where(length > 0, safe_divide(first_length(line.params, line.value, slope), length), 1)
 
 
 def choose(condition: Array, yes: Any, no: Any) -> Any:
@@ -115,7 +146,9 @@ def narrower(s: Search, new: Mark, short: Array, wolfe: Array) -> Search:
     return s._replace(low=choose(to_high, s.low, new), high=high, third=third, done=wolfe)
 
 
-def search(line: Line, guess: Array, longest: Array | None, max_steps: int, use_approx: bool, h: Numbers) -> Search:
+def search(
+    line: Line, guess: Array, longest: Array | None, max_steps: int, use_approx: bool, relative: bool, h: Numbers
+) -> Search:  # fmt: skip
     """Search along a line from a first guess."""
 
     def going_on(s: Search) -> Array:
@@ -125,7 +158,7 @@ def search(line: Line, guess: Array, longest: Array | None, max_steps: int, use_
         ahead = jnp.where(s.count == 0, guess, h["increase_factor"] * s.last.step)
         ahead = ahead if longest is None else jnp.minimum(ahead, longest)
         at_end = jnp.zeros((), jnp.bool_) if longest is None else ahead >= longest
-        eta = jnp.where(s.bracketed, interpolated(s.low, s.high, s.third), ahead)
+        eta = jnp.where(s.bracketed, interpolated(s.low, s.high, s.third, relative), ahead)
         value, slope, grad = line.at(eta)
         new = Mark(eta, value, precision.cast(slope, value.dtype))
         approx = h["approx_dec_rtol"] if use_approx else None
@@ -135,7 +168,9 @@ def search(line: Line, guess: Array, longest: Array | None, max_steps: int, use_
         better = wolfe | (falls & (~s.bracketed | (new.value < s.best.value)))
         best, grad = choose(better, (new, grad), (s.best, s.grad))
         kept = choose(better | ((best.step == 0) & ~falls), errors, s.errors)
-        small = s.bracketed & (jnp.abs(s.high.step - s.low.step) <= h["stepsize_precision"]) & (best.step > 0)
+        unit = jnp.maximum(s.high.step, s.low.step) if relative else 1
+        narrow = jnp.abs(s.high.step - s.low.step) <= h["stepsize_precision"] * unit
+        small = s.bracketed & narrow & (best.step > 0)
         inside, outside = narrower(s, new, short, wolfe), longer(s, new, short, wolfe, at_end)
         after = choose(s.bracketed, inside, outside)
         done = after.done | small
@@ -156,7 +191,7 @@ def scale_by_zoom_linesearch(
     max_linesearch_steps: PositiveInt, max_learning_rate: PositiveNumber | None = None, tol: NonNegativeNumber = 0.0,
     increase_factor: LargerThanOne = 2.0, slope_rtol: NonNegativeNumber = 1e-4, curv_rtol: Tolerance = 0.9,
     approx_dec_rtol: NonNegativeNumber | None = 1e-6, stepsize_precision: NonNegativeNumber = 1e-5,
-    initial_guess_strategy: Annotated[str, OneOf("keep", "one")] = "keep",
+    initial_guess_strategy: Annotated[str, OneOf("keep", "one")] = "keep", *, relative: bool = True,
 ) -> Pair:  # fmt: skip
     """Scale updates by a step that satisfies the strong Wolfe conditions; it stands last in a chain.
 
@@ -171,7 +206,8 @@ def scale_by_zoom_linesearch(
         curvature   |phi'(eta)| <= curv_rtol |phi'(0)|
 
     If none is found, the best step with a decrease; without one (u leads uphill, the loss is not finite) u <- 0, with
-    a decrease_error above 0. Each step evaluates the loss and its gradient once.
+    a decrease_error above 0. Each step evaluates the loss and its gradient once. Another unit of the loss, phi times
+    a number, changes no step as long as tol is 0.
 
     Args:
         max_linesearch_steps: at least 1.
@@ -181,15 +217,18 @@ def scale_by_zoom_linesearch(
         slope_rtol: at least 0, c1.
         curv_rtol: at least 0, c2; infinity for a decrease alone.
         approx_dec_rtol: at least 0, or None for no approximate decrease.
-        stepsize_precision: at least 0, the interval below which the best step is taken.
+        stepsize_precision: at least 0; in an interval shorter than this part of its longer step the best is taken.
         initial_guess_strategy: "keep" tries the last step first, "one" 1.
+        relative: whether "keep", without a last step, tries one of the first length of `scale_by_lbfgs`, and steps
+            between ends of different orders of magnitude halve those; else 1, and the middle, and stepsize_precision
+            is the interval itself.
 
     State: `ScaleByZoomLinesearchState(learning_rate, value, grad, info)`, one value per parameter.
 
     Raises: TypeError from `update` without value, grad or value_fn; ValueError without params.
 
     Source: Nocedal & Wright 2006, Algorithms 3.5 and 3.6; Hager & Zhang 2006, (23), (27). Derivatives take the step
-        as a number. Optax takes the last step tried where ours is 0.
+        as a number. Optax takes the last step tried where ours is 0, and has `relative=False`.
     """
     name = "scale_by_zoom_linesearch"
     numbers: Numbers = dict(
@@ -201,7 +240,7 @@ def scale_by_zoom_linesearch(
         check_leaves(name, params)
         number = lambda x: scalar(x)(params)
         info = ZoomLinesearchInfo(jnp.zeros((), jnp.int32), number(jnp.inf), number(jnp.inf))
-        return ScaleByZoomLinesearchState(number(1.0), number(jnp.inf), zeros_like(params), info)
+        return ScaleByZoomLinesearchState(number(0.0 if relative else 1.0), number(jnp.inf), zeros_like(params), info)
 
     def update(
         updates: PyTree, state: ScaleByZoomLinesearchState, params: PyTree = None, **extra: Any
@@ -209,10 +248,11 @@ def scale_by_zoom_linesearch(
         line = start_line(name, updates, params, state, extra)
         cast = lambda x: jax.lax.stop_gradient(precision.cast(x, line.value.dtype))
         longest = None if max_learning_rate is None else cast(max_learning_rate)
-        keep = (state.learning_rate > 0) & (initial_guess_strategy == "keep")
-        guess = cast(jnp.where(keep, state.learning_rate, 1))
+        keep = initial_guess_strategy == "keep"
+        fresh = fresh_guess(line) if keep and relative else 1
+        guess = jnp.where((state.learning_rate > 0) & keep, cast(state.learning_rate), fresh)
         h = {k: cast(x) for k, x in numbers.items()}
-        end = search(line, guess, longest, max_linesearch_steps, approx_dec_rtol is not None, h)
+        end = search(line, guess, longest, max_linesearch_steps, approx_dec_rtol is not None, relative, h)
         info = ZoomLinesearchInfo(end.count, *end.errors)
         new = ScaleByZoomLinesearchState(end.best.step, end.best.value, end.grad, info)
         return scaled(end.best.step, updates), jax.tree.map(keep_type, new, state)

@@ -52,7 +52,7 @@ def test_factored_rms_with_a_decay_of_its_own():
 
 
 def test_lbfgs_keeps_every_pair():
-    """Where the loss curves down, H has a negative eigenvalue; without such pairs the step is the gradient's."""
+    """Where the loss curves down, H has a negative eigenvalue; without such pairs the step is along the gradient."""
     steps = {}
     for pairs in ("curved", "all"):
         tx = gradtx.scale_by_lbfgs(2, pairs=pairs)
@@ -60,6 +60,6 @@ def test_lbfgs_keeps_every_pair():
         _, state = tx.update(jnp.array([1.0]), state, jnp.array([0.0]))
         u, state = tx.update(jnp.array([0.5]), state, jnp.array([1.0]))  # s = 1, y = -1/2
         steps[pairs] = float(u[0])
-    np.testing.assert_allclose([steps["curved"], steps["all"]], [0.5, 0.5 / -0.5], rtol=1e-5)
+    np.testing.assert_allclose([steps["curved"], steps["all"]], [0.1, 0.5 / -0.5], rtol=1e-5)
     same = tx.update(jnp.array([0.5]), state, jnp.array([1.0]))[1]  # a step of 0 forgets nothing
     assert jnp.array_equal(jax.numpy.sort(same.weights_memory), jnp.array([-2.0, 0.0]))

@@ -91,7 +91,7 @@ def test_flatten_keeps_the_vector_in_the_parameters_dtype():
 @pytest.mark.parametrize(
     "tx",
     [
-        gradtx.scale_by_zoom_linesearch(5, slope_rtol=0.9, curv_rtol=jnp.inf, approx_dec_rtol=None),
+        gradtx.scale_by_zoom_linesearch(5, slope_rtol=0.9, curv_rtol=jnp.inf, approx_dec_rtol=None, relative=False),
         gradtx.scale_by_backtracking_linesearch(5, slope_rtol=0.9),
     ],
     ids=lambda tx: tx.name,

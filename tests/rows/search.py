@@ -43,7 +43,7 @@ SPLIT = {"complex": "value_fn is a function of the complex parameters"}
 ROWS = [
     Row(gradtx.scale_by_lbfgs(3), search.scale_by_lbfgs, complex="pairs"),
     Row(gradtx.scale_by_lbfgs(2, False), search.scale_by_lbfgs, complex="pairs", label="unscaled"),
-    Row(gradtx.lbfgs(1.0, 3, linesearch=None), search.lbfgs, complex="pairs"),
+    Row(gradtx.lbfgs(0.5, 3, linesearch=None), search.lbfgs, complex="pairs"),
     Row(
         gradtx.scale_by_zoom_linesearch(10, curv_rtol=0.1, initial_guess_strategy="one"),
         search.zoom,
@@ -51,13 +51,13 @@ ROWS = [
         complex="pairs",
     ),
     Row(
-        gradtx.scale_by_backtracking_linesearch(12, 0.4, 0.7, store_grad=True),
+        gradtx.scale_by_backtracking_linesearch(12, 0.41, 0.7, store_grad=True),
         search.backtracking,
         extra=least_after(0.5),
         complex="pairs",
     ),
     Row(
-        gradtx.scale_by_backtracking_linesearch(12, 0.4),
+        gradtx.scale_by_backtracking_linesearch(12, 0.41),
         search.backtracking,
         extra=least_after(0.5),
         complex="pairs",

@@ -37,9 +37,9 @@ def test_two_loops_equal_the_written_out_matrix():
         state, u = tx.init(jnp.asarray(points[0])), jnp.zeros(6)
         for x, g in zip(points, grads, strict=True):
             u, state = tx.update(jnp.asarray(g), state, jnp.asarray(x))
-        pairs = list(zip(np.diff(points, axis=0), np.diff(grads, axis=0), strict=True))[-4:]
+        pairs = list(zip(np.diff(points, axis=0), np.diff(grads, axis=0), grads[:-1], strict=True))[-4:]
         np.testing.assert_allclose(u, inverse_hessian_times(grads[-1], pairs, True), rtol=1e-10)
-        assert (np.asarray(state.weights_memory) > 0).sum() == sum(s @ y > 0 for s, y in pairs)
+        assert (np.asarray(state.weights_memory) > 0).sum() == sum(s @ y > 0 for s, y, _ in pairs)
 
 
 def test_exact_on_a_quadratic():
@@ -59,7 +59,9 @@ def test_agrees_with_optax():
     optax = pytest.importorskip("optax")
     with jax.enable_x64(True):
         start = jnp.tile(jnp.array([-1.2, 1.0]), 5)
-        ours = path(gradtx.lbfgs(), rosenbrock, start, 25)
+        zoom = gradtx.scale_by_zoom_linesearch(20, initial_guess_strategy="one", relative=False)
+        tx = gradtx.chain(gradtx.scale_by_lbfgs(pairs="all"), gradtx.scale(-1.0), zoom)
+        ours = path(tx, rosenbrock, start, 25)
         with jax.numpy_dtype_promotion("standard"):
             theirs = path(optax.lbfgs(), rosenbrock, start, 25, optax.value_and_grad_from_state)
         chex.assert_trees_all_close(ours, theirs, rtol=1e-9)
@@ -83,7 +85,24 @@ def test_a_step_that_did_not_move_forgets():
     g = jnp.array([3.0, 4.0])
     u, state = tx.update(g, state, x / 2)
     assert (state.weights_memory == 0).all()
-    chex.assert_trees_all_close(u, g / 5)
+    chex.assert_trees_all_close(u, g / 5 * jnp.linalg.norm(x / 2) / 10, rtol=1e-6)
+
+
+def test_the_first_length():
+    """The smaller of ||theta|| / 10 and 2 |f| / ||g||, of those that are above 0."""
+    tx, g = gradtx.scale_by_lbfgs(3), jnp.array([3.0, 4.0])
+    length = lambda x, value: float(jnp.linalg.norm(tx.update(g, tx.init(x), x, value=value)[0]))
+    far, near, zero = jnp.array([0.0, 70.0]), jnp.array([1.0, 0.0]), jnp.zeros(2)
+    got = [
+        length(far, 5.0),
+        length(far, -5.0),
+        length(near, 5.0),
+        length(zero, 5.0),
+        length(far, 0.0),
+        length(zero, 0.0),
+    ]
+    np.testing.assert_allclose(got, [2, 2, 0.1, 2, 7, 1], rtol=1e-6)
+    np.testing.assert_allclose([length(far, None), length(zero, jnp.nan)], [7, 1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.complex64])

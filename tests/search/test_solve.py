@@ -69,6 +69,40 @@ def test_stops():
     assert stuck.iterations < 1000
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_default_tolerance_can_be_met(dtype):
+    with jax.enable_x64(True):
+        for n in (2, 5, 20):
+            start = jnp.asarray(np.resize(START, n), dtype)
+            end = gradtx.solve(rosenbrock, start)
+            assert end.converged and end.value < (1e-10 if dtype == "float32" else 1e-18), (n, end.message)
+            again = gradtx.solve(rosenbrock, end.params)
+            assert again.converged and again.iterations <= 5, (n, again.message)
+
+
+def test_the_reason():
+    start, reason = jnp.asarray(START), gradtx.StopReason
+    never = gradtx.scale(0.0)
+    near = jnp.array([1.0, 1.001])  # 100 does not see what is left
+    offset = lambda x: 100 + bowl(x, jnp.array([1.0, 1e-3]))
+    ends = {
+        reason.GRADIENT: gradtx.solve(rosenbrock, start),
+        reason.PRECISION: gradtx.solve(offset, near, never, tol=0.0),
+        reason.STUCK: gradtx.solve(rosenbrock, start, never),
+        reason.ITERATIONS: gradtx.solve(rosenbrock, start, max_iterations=3),
+        reason.NOT_FINITE: gradtx.solve(rosenbrock, jnp.array([1.0, jnp.nan])),
+    }
+    for why, end in ends.items():
+        assert end.reason.dtype == jnp.int32 and reason(int(end.reason)) is why, (why, end.message)
+        assert bool(end.converged) == (why is reason.GRADIENT)
+    assert "max_iterations" in ends[reason.ITERATIONS].message
+    assert len({end.message for end in ends.values()}) == len(reason)
+    resting = gradtx.solve(offset, near, never)
+    assert resting.converged and resting.reason == reason.PRECISION
+    together = jax.vmap(lambda x: gradtx.solve(rosenbrock, x).reason)(jnp.array([START, (1.0, jnp.inf)]))
+    assert together.tolist() == [reason.GRADIENT, reason.NOT_FINITE]
+
+
 def test_under_jit_and_vmap():
     starts = jnp.array([START, (0.0, 0.0), (2.0, 2.0)])
     run = lambda x: gradtx.solve(rosenbrock, x, tol=1e-3)[:-1]
@@ -122,12 +156,15 @@ def test_newton_cg_solves_newtons_equations():
         assert state.num_cg_steps <= 2 and rough @ g > 0
 
 
-def test_newton_cg_without_curvature_is_the_gradient():
-    g, x = jnp.array([1.0, -2.0]), jnp.zeros(2)
+def test_newton_cg_without_curvature_is_along_the_gradient():
+    g, x = jnp.array([3.0, -4.0]), jnp.zeros(2)
     tx = gradtx.scale_by_newton_cg()
     u, state = tx.update(g, tx.init(x), x, value_fn=lambda x: -jnp.sum(x**2))
-    np.testing.assert_array_equal(u, g)
-    assert state.num_cg_steps == 1
+    np.testing.assert_allclose(u, g / 2, rtol=1e-6)
+    assert state.num_cg_steps == 1 and state.gradient_norm == 5
+    flat = lambda value: tx.update(g, tx.init(x), x, value_fn=jnp.sum, value=value)[0]
+    np.testing.assert_allclose(flat(5.0), g / 5 * 2, rtol=1e-6)
+    np.testing.assert_allclose(flat(0.0), g / 5, rtol=1e-6)
 
 
 def test_second_order():

@@ -62,6 +62,7 @@ def scale_by_backtracking_linesearch(
     names: dict[str, Any] = dict(
         slope_rtol=slope_rtol, decrease_factor=decrease_factor, increase_factor=increase_factor,
         max_learning_rate=max_learning_rate, atol=atol, rtol=rtol, store_grad=store_grad,
+        relative=False,
     )  # fmt: skip
 
     def failures(state: OptState, slope: Array) -> dict[str, Array]:
@@ -98,7 +99,7 @@ def scale_by_zoom_linesearch(
     names: dict[str, Any] = dict(
         max_learning_rate=max_learning_rate, tol=tol, increase_factor=increase_factor, slope_rtol=slope_rtol,
         curv_rtol=curv_rtol, approx_dec_rtol=approx_dec_rtol, stepsize_precision=stepsize_precision,
-        initial_guess_strategy=initial_guess_strategy,
+        initial_guess_strategy=initial_guess_strategy, relative=False,
     )  # fmt: skip
     longest = jnp.inf if max_learning_rate is None else max_learning_rate
 
