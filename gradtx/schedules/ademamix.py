@@ -45,4 +45,4 @@ def ademamix_b3_schedule(
     """
     s = jnp.minimum((step + 1) / warmup_steps, 1)
     start, end = jnp.log1p(init_value - jnp.ones(())), jnp.log1p(peak_value - jnp.ones(()))
-    return jnp.exp(1 / ((1 - s) / start + s / end))
+    return jnp.where(s < 1, jnp.exp(1 / ((1 - s) / start + s / end)), peak_value)

@@ -73,7 +73,7 @@ def warmup_cosine_decay_schedule(
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983; Goyal et al. 2017, arXiv:1706.02677 (warm-up).
     """
     check_order("warmup_cosine_decay_schedule", {"warmup_steps": warmup_steps, "decay_steps": decay_steps})
-    left = power(cosine(progress(step, warmup_steps, decay_steps - warmup_steps)), exponent)
+    left = power(cosine(progress(step, warmup_steps, decay_steps)), exponent)
     rise = between(init_value, peak_value, progress(step, 0, warmup_steps))
     return jnp.where(step < warmup_steps, rise, between(end_value, peak_value, left))
 

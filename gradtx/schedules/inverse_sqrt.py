@@ -72,5 +72,5 @@ def rsqrt_cooldown_schedule(
     check_order("rsqrt_cooldown_schedule", {"cooldown_steps": cooldown_steps, "total_steps": total_steps})
     rise = between(init_value, peak_value, progress(step, 0, warmup_steps))
     fall = peak_value / jnp.sqrt(1 + jnp.maximum(step - warmup_steps, 0) / timescale)
-    left = 1 - progress(step, total_steps - cooldown_steps, cooldown_steps)
+    left = 1 - progress(step, total_steps - cooldown_steps, total_steps)
     return jnp.where(step < warmup_steps, rise, fall) * left

@@ -34,7 +34,7 @@ def interpolated(step: Array, shape: Callable[[Array], Array], knots: Sequence[t
     begin, start = knots[0]
     value = jnp.zeros_like(step) + start
     for end, target in knots[1:]:
-        leg = between(target, start, shape(progress(step, begin, end - begin)))
+        leg = between(target, start, shape(progress(step, begin, end)))
         value = jnp.where(step < begin, value, leg)
         begin, start = end, target
     return value

@@ -40,7 +40,7 @@ def linear_schedule(
             `init_value`).
         transition_begin: the steps before the line, >= 0.
     """
-    return between(init_value, end_value, progress(step, transition_begin, transition_steps))
+    return between(init_value, end_value, progress(step, transition_begin, transition_begin + transition_steps))
 
 
 @schedule
@@ -66,7 +66,7 @@ def polynomial_schedule(
             `init_value`).
         transition_begin: the steps before, >= 0.
     """
-    left = raised(1 - progress(step, transition_begin, transition_steps), power)
+    left = raised(1 - progress(step, transition_begin, transition_begin + transition_steps), power)
     return between(end_value, init_value, left)
 
 

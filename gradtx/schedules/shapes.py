@@ -11,11 +11,12 @@ from gradtx.core.hyperparameters import Number
 from gradtx.core.typing import Array
 
 
-def progress(step: Array, begin: Number, length: Number) -> Array:
-    """How much of a leg is over: 0 until `begin`, 1 from `begin + length` on; a leg of length 0 is over at once."""
-    done, length = step - begin, jnp.asarray(length, step.dtype)
+def progress(step: Array, begin: Number, end: Number) -> Array:
+    """How much of a leg is over: 0 until `begin`, and exactly 1 from `end` on; a leg of no length is over at once."""
+    length = jnp.asarray(end - begin, step.dtype)
     some = length > 0
-    return jnp.where(some, jnp.clip(done / jnp.where(some, length, 1), 0, 1), jnp.where(done < 0, 0, 1))
+    under_way = jnp.where(some, jnp.clip((step - begin) / jnp.where(some, length, 1), 0, 1), 0)
+    return jnp.where(step < end, under_way, 1)
 
 
 def between(start: Number, end: Number, x: Array) -> Array:

@@ -48,7 +48,7 @@ def wsd_schedule(
     """
     begin = warmup_steps + stable_steps
     rise = between(init_value, peak_value, progress(step, 0, warmup_steps))
-    left = SHAPES[decay](progress(step, begin, decay_steps))
+    left = SHAPES[decay](progress(step, begin, begin + decay_steps))
     return jnp.where(step < begin, rise, between(end_value, peak_value, left))
 
 
