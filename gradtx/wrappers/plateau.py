@@ -38,7 +38,9 @@ def observed(
     mean = state.avg_value + (value - state.avg_value) / precision.cast(taken, state.scale.dtype)
     complete = taken >= accumulation_size
 
-    better = mean < (1 - rtol) * state.best_value - atol
+    known = jnp.isfinite(state.best_value)
+    margin = jnp.where(known, rtol * jnp.abs(jnp.where(known, state.best_value, 0)) + atol, 0)
+    better = mean < state.best_value - margin
     cooling = state.cooldown_count > 0
     waited = jnp.where(better | cooling, 0, state.plateau_count + 1)
     reduce = ~better & ~cooling & (waited >= patience)
@@ -63,8 +65,8 @@ def reduce_on_plateau(
 
         update(grads, state, params, value=loss)
 
-    Of each accumulation_size values the mean is taken. It is better if it is < (1 - rtol) best - atol; then it is the
-    new best. After `patience` means in a row that are not better:
+    Of each accumulation_size values the mean is taken. It is better if it is < best - (rtol |best| + atol), below 0 as
+    above; then it is the new best. After `patience` means in a row that are not better:
 
         scale <- max(factor scale, min_scale)
 
@@ -82,6 +84,9 @@ def reduce_on_plateau(
     State: `ReduceLROnPlateauState(scale, best_value, plateau_count, cooldown_count, count, avg_value)`, 24 bytes.
 
     Raises: TypeError from `update` without `value`.
+
+    Source: PyTorch's `ReduceLROnPlateau`, by its idea. Differs: there, and in Optax, better is < (1 - rtol) best, which
+        a negative value meets without falling.
     """
     numbers: dict[str, Any] = dict(factor=factor, rtol=rtol, atol=atol, min_scale=min_scale)
     times: dict[str, Any] = dict(patience=patience, cooldown=cooldown, accumulation_size=accumulation_size)

@@ -33,6 +33,20 @@ def test_a_nan_is_not_better():
     assert found == [1, 1, 0.5, 0.5] and float(state.best_value) == 0.5
 
 
+@pytest.mark.parametrize("level", [-3.0, -1e-8, 0.0, 3.0])
+def test_a_flat_value_of_any_sign_is_a_plateau(level):
+    found, state = scales(gradtx.reduce_on_plateau(0.5, patience=2), [level] * 5)
+    assert found == [1, 1, 0.5, 0.5, 0.25] and state.best_value == np.float32(level)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_better_means_the_same_below_zero(sign):
+    """Falls of 0.9 % and 1.1 % of 100, with rtol = 1 %: only the second is better, at 100 and at -100."""
+    tx = gradtx.reduce_on_plateau(0.5, patience=1, rtol=0.01)
+    assert scales(tx, [100.0 * sign, 100.0 * sign - 0.9])[0] == [1, 0.5]
+    assert scales(tx, [100.0 * sign, 100.0 * sign - 1.1])[0] == [1, 1]
+
+
 def test_means_of_some_values():
     tx = gradtx.reduce_on_plateau(0.5, patience=1, accumulation_size=3)
     found, state = scales(tx, [1.0, 2.0, 3.0, 3.0, 2.0, 1.5, 0.0])
