@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.losses.inputs import Axis, Values, as_mask, hide, loss, pick
+from gradtx.losses.ranges import not_below_zero
 from gradtx.losses.softmax import log_softmax, weighted
 
 
@@ -109,7 +110,8 @@ def poly_loss_cross_entropy(
     Source: Leng et al. 2022, arXiv:2204.12511.
     """
     log_p, labels = _log_likelihoods(logits, labels, axis, where)
-    return -jnp.sum(weighted(labels, log_p), axis) - epsilon * jnp.sum(labels * jnp.expm1(log_p), axis)
+    cross_entropy, linear = -jnp.sum(weighted(labels, log_p), axis), -jnp.sum(labels * jnp.expm1(log_p), axis)
+    return not_below_zero(cross_entropy + epsilon * linear, cross_entropy)
 
 
 @loss("logits", "labels")

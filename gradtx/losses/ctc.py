@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.losses.inputs import Values, as_mask, loss
+from gradtx.losses.ranges import held
 from gradtx.losses.softmax import log_softmax
 
 
@@ -88,6 +89,7 @@ def ctc_loss_with_forward_probs(
     frames = (log_p[..., blank_id], jnp.take_along_axis(log_p, labels[:, None, :], -1), skipped)
     frames = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames)
     read, log_blank, log_emit = _forward(frames, again, log_epsilon)
+    read = held(read, high=0)  # logarithms of probabilities
     losses = -jnp.take_along_axis(read, jnp.sum(~absent, -1, keepdims=True), -1)[:, 0]
     last = jnp.arange(len(log_blank)) == len(log_blank) - 1
     return losses, jnp.where(last[:, None, None], read, log_blank), log_emit

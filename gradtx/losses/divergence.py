@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from gradtx.core.typing import Array
 from gradtx.losses.inputs import Axis, Values, hide, loss, sum_kept
+from gradtx.losses.ranges import held, not_below_zero
 from gradtx.losses.softmax import weighted
 
 
@@ -20,7 +21,7 @@ def kl_divergence(log_predictions: Values, targets: Values, axis: Axis = -1, whe
         where: True at the entries that count, of a shape that broadcasts to that of the distributions.
 
     Returns:
-        The divergences, of the shape without those axes.
+        The divergences, of the shape without those axes; at least 0 where both are distributions to rounding.
 
     Raises:
         ValueError: shapes that do not broadcast.
@@ -28,7 +29,7 @@ def kl_divergence(log_predictions: Values, targets: Values, axis: Axis = -1, whe
     Source: Kullback & Leibler 1951, On information and sufficiency.
     """
     log_p, q = hide(where, log_predictions, targets)
-    return jnp.sum(_x_log_x(q) - weighted(q, log_p), axis)
+    return _divergence(_x_log_x(q), weighted(q, log_p), axis)
 
 
 @loss("log_predictions", "log_targets")
@@ -46,14 +47,14 @@ def kl_divergence_with_log_targets(
         where: True at the entries that count, of a shape that broadcasts to that of the distributions.
 
     Returns:
-        The divergences, of the shape without those axes.
+        The divergences, of the shape without those axes; at least 0 where both are distributions to rounding.
 
     Raises:
         ValueError: shapes that do not broadcast.
     """
     log_p, log_q = hide(where, log_predictions, log_targets)
     q = jnp.exp(log_q)
-    return jnp.sum(weighted(q, log_q) - weighted(q, log_p), axis)
+    return _divergence(weighted(q, log_q), weighted(q, log_p), axis)
 
 
 @loss("log_predictions", "targets")
@@ -73,7 +74,7 @@ def generalized_kl_divergence(
         where: True at the entries that count, of a shape that broadcasts to that of the inputs.
 
     Returns:
-        The divergences, of the shape without those axes.
+        The divergences, at least 0, of the shape without those axes.
 
     Raises:
         ValueError: shapes that do not broadcast.
@@ -81,7 +82,14 @@ def generalized_kl_divergence(
     Source: Boyd & Vandenberghe 2004, Convex Optimization, page 90.
     """
     log_p, q = hide(where, log_predictions, targets)
-    return sum_kept(_x_log_x(q) - weighted(q, log_p) - q + jnp.exp(log_p), axis, where)
+    return sum_kept(held(_x_log_x(q) - weighted(q, log_p) - q + jnp.exp(log_p), 0), axis, where)
+
+
+def _divergence(own: Array, crossed: Array, axis: Axis) -> Array:
+    """sum(q log q - q log p), at least 0 where both are distributions to rounding."""
+    finite = lambda x: jnp.where(jnp.isfinite(x), jnp.abs(x), 0)
+    terms = 1 + jnp.sum(finite(own) + finite(crossed), axis)
+    return not_below_zero(jnp.sum(own - crossed, axis), terms)
 
 
 def _x_log_x(x: Array) -> Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from gradtx.core.precision import cast
 from gradtx.core.typing import Array
 from gradtx.losses.inputs import Values, loss, pick
+from gradtx.losses.ranges import held
 from gradtx.losses.softmax import weighted
 from gradtx.projections.simplex import projection_simplex
 
@@ -147,4 +148,4 @@ def multiclass_sparsemax_loss(scores: Values, labels: Values) -> Array:
     s = scores - jnp.max(jax.lax.stop_gradient(scores), -1, keepdims=True)  # an offset changes nothing but the rounding
     p = jnp.vectorize(projection_simplex, signature="(n)->(n)")(s)
     value = jnp.sum(weighted(p, s), -1) + (1 - jnp.sum(jnp.square(p), -1)) / 2
-    return value - pick("multiclass_sparsemax_loss", s, labels)
+    return held(value - pick("multiclass_sparsemax_loss", s, labels), 0)

@@ -12,6 +12,7 @@ from gradtx.core.averages import safe_divide
 from gradtx.core.precision import cast, compute_dtype, narrow, number_in
 from gradtx.core.typing import Array, ArrayLike, DType
 from gradtx.losses.inputs import Values, check_shapes, common_dtype
+from gradtx.losses.ranges import held
 from gradtx.losses.softmax import log_softmax
 
 Reduction = Literal["mean", "sum", "none"]
@@ -114,7 +115,8 @@ def multiclass_generalized_dice_loss(
     p, t, dtype = _regions("multiclass_generalized_dice_loss", predictions, targets, apply_softmax)
     losses = _class_losses(p, t, _summed_axes(None, p.ndim), number_in(smooth, p.dtype), 0.5, 0.5)
     v = 1 / (jnp.square(jnp.sum(t, range(t.ndim - 1))) + 1e-7)
-    return narrow(jnp.mean(_reduced(losses, v.size * v / jnp.sum(v), "mean", ignore_background)), dtype)
+    mean = jnp.mean(_reduced(losses, v.size * v / jnp.sum(v), "mean", ignore_background))
+    return narrow(mean if ignore_background else held(mean, 0, 1), dtype)
 
 
 def _regions(name: str, predictions: Values, targets: Values, activate: bool) -> tuple[Array, Array, DType]:

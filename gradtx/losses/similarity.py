@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from gradtx.core.averages import safe_divide, sqrt
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.losses.inputs import Axis, Values, hide, loss
+from gradtx.losses.ranges import held
 from gradtx.losses.softmax import log_sum_exp
 
 
@@ -40,7 +41,7 @@ def cosine_similarity(
         ValueError: shapes that do not broadcast.
     """
     x, y = hide(where, predictions, targets)
-    return jnp.sum(_unit(x, axis, epsilon) * _unit(y, axis, epsilon), axis)
+    return held(jnp.sum(_unit(x, axis, epsilon) * _unit(y, axis, epsilon), axis), -1, 1)
 
 
 @loss("predictions", "targets")
@@ -142,10 +143,14 @@ def triplet_margin_loss(
 
 
 def _unit(x: Values, axis: Axis, epsilon: ArrayLike) -> Array:
-    """x / max(||x||, sqrt(epsilon)), and 0 for 0; the largest |x| is divided out first, so that no square overflows."""
+    """x / max(||x||, sqrt(epsilon)), and 0 for 0; the largest |x| is divided out first, so that no square overflows.
+
+    It is divided out in two parts, as compilers multiply by a reciprocal, and that of a huge number is subnormal.
+    """
     scale = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis, keepdims=True, initial=0)
     scale = jnp.where(scale == 0, 1, scale)
-    scaled = jnp.divide(x, scale)
+    part = jnp.where(scale > 1, sqrt(scale), 1)
+    scaled = jnp.divide(jnp.divide(x, part), scale / part)
     norm = sqrt(jnp.sum(jnp.square(scaled), axis, keepdims=True))
     return safe_divide(scaled, jnp.maximum(norm, sqrt(jnp.asarray(epsilon, x.dtype)) / scale))
 
