@@ -107,7 +107,7 @@ class Jitted:
             "equations": equations(traced.jaxpr),
             "fusions": len(re.findall(r"\bfusion\(", text)),
             "kernels": len(re.findall(r"\b(?:fusion|custom-call)\(", text)),
-            "native calls": text.count('custom_call_target="gradtx_step"'),
+            "native calls": text.count('custom_call_target="gradtx_step'),
             "temporary bytes": self.compiled.memory_analysis().temp_size_in_bytes,
         }
 

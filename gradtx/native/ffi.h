@@ -8,7 +8,7 @@
 
 namespace gradtx::ffi {
 
-enum Type : int32_t { kF16 = 10, kF32 = 11, kF64 = 12, kBF16 = 16 };
+enum Type : int32_t { kS32 = 4, kF16 = 10, kF32 = 11, kF64 = 12, kBF16 = 16 };
 
 struct Extension {
   size_t size;
@@ -51,6 +51,9 @@ struct Buffer {
   }
 };
 
+constexpr int32_t kBuffer = 1;  // the type of an argument, and of a result
+constexpr int32_t kArray = 1;   // the type of an attribute
+
 // Arguments, and results, which look the same.
 struct Buffers {
   size_t size;
@@ -81,8 +84,6 @@ struct Attributes {
   int32_t* types;
   Name** names;
   void** items;
-
-  const Array& array(int64_t i) const { return *static_cast<Array*>(items[i]); }
 };
 
 struct Context;
@@ -94,6 +95,8 @@ struct ErrorArguments {
   const char* message;
   int32_t code;
 };
+
+constexpr int32_t kInvalid = 3, kExhausted = 8;  // ErrorArguments::code
 
 struct ErrorDestroyArguments {
   size_t size;

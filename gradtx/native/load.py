@@ -1,20 +1,27 @@
 """The compiled half of the native step: finding it, registering it with XLA, and turning it off."""
 
 import ctypes
+import hashlib
+import json
 import os
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import jax
 
 LIBRARY = "libgradtx_step.so"
-TARGET = "gradtx_step"
-INTERFACE = 4
+INTERFACE = 5
 """What this package and the library agree on: instructions, attributes. One is counted up where it changes."""
+TARGET = f"gradtx_step_{INTERFACE}"
+"""The handler's name in compiled programs, which outlive a process: one of another interface does not answer to it."""
+SEAL = b"gradtx-step-sha256:"
+"""What stands before the checksum at the library's end."""
 
 _on: ContextVar[bool] = ContextVar("gradtx_native", default=os.environ.get("GRADTX_NATIVE", "1") != "0")
 
@@ -39,28 +46,49 @@ def library() -> ctypes.CDLL:
     """The library, registered with XLA.
 
     Raises:
-        RuntimeError: it is not there, of another version, or of a kind that this XLA does not take.
+        RuntimeError: it is not there, cut or changed, of another version, or of a kind that this XLA does not take.
     """
     path = next((path for path in _places() if path.exists()), None)
     if path is None:
         raise RuntimeError(f"{LIBRARY} is not there: it was not built, as there was no C++ compiler for it")
     try:
+        if sys.platform != "darwin" and not _is_whole(path.read_bytes()):
+            raise ValueError("it was cut or changed after it was built; install gradtx again")
         found = ctypes.CDLL(str(path))
-        version = found.gradtx_interface()
+        if found.gradtx_interface() != INTERFACE:
+            raise ValueError("it was built from another version of gradtx; install gradtx again")
         jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(found.gradtx_step), platform="cpu")
     except Exception as error:
         raise RuntimeError(f"{path} does not load: {error}") from error
-    if version != INTERFACE:
-        raise RuntimeError(f"{path} was built from another version of gradtx; install it again")
     return found
 
 
+def _is_whole(content: bytes) -> bool:
+    """Whether a library ends with the checksum of what stands before; see seal.cmake.
+
+    The system maps a library without reading it, and kills the process that reaches what is missing.
+    """
+    body = content[: -len(SEAL) - 64]
+    return content[len(body) :] == SEAL + hashlib.sha256(body).hexdigest().encode()
+
+
 def _places() -> Iterator[Path]:
+    """Where the library can be: beside this file, or where an editable installation of this very folder put it."""
     yield Path(__file__).with_name(LIBRARY)
+    with suppress(PackageNotFoundError):
+        installed = distribution("gradtx")
+        if _is_this(installed):
+            yield Path(str(installed.locate_file(f"gradtx/native/{LIBRARY}")))
+
+
+def _is_this(installed: Distribution) -> bool:
+    """Whether what is installed under our name is this folder: another's library would be of other sources."""
     try:
-        yield Path(str(distribution("gradtx").locate_file(f"gradtx/native/{LIBRARY}")))
-    except PackageNotFoundError:
-        return
+        origin = json.loads(installed.read_text("direct_url.json") or "")
+        folder = Path(unquote(urlsplit(origin["url"]).path))
+        return origin["dir_info"]["editable"] is True and folder.resolve() == Path(__file__).resolve().parents[2]
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 def wanted() -> bool:

@@ -21,6 +21,7 @@ enum Op : int32_t {
   kBlendSquare, // s0 x + s1 y^2
   kRatioRoot,   // (x / s0) / (sqrt(y / s1 + s2) + s3)
   kSum,         // adds x to the sum of the run
+  kOps,         // how many there are; call.cc says what each reads
 };
 
 // A register is a block of temporary memory, or a stream in memory whose elements are what the machine computes in.

@@ -1,10 +1,13 @@
-// The FFI handler: one program on up to 64 leaves, in chunks that XLA's own threads and the calling thread share.
+// The FFI handler: one program on many leaves, in chunks that XLA's own threads and the calling thread share.
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdio>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "call.h"
 #include "ffi.h"
 #include "program.h"
 
@@ -121,7 +125,8 @@ void help(void* data) {
 void share(const ffi::Frame& frame, const std::shared_ptr<Work>& work) {
   int64_t helpers = std::min(threads(frame), work->elements() / kLeastChunk) - 1;
   for (int64_t i = 0; i < helpers; ++i) {
-    auto* data = new std::shared_ptr<Work>(work);
+    auto* data = new (std::nothrow) std::shared_ptr<Work>(work);  // once others work on it, nothing may throw
+    if (data == nullptr) break;
     ffi::ScheduleArguments arguments{sizeof(arguments), nullptr, frame.context, help, data};
     if (ffi::Error* error = frame.api->schedule(&arguments)) {
       ffi::ErrorDestroyArguments destroy{sizeof(destroy), nullptr, error};
@@ -134,32 +139,26 @@ void share(const ffi::Frame& frame, const std::shared_ptr<Work>& work) {
   work->wait();
 }
 
-ffi::Error* refuse(const ffi::Frame& frame, const char* message) {
-  ffi::ErrorArguments arguments{sizeof(arguments), nullptr, message, 3};
+ffi::Error* refuse(const ffi::Frame& frame, int32_t code, const char* what, const char* why) {
+  char message[200];
+  snprintf(message, sizeof(message), "gradtx: %s: %s", what, why);
+  ffi::ErrorArguments arguments{sizeof(arguments), nullptr, message, code};
   return frame.api->make_error(&arguments);
 }
 
 // Arguments: a vector of scalars, then the inputs of every leaf. Results: the outputs of every leaf, or where there are
-// none the sum of what the program adds up. Attributes: the instructions, which scalars each leaf reads, and the numbers
-// of inputs, outputs, registers and leaves.
+// none the sum of what the program adds up. Attributes: `code`, the instructions; `reads`, which scalars each leaf reads;
+// and `sizes`, the numbers of inputs, outputs, registers and leaves.
 ffi::Error* step(const ffi::Frame& frame) {
-  const ffi::Array &code = frame.attributes.array(0), &reads = frame.attributes.array(1);
-  const int32_t* sizes = static_cast<const int32_t*>(frame.attributes.array(2).data);
-  Program program{static_cast<const Instruction*>(code.data), static_cast<int32_t>(code.count * 4 / sizeof(Instruction)),
-                  sizes[0], sizes[1], 0, sizes[2]};
-  const int64_t leaves = sizes[3], streams = program.inputs + program.outputs;
-  program.scalars = static_cast<int32_t>(reads.count / leaves);
-  if (streams > kMostStreams || program.registers > kMostRegisters || program.scalars > kMostScalars ||
-      frame.arguments.count != 1 + leaves * program.inputs ||
-      frame.results.count != (program.outputs == 0 ? 1 : leaves * program.outputs))
-    return refuse(frame, "gradtx: a program that the native step cannot run");
-
-  ffi::Buffer& given = frame.arguments[0];
-  bool wide = given.type == ffi::kF64;
-  int64_t width = wide ? 8 : 4;
-  std::vector<char> scalars(reads.count * width);
-  for (size_t i = 0; i < reads.count; ++i)
-    memcpy(&scalars[i * width], static_cast<char*>(given.data) + static_cast<int32_t*>(reads.data)[i] * width, width);
+  Call call;
+  if (const char* wrong = fault(frame, call))
+    return refuse(frame, ffi::kInvalid, "a program that the native step cannot run", wrong);
+  const Program& program = call.program;
+  const int64_t leaves = call.leaves, streams = program.inputs + program.outputs;
+  const int64_t width = call.wide ? 8 : 4, numbers = leaves * program.scalars;
+  std::vector<char> scalars(numbers * width);
+  for (int64_t i = 0; i < numbers; ++i)
+    memcpy(&scalars[i * width], static_cast<char*>(frame.arguments[0].data) + call.reads[i] * width, width);
 
   std::vector<void*> data(leaves * streams);
   std::vector<int32_t> types(leaves * streams);
@@ -167,19 +166,18 @@ ffi::Error* step(const ffi::Frame& frame) {
   std::vector<Leaf> items(leaves);
   for (int64_t i = 0; i < leaves; ++i) {
     for (int64_t k = 0; k < streams; ++k) {
-      ffi::Buffer& buffer = k < program.inputs ? frame.arguments[1 + i * program.inputs + k]
-                                               : frame.results[i * program.outputs + k - program.inputs];
+      const ffi::Buffer& buffer = stream(frame, program, i, k);
       data[i * streams + k] = buffer.data;
       types[i * streams + k] = buffer.type;
-      counts[i] = buffer.count();
     }
+    counts[i] = stream(frame, program, i, 0).count();
     items[i] = {&data[i * streams], &types[i * streams], &scalars[i * program.scalars * width]};
   }
   static const Machines chosen = machines();
-  auto work = std::make_shared<Work>(program, wide ? chosen.wide : chosen.single, std::move(items), counts);
+  auto work = std::make_shared<Work>(program, call.wide ? chosen.wide : chosen.single, std::move(items), counts);
   share(frame, work);
   if (program.outputs == 0) {
-    if (wide)
+    if (call.wide)
       *static_cast<double*>(frame.results[0].data) = work->sum();
     else
       *static_cast<float*>(frame.results[0].data) = static_cast<float>(work->sum());
@@ -191,7 +189,7 @@ ffi::Error* step(const ffi::Frame& frame) {
 }  // namespace gradtx
 
 // What the library and the package agree on; see load.py.
-extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 4; }
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 5; }
 
 extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
   using namespace gradtx;
@@ -203,5 +201,9 @@ extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) 
     metadata.state_type = 0;
     return nullptr;
   }
-  return step(frame);
+  try {
+    return step(frame);
+  } catch (const std::exception& error) {  // of memory, before any work has begun; XLA's code is not made to be thrown at
+    return refuse(frame, ffi::kExhausted, "no native step", error.what());
+  }
 }

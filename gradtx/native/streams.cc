@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -24,38 +26,46 @@ void pass(T* p, float* m, float* v, const T* g, int64_t begin, int64_t end) {
   }
 }
 
+struct Free {
+  void operator()(void* x) const { std::free(x); }
+};
+
+enum Status { kDone, kNoMemory, kNoThreads, kOutOfRange };
+
 template <class T>
-int streams(int64_t count, int threads, int huge, int repeats, double* seconds) {
+Status streams(int64_t count, int threads, int huge, int repeats, double* seconds) {
   const size_t page = 2 << 20, sizes[4] = {sizeof(T), sizeof(float), sizeof(float), sizeof(T)};
-  void* memory[4];
+  std::unique_ptr<void, Free> memory[4];
   for (int k = 0; k < 4; ++k) {
     const size_t bytes = (count * sizes[k] + page - 1) / page * page;
-    memory[k] = std::aligned_alloc(page, bytes);
-    if (memory[k] == nullptr) {
-      while (k > 0) std::free(memory[--k]);
-      return 1;
-    }
+    memory[k].reset(std::aligned_alloc(page, bytes));
+    if (memory[k] == nullptr) return kNoMemory;
 #ifdef MADV_HUGEPAGE
-    madvise(memory[k], bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    madvise(memory[k].get(), bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
-    std::memset(memory[k], 0, bytes);
+    std::memset(memory[k].get(), 0, bytes);
   }
   for (int k = 0; k < repeats; ++k) {
     std::atomic<int64_t> next{0};
     auto work = [&] {
       for (int64_t at; (at = next.fetch_add(kChunk)) < count;)
-        pass(static_cast<T*>(memory[0]), static_cast<float*>(memory[1]), static_cast<float*>(memory[2]),
-             static_cast<const T*>(memory[3]), at, std::min(count, at + kChunk));
+        pass(static_cast<T*>(memory[0].get()), static_cast<float*>(memory[1].get()), static_cast<float*>(memory[2].get()),
+             static_cast<const T*>(memory[3].get()), at, std::min(count, at + kChunk));
     };
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t) others.emplace_back(work);
+    Status status = kDone;
+    try {
+      for (int t = 1; t < threads; ++t) others.emplace_back(work);
+    } catch (const std::exception&) {  // those that were started are at work
+      status = kNoThreads;
+    }
     work();
     for (std::thread& t : others) t.join();
+    if (status != kDone) return status;
     seconds[k] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  for (void* x : memory) std::free(x);
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -65,6 +75,7 @@ int streams(int64_t count, int threads, int huge, int repeats, double* seconds) 
 // them.
 extern "C" __attribute__((visibility("default"))) int gradtx_streams(int64_t count, int half, int threads, int huge,
                                                                      int repeats, double* seconds) {
+  if (count < 1 || count > int64_t{1} << 48 || threads < 1 || repeats < 1 || seconds == nullptr) return kOutOfRange;
   return half ? streams<uint16_t>(count, threads, huge, repeats, seconds)
               : streams<float>(count, threads, huge, repeats, seconds);
 }

@@ -1,5 +1,6 @@
 """What the tests of the native step share."""
 
+from pathlib import Path
 from typing import Any
 
 import chex
@@ -11,6 +12,7 @@ import pytest
 import gradtx
 from gradtx.native import load
 
+ROOT = Path(__file__).parents[2]
 needs_native = pytest.mark.skipif(not load.available(), reason=f"no native step: {load.why_not()}")
 
 
@@ -22,7 +24,7 @@ def compiled(tx: Any, *arguments: Any, extra: Any = None) -> Any:
 
 def calls(text: str) -> int:
     """How many native calls a program has."""
-    return text.count('custom_call_target="gradtx_step"') or text.count("@gradtx_step")
+    return text.count(f'custom_call_target="{load.TARGET}"') or text.count(f"@{load.TARGET}")
 
 
 def assert_same_steps(tx: Any, params: Any, grads: list[Any], rtol: float, extra: Any = None) -> int:

@@ -1,0 +1,179 @@
+"""Random calls of the handler, whole and broken: `python -m tests.native.fuzz SEED COUNT`.
+
+A whole call must run, and a broken one either run or be refused. One that runs writes its results, all of each, and
+nothing else; one that is refused writes nothing. Whatever else happens ends this process.
+"""
+
+import ctypes
+import random
+import sys
+from collections import Counter
+
+import numpy as np
+
+from gradtx.native import load
+from gradtx.native.program import MOST_REGISTERS, OPS, SCALAR_FIELDS
+from tests.native.broken import break_it
+from tests.native.frames import Call, Pool, buffer, numbers
+
+BYTES = {10: 2, 11: 4, 12: 8, 16: 2}
+GUARD, WIDTH = 64, 8
+"""Bytes around every array; and for each element, so that an array has room for any dtype."""
+
+BINARY = {
+    "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq", "ne", "lt", "le", "gt", "ge",
+}  # fmt: skip
+OPERANDS = dict.fromkeys([*BINARY, "mul_add", "blend", "blend_square", "ratio_root"], 2) | {"select": 3}
+MAPPED = [op for op in OPS if op not in ("load", "store", "store_held", "sum")]
+
+
+class Arrays:
+    """All memory of a call, in one piece, so that whatever is written where nothing should be is seen."""
+
+    def __init__(self, rng, sizes):
+        self.starts, at = [], GUARD
+        for size in sizes:
+            self.starts.append(at)
+            at += (size * WIDTH + 2 * GUARD) // GUARD * GUARD
+        self.memory = np.frombuffer(rng.randbytes(at + GUARD), np.uint8).copy()
+        self.offset = -self.memory.ctypes.data % GUARD
+
+    def address(self, k):
+        return self.memory.ctypes.data + self.starts[k] - GUARD + self.offset
+
+    def numbers(self, k, kind, count):
+        """The elements of an array, to be set."""
+        start = self.address(k) - self.memory.ctypes.data
+        return self.memory[start : start + count * np.dtype(kind).itemsize].view(kind)
+
+
+def whole(rng):
+    """A call that can be run, and its memory."""
+    compute = rng.choice(["float32", "float32", "float64"])
+    kinds = ["float16", "bfloat16", "float32", compute, compute] + (["float64"] if compute == "float64" else [])
+    total = rng.random() < 0.15
+    inputs, outputs = rng.randint(1, 4), 0 if total else rng.randint(1, 3)
+    registers, leaves, scalars = rng.choice([4, 5, MOST_REGISTERS]), rng.randint(1, 3), rng.randint(1, 6)
+    types = [rng.choice(kinds) for _ in range(inputs + outputs)]
+    counts = [rng.choice([0, 1, 5, 127, 128, 129, 300, 40_000 if rng.random() < 0.05 else 16]) for _ in range(leaves)]
+    given = rng.randint(scalars, scalars + 9)
+    result = [1] if total else []
+    arrays = Arrays(rng, [given, *(n for n in counts for _ in types), *result])
+    arrays.numbers(0, compute, given)[:] = [rng.choice([0.0, 0.5, -2.0, 1e30, np.nan, 1.0]) for _ in range(given)]
+
+    shared = {}  # from an output to the input whose memory it takes over
+    for k in range(inputs, inputs + outputs):
+        same = [j for j in range(inputs) if types[j] == types[k] and j not in shared.values()]
+        if same and rng.random() < 0.5:
+            shared[k] = rng.choice(same)
+    place = lambda leaf, k: arrays.address(1 + leaf * len(types) + shared.get(k, k))
+    stream = lambda leaf, k: buffer(types[k], place(leaf, k), [counts[leaf]])
+    arguments = [stream(i, k) for i in range(leaves) for k in range(inputs)]
+    results = [stream(i, k) for i in range(leaves) for k in range(inputs, inputs + outputs)]
+    if total:
+        results = [buffer(compute, arrays.address(len(arrays.starts) - 1), [])]
+    code = program(rng, types, inputs, shared, compute, registers, scalars)
+    attributes = dict(
+        code=numbers(code),
+        reads=numbers([rng.randrange(given) for _ in range(leaves * scalars)]),
+        sizes=numbers([inputs, outputs, registers, leaves]),
+    )
+    return Call([buffer(compute, arrays.address(0), [given]), *arguments], results, attributes), arrays
+
+
+def program(rng, types, inputs, shared, compute, registers, scalars):
+    """Instructions that read what is there, and at last write every output."""
+    streams, code = len(types), []
+    there = set(range(inputs))
+    readable = {k for k in there if types[k] == compute}
+    temporary = range(streams, streams + registers)
+    scalar = lambda: rng.randrange(scalars)
+
+    def emit(op, to, *operands):
+        fields = [*operands, *[0] * (3 - len(operands)), *(scalar() for _ in range(SCALAR_FIELDS.get(op, 0)))]
+        code.append([OPS.index(op), to, *fields, *[0] * (7 - len(fields))])
+
+    def wrote(to):
+        for gone in (there, readable):
+            gone.discard(shared.get(to))
+        if to >= streams or types[to] == compute:
+            readable.add(to)
+
+    def some():
+        if not readable:
+            to = rng.choice(temporary)
+            emit("load", to, rng.choice(sorted(there)))
+            wrote(to)
+        return rng.choice(sorted(readable))
+
+    for _ in range(rng.randint(0, 12)):
+        to = rng.choice(temporary)
+        op = rng.choice([*MAPPED, "load"])
+        operands = [rng.choice(sorted(there))] if op == "load" else [some() for _ in range(OPERANDS.get(op, 1))]
+        for k in range(len(operands)):
+            if op == "select" and rng.random() < 0.3:
+                operands[k] = -1 - scalar()
+        if op in BINARY and rng.random() < 0.3:
+            operands[rng.randrange(2)] = -1 - scalar()
+        emit(op, to, *operands)
+        wrote(to)
+    last = some() if streams == inputs else temporary[0]
+    if streams > inputs:  # kept while outputs overwrite what it was made of
+        emit("copy", last, some())
+        wrote(last)
+    for to in rng.sample(range(inputs, streams), streams - inputs):
+        direct = types[to] == compute and rng.random() < 0.5
+        emit("neg" if direct else rng.choice(["store", "store_held"]), to, last)
+        wrote(to)
+    if streams == inputs:
+        emit("sum", 0, last)
+    return code
+
+
+def extent(x, start):
+    """The bytes of a whole array, counted from `start`."""
+    shape = (ctypes.c_int64 * x.rank).from_address(x.dims) if x.rank else []
+    size = int(np.prod(list(shape), initial=1)) * BYTES[x.type]
+    return slice(x.data - start, x.data - start + size) if size else slice(0)
+
+
+def run(call, arrays, rng, library):
+    """What the handler says; ends the process where it does what it must not."""
+    pool = Pool(rng.choice([None, -5, 0, 1, 4, 2**40]), rng.choice([None, "late", "now", "never"]))
+    before, start = arrays.memory.copy(), arrays.memory.ctypes.data
+    told, _ = call.make(library, pool)
+    if told is not None:
+        assert told.startswith("gradtx: a program that the native step cannot run: "), told
+        np.testing.assert_array_equal(arrays.memory, before)
+        return told
+    first, result, argument = arrays.memory.copy(), np.zeros(before.size, bool), np.zeros(before.size, bool)
+    for arrays_of, marked in ((call.results, result), (call.arguments, argument)):
+        for x in arrays_of:
+            marked[extent(x, start)] = True
+    np.testing.assert_array_equal(first[~result], before[~result])
+    arrays.memory[:] = before
+    arrays.memory[result & ~argument] ^= 0x55  # again, with other garbage where results will be
+    assert call.make(library, pool)[0] is None
+    np.testing.assert_array_equal(arrays.memory, first)
+    return None
+
+
+def main(seed, count):
+    library, found = load.library(), Counter()
+    for k in range(count):
+        rng = random.Random(f"{seed}.{k}")
+        print(f"{seed}.{k}", file=sys.stderr)
+        call, arrays = whole(rng)
+        if rng.random() < 0.1:
+            assert run(call, arrays, rng, library) is None
+            found["whole"] += 1
+            continue
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            break_it(rng, call)
+        found[run(call, arrays, rng, library) or "ran"] += 1
+    for told, times in found.most_common():
+        print(times, told)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
