@@ -50,10 +50,12 @@ def library() -> ctypes.CDLL:
     """
     path = next((path for path in _places() if path.exists()), None)
     if path is None:
-        raise RuntimeError(f"{LIBRARY} is not there: it was not built, as there was no C++ compiler for it")
+        raise RuntimeError(
+            f"{LIBRARY} is not there: it was not built, which installing gradtx does where there is a compiler"
+        )
     try:
         if sys.platform != "darwin" and not _is_whole(path.read_bytes()):
-            raise ValueError("it was cut or changed after it was built; install gradtx again")
+            raise ValueError("it was cut, changed, or built from another version of gradtx; install gradtx again")
         found = ctypes.CDLL(str(path))
         if found.gradtx_interface() != INTERFACE:
             raise ValueError("it was built from another version of gradtx; install gradtx again")

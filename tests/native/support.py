@@ -1,5 +1,9 @@
 """What the tests of the native step share."""
 
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +51,11 @@ def assert_same_steps(tx: Any, params: Any, grads: list[Any], rtol: float, extra
 def normal(shape: tuple[int, ...], dtype: Any = jnp.float32, seed: int = 0) -> jax.Array:
     """Normal numbers."""
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
+
+
+def run(code, *arguments, **environment):
+    """The output of a new process."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.run(
+        command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ).stdout.strip()

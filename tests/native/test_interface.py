@@ -1,7 +1,9 @@
 """The library without JAX around it: XLA's structs as it knows them, buffers at odd places, a pool that never helps."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -12,7 +14,7 @@ import gradtx.native
 from gradtx.native import load
 from gradtx.native.program import OPS
 from tests.native.frames import Call, Pool, buffer_of, numbers
-from tests.native.support import needs_native
+from tests.native.support import needs_native, run
 
 FIELDS = {
     "Buffer": ("XLA_FFI_Buffer", dict(type="dtype", data="data", rank="rank", dims="dims")),
@@ -100,3 +102,38 @@ def test_programs_beyond_the_machine_are_refused():
     x = np.zeros(4, np.float32)
     told, _ = call([x, x], [x], BLEND, [1.0, 1.0], [2, 1, 100, 1], Pool())
     assert told == "gradtx: a program that the native step cannot run: sizes beyond what there is"
+
+
+LIMITED = """
+    import resource
+    from gradtx.native import load, streams
+    from gradtx.native.program import OPS
+    from tests.native.frames import Call, Pool, buffer, buffer_of, numbers
+    import numpy as np
+
+    library, one, total = load.library(), np.ones(1, np.float32), np.zeros((), np.float32)
+    attributes = dict(code=numbers([OPS.index("sum"), *[0] * 8]), reads=numbers([0]), sizes=numbers([1, 0, 0, 1]))
+    vast = buffer("float32", one.ctypes.data, [2**45])  # of whose chunks there is no room for a list
+    with open("/proc/self/statm") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 2**27, now + 2**27))
+    print(Call([buffer_of(one), vast], [buffer_of(total)], attributes).make(library, Pool())[0])
+    for threads in (1024, 1):
+        try:
+            print(len(streams.pass_seconds(8, threads=threads)))
+        except RuntimeError as error:
+            print(error)
+"""
+
+
+@needs_native
+@pytest.mark.skipif(
+    sys.platform != "linux" or "asan" in os.environ.get("LD_PRELOAD", ""), reason="memory is not limited"
+)
+def test_what_the_system_refuses_is_said():
+    """Whatever C++ throws stays in the library; nothing is left behind that would keep the next call from running."""
+    assert run(LIMITED).splitlines() == [
+        "gradtx: no native step: std::bad_alloc",
+        "pass_seconds: the system does not start 1024 threads",
+        "10",
+    ]

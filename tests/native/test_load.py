@@ -2,11 +2,9 @@
 
 import ctypes
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -15,15 +13,7 @@ import pytest
 
 import gradtx
 from gradtx.native import load, streams
-from tests.native.support import ROOT, calls, needs_native, normal
-
-
-def run(code, *arguments, cwd=ROOT, **environment):
-    """The output of a new process."""
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(
-        command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True, cwd=cwd
-    ).stdout.strip()
+from tests.native.support import ROOT, calls, needs_native, normal, run
 
 
 def place():
