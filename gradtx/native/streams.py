@@ -40,10 +40,8 @@ def pass_seconds(
         MemoryError: the arrays, of 16 bytes for each float32 parameter and 12 for one in bfloat16, do not fit.
         ValueError: an argument is out of its range.
     """
-    if not isinstance(dtype, str) or dtype not in ("float32", "bfloat16"):
-        raise ValueError(f"pass_seconds: dtype must be 'float32' or 'bfloat16', got {dtype!r}")
-    if not isinstance(huge_pages, bool):
-        raise ValueError(f"pass_seconds: huge_pages must be True or False, got {huge_pages!r}")
+    _one_of("dtype", dtype, "float32", "bfloat16")
+    _one_of("huge_pages", huge_pages, True, False)
     count = _whole("count", count, None)
     threads = _whole("threads", threads, MOST_THREADS)
     repeats = _whole("repeats", repeats, MOST_REPEATS)
@@ -66,6 +64,11 @@ def _room() -> int:
         with suppress(OSError, ValueError):
             room = min(room, int(Path("/sys/fs/cgroup", limit).read_text()))
     return room
+
+
+def _one_of(name: str, x: Any, *choices: Any) -> None:
+    if not any(type(x) is type(choice) and x == choice for choice in choices):
+        raise ValueError(f"pass_seconds: {name} must be {' or '.join(map(repr, choices))}, got {x!r}")
 
 
 def _whole(name: str, x: Any, most: int | None) -> int:
