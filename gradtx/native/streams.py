@@ -3,6 +3,7 @@
 import ctypes
 import operator
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,9 @@ def pass_seconds(
 def _room() -> int:
     """The bytes of memory that this process can have at most: the system hands out more, and kills who writes there."""
     room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError):
+        free = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
+        room = room if free is None else min(room, 1024 * int(free[1]))
     for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container
         with suppress(OSError, ValueError):
             room = min(room, int(Path("/sys/fs/cgroup", limit).read_text()))
