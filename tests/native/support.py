@@ -53,9 +53,9 @@ def normal(shape: tuple[int, ...], dtype: Any = jnp.float32, seed: int = 0) -> j
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
 
 
-def run(code, *arguments, **environment):
+def run(code, *arguments, cwd=ROOT, **environment):
     """The output of a new process."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.run(
-        command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True, cwd=cwd
     ).stdout.strip()

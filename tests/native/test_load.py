@@ -43,6 +43,11 @@ STEP = """
 """
 
 
+WHY = """
+    print(gradtx.native.why_not())
+"""
+
+
 @pytest.mark.slow
 @needs_native
 def test_the_environment_turns_it_off():
@@ -163,6 +168,20 @@ def test_a_broken_library_is_said_and_done_without(change, tmp_path, monkeypatch
     monkeypatch.setattr(load, "_places", lambda: [broken])
     with again():
         assert str(gradtx.native.why_not()).startswith(f"{broken} does not load: ")
+
+
+@pytest.mark.slow
+@needs_native
+@pytest.mark.parametrize("library", ["half", "none"])
+def test_gradtx_without_a_library_steps_without_it(library, tmp_path):
+    """In a copy of the package: what maps half a library is killed where it touches the other half."""
+    shutil.copytree(ROOT / "gradtx", tmp_path / "gradtx", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    if library == "half":
+        content = place().read_bytes()
+        (tmp_path / "gradtx" / "native" / load.LIBRARY).write_bytes(content[: len(content) // 2])
+    stepped, why = run(STEP + WHY, cwd=tmp_path).splitlines()
+    assert stepped == "False"
+    assert ("was cut" if library == "half" else "is not there") in why
 
 
 @needs_native
