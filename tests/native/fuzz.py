@@ -1,20 +1,22 @@
 """Random calls of the handler, whole and broken: `python -m tests.native.fuzz SEED COUNT`.
 
-A whole call must run, and a broken one either run or be refused. One that runs writes its results, all of each, and
-nothing else; one that is refused writes nothing. Whatever else happens ends this process.
+A whole call must run, and a broken one either run or be refused. One that runs writes its results and nothing else, and
+gives the same where its arrays share no memory and the results held something else; one that is refused writes nothing.
+Whatever else happens ends this process.
 """
 
 import ctypes
 import random
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 from gradtx.native import load
 from gradtx.native.program import MOST_REGISTERS, OPS, SCALAR_FIELDS
 from tests.native.broken import break_it
-from tests.native.frames import Call, Pool, buffer, numbers
+from tests.native.frames import Buffer, Call, Pool, buffer, numbers
 
 BYTES = {10: 2, 11: 4, 12: 8, 16: 2}
 GUARD, WIDTH = 64, 8
@@ -130,11 +132,43 @@ def program(rng, types, inputs, shared, compute, registers, scalars):
     return code
 
 
-def extent(x, start):
-    """The bytes of a whole array, counted from `start`."""
+def size(x):
+    """The bytes of a whole array."""
     shape = (ctypes.c_int64 * x.rank).from_address(x.dims) if x.rank else []
-    size = int(np.prod(list(shape), initial=1)) * BYTES[x.type]
-    return slice(x.data - start, x.data - start + size) if size else slice(0)
+    return int(np.prod(list(shape), initial=1)) * BYTES[x.type]
+
+
+def moved(rng, x, copied):
+    """An array in memory of its own, which holds what is there, or anything."""
+    memory = np.frombuffer(rng.randbytes(size(x) + GUARD), np.uint8).copy()
+    made = Buffer.from_buffer_copy(x)
+    made.data, made.alive = memory.ctypes.data - memory.ctypes.data % -GUARD, (x, memory)
+    if copied and size(x):
+        ctypes.memmove(made.data, x.data, size(x))
+    return made
+
+
+def leaves(call):
+    """The arrays of each leaf: what is read, and what is written."""
+    inputs, outputs, _, count = map(int, call.attributes["sizes"].alive[:4])
+    for k in range(count):
+        yield call.arguments[1 + k * inputs :][:inputs], call.results[k * outputs :][:outputs] if outputs else []
+
+
+def are_apart(call):
+    """Whether no leaf writes where another one has an array; the handler takes XLA's word for that."""
+    span = lambda x: range(x.data or 0, (x.data or 0) + size(x))
+    meet = lambda x, y: max(x.start, y.start) < min(x.stop, y.stop)
+    own = [([span(x) for x in [*reads, *writes]], [span(x) for x in writes]) for reads, writes in leaves(call)]
+    others = [([span(call.arguments[0])], [])] + own
+    return not any(
+        meet(x, y)
+        for i, (_, writes) in enumerate(own)
+        for x in writes
+        for j, (all_, _) in enumerate(others)
+        if j != i + 1
+        for y in all_
+    )
 
 
 def run(call, arrays, rng, library):
@@ -146,15 +180,21 @@ def run(call, arrays, rng, library):
         assert told.startswith("gradtx: a program that the native step cannot run: "), told
         np.testing.assert_array_equal(arrays.memory, before)
         return told
-    first, result, argument = arrays.memory.copy(), np.zeros(before.size, bool), np.zeros(before.size, bool)
-    for arrays_of, marked in ((call.results, result), (call.arguments, argument)):
-        for x in arrays_of:
-            marked[extent(x, start)] = True
-    np.testing.assert_array_equal(first[~result], before[~result])
+    after, elsewhere = arrays.memory.copy(), np.ones(before.size, bool)
+    for x in call.results:
+        elsewhere[(x.data or start) - start :][: size(x)] = False
+    np.testing.assert_array_equal(after[elsewhere], before[elsewhere])
+    if not are_apart(call):
+        return None
     arrays.memory[:] = before
-    arrays.memory[result & ~argument] ^= 0x55  # again, with other garbage where results will be
-    assert call.make(library, pool)[0] is None
-    np.testing.assert_array_equal(arrays.memory, first)
+    arguments, results = (
+        [moved(rng, x, copied) for x in xs] for xs, copied in ((call.arguments, True), (call.results, False))
+    )
+    apart = replace(call, arguments=arguments, results=results)  # gives the same where nothing shares memory
+    assert apart.make(library, pool)[0] is None
+    for x, y in zip(call.results, results, strict=True):
+        found = after[(x.data or start) - start :][: size(x)]
+        np.testing.assert_array_equal(np.frombuffer(ctypes.string_at(y.data, size(y)), np.uint8), found)
     return None
 
 
