@@ -1,5 +1,6 @@
 """The mean and the variance of each gradient element over examples, and their running averages."""
 
+from functools import partial
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
@@ -12,6 +13,7 @@ from gradtx.core import averages, precision
 from gradtx.core.arguments import Interval
 from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.leafwise import EmptyState
+from gradtx.core.restart import of_leaf
 from gradtx.core.rules import increment
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import Inner, Pair, transformation
@@ -138,7 +140,7 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
             return squares / precision.cast(jnp.maximum(jnp.asarray(sample_size) - 1, 1), squares.dtype)
 
         return updates, PerElementMeanAndVarianceEMAState(
-            increment(state.count),
+            jax.tree.map(increment, state.count),
             precision.cast(ema_decay, state.ema_decay.dtype),
             jax.tree.map(ema, state.mean_grads_ema, updates),
             jax.tree.map(ema, state.variance_grads_ema, jax.tree.map(variance, precision.widen(sum_sq_diff_grads))),
@@ -184,10 +186,13 @@ def get_unbiased_mean_and_variance_ema(state: PyTree) -> tuple[PyTree, PyTree]:
         raise ValueError(f"wanted a state with one PerElementMeanAndVarianceEMAState, got {len(found)}")
     averaged = found[0]
 
-    def debiased(average: Array) -> Array:
+    def debiased(path: Any, average: Array) -> Array:
         wide = precision.widen(average)
         real = precision.real_dtype(wide.dtype)
-        weight = averages.missing_weight(precision.cast(averaged.ema_decay, real), precision.cast(averaged.count, real))
+        weight = averages.missing_weight(
+            precision.cast(averaged.ema_decay, real), precision.cast(of_leaf(averaged.count, path), real)
+        )
         return precision.narrow(averages.safe_divide(wide, precision.cast(weight, wide.dtype)), average.dtype)
 
-    return jax.tree.map(debiased, averaged.mean_grads_ema), jax.tree.map(debiased, averaged.variance_grads_ema)
+    each = partial(jax.tree_util.tree_map_with_path, debiased)
+    return each(averaged.mean_grads_ema), each(averaged.variance_grads_ema)

@@ -11,6 +11,7 @@ from gradtx.core import precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import describe, is_none
+from gradtx.core.fields import GatedState
 from gradtx.core.hyperparameters import Hyperparameter, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.rules import increment, keep_type
@@ -35,8 +36,8 @@ class MultiStepsState(NamedTuple):
 
     mini_step: Array  # micro-steps gathered since the last optimizer step, int32
     gradient_step: Array  # optimizer steps taken, int32
-    inner_opt_state: Any
-    acc_grads: PyTree  # mean or sum of the gradients gathered so far
+    inner_opt_state: GatedState
+    acc_grads: Slot  # mean or sum of the gradients gathered so far
     skip_state: PyTree  # what `skip` said of the last micro-step
     acc_weight: Array  # sum of their weights
     updated: Array  # whether the last call took an optimizer step, bool

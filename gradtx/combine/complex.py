@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.fields import InnerState
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 
@@ -20,7 +21,7 @@ class SplitRealAndImaginaryArrays(NamedTuple):
 class SplitRealAndImaginaryState(NamedTuple):
     """State of `split_real_and_imaginary`."""
 
-    inner_state: Any  # the inner transformation's, with a pair for each complex leaf
+    inner_state: InnerState  # the inner transformation's, with a pair for each complex leaf
 
 
 @transformation

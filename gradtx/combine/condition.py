@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval
 from gradtx.core.errors import describe
+from gradtx.core.fields import GatedState
 from gradtx.core.rules import increment
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -24,7 +25,7 @@ ErrorLimit: TypeAlias = Annotated[ArrayLike, Interval("[0, inf)", integer=True)]
 class ConditionallyTransformState(NamedTuple):
     """State of `conditionally_transform`."""
 
-    inner_state: Any
+    inner_state: GatedState
     step: Array  # calls so far, int32
 
 
@@ -32,7 +33,7 @@ class ConditionallyMaskState(NamedTuple):
     """State of `conditionally_mask`."""
 
     step: Array  # calls so far, int32
-    inner_state: Any
+    inner_state: GatedState
 
 
 class ApplyIfFiniteState(NamedTuple):
@@ -41,7 +42,7 @@ class ApplyIfFiniteState(NamedTuple):
     notfinite_count: Array  # gradients in a row that were not finite, int32
     last_finite: Array  # whether the last gradient was, bool
     total_notfinite: Array  # all that were not, int32
-    inner_state: Any
+    inner_state: GatedState
 
 
 @transformation

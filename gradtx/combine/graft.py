@@ -7,6 +7,7 @@ import jax
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
+from gradtx.core.fields import InnerState
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
@@ -15,8 +16,8 @@ from gradtx.core.typing import Array, PyTree
 class GraftState(NamedTuple):
     """State of `graft`."""
 
-    direction: Any
-    magnitude: Any
+    direction: InnerState
+    magnitude: InnerState
 
 
 @transformation

@@ -6,6 +6,7 @@ import jax
 
 from gradtx.core import errors
 from gradtx.core.errors import is_none
+from gradtx.core.fields import InnerState
 from gradtx.core.selection import MaskedNode, resolve_mask
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Mask, PyTree
@@ -14,7 +15,7 @@ from gradtx.core.typing import Mask, PyTree
 class MaskedState(NamedTuple):
     """State of `masked`, and of each part of `partition`."""
 
-    inner_state: Any  # the inner transformation's, with `MaskedNode` for the leaves it does not see
+    inner_state: InnerState  # the inner transformation's, with `MaskedNode` for the leaves it does not see
 
 
 class Part:

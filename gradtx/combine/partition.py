@@ -9,6 +9,7 @@ from gradtx.combine.masked import MaskedState, Part
 from gradtx.core import tree
 from gradtx.core.arguments import Each, OneOf
 from gradtx.core.errors import is_inexact, is_none, path_str
+from gradtx.core.fields import InnerMark
 from gradtx.core.selection import resolve_labels
 from gradtx.core.transformation import IsTransformation, Pair, as_transformation, transformation
 from gradtx.core.typing import PyTree, TransformationLike
@@ -20,7 +21,7 @@ Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], Each(IsTransform
 class PartitionState(NamedTuple):
     """State of `partition`."""
 
-    inner_states: dict[Any, MaskedState]  # by label
+    inner_states: Annotated[dict[Any, MaskedState], InnerMark()]  # by label
 
 
 @transformation

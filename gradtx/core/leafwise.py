@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import errors, precision
+from gradtx.core import errors, precision, restart
 from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
 from gradtx.core.slots import SlotStart, start_leaf, zeros
-from gradtx.core.stacks import Stack, is_leaf, unwrapped
+from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
 from gradtx.core.typing import Array, Mask, PyTree
 
 
@@ -146,10 +146,11 @@ class Leafwise:
             return updates, type(outer)(count) if self.state is EmptyState else type(outer)(count, inner)
         if self.state is not EmptyState:
             _check_state(self.name, self.state, state)
-        return self._update_inner(updates, state, params, getattr(state, "count", None), extra)
+        return self._update_inner(updates, state, params, restart.of_run(getattr(state, "count", None)), extra)
 
     def _update_inner(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: dict[str, Any]) -> Any:
         """One step of the state proper; schedules see `count`."""
+        state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
         if wants(self.rule, "p", needed=True):
             errors.check_params(self.name, params)
         leaves = Leaves(self, updates, state, params)
@@ -174,7 +175,11 @@ class Leafwise:
             reduced = dict(self._call(self.reduce, available))
             shared |= {name: keep_type(reduced.pop(name), old[name]) for name in shared_names if name in reduced}
         numbers = {name: h for name, h in hyper.items() if wants(self.rule, name)} | reduced
-        new_leaves, new_slots = leaves.run(numbers, shared, key)
+        seen = lambda old: available | {"state": self._widened(state._replace(**old))}
+        own = restart.own_numbers(
+            self.state, per_leaf, lambda old: self._call(self.reduce, seen(old)) if self.reduce else {}
+        )
+        new_leaves, new_slots = leaves.run(numbers, shared, key, own)
         new_updates = leaves.treedef.unflatten(new_leaves)
         if self.state is EmptyState:
             return new_updates, state
@@ -183,7 +188,7 @@ class Leafwise:
         if self.finish is not None:
             finished = self._call(self.finish, available | reduced | {"state": self._widened(new_state)})
             new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in shared_names})
-        return new_updates, new_state
+        return new_updates, restart.both_views(new_state, per_leaf, own)
 
     def _widened(self, state: Any) -> Any:
         """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
@@ -234,8 +239,10 @@ class Leaves:
         except ValueError:
             errors.structure_mismatch(self.step.name, "state" if what != "params" else what, updates, tree)
 
-    def run(self, numbers: dict[str, Any], shared: dict[str, Any], key: Any) -> tuple[list[Any], list[dict[str, Any]]]:
-        """Apply the rule to each leaf: new updates, and new slots by name."""
+    def run(
+        self, numbers: dict[str, Any], shared: dict[str, Any], key: Any, own: dict[str, dict[str, Any]]
+    ) -> tuple[list[Any], list[dict[str, Any]]]:
+        """Apply the rule to each leaf, with its `own` numbers where it has some: new updates, and new slots by name."""
         step = self.step
         keys = [None] * len(self.updates) if key is None else list(jax.random.split(key, max(1, len(self.updates))))
         new_updates = list(self.updates)
@@ -246,7 +253,8 @@ class Leaves:
                 continue
             p = None if self.params is None else self.params[i]
             slots = {name: unwrapped(slot) for name, slot in new_slots[i].items()}
-            leaf = (self._checked(path, unwrapped(g), slots, unwrapped(p)), slots, unwrapped(p), keys[i])
+            mine = restart.named_for(own, path_of_leaf(g, path), {})
+            leaf = (self._checked(path, unwrapped(g), slots, unwrapped(p)), slots, unwrapped(p), keys[i], mine)
             outside = tuple(name for name, column in self.masks.items() if not column[i])
             groups.setdefault((isinstance(g, Stack), outside), {})[i] = leaf
         for (stacked, outside), leaves in groups.items():

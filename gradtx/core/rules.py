@@ -26,15 +26,17 @@ def apply_rule(
     *,
     stacked: bool = False,
 ) -> list[tuple[Array, dict[str, Any]]]:
-    """Run a rule on leaves, each `(g, slots, p, key)`, or on each of a stack of them: in their compute dtypes.
+    """Run a rule on leaves, each `(g, slots, p, key, own)`, or on each of a stack of them: in their compute dtypes.
 
-    The rest of the state and the numbers are the same for all; the results are `(u, slots)`.
+    The rest of the state and the numbers are the same for all, but for those that a leaf has of its own; the results
+    are `(u, slots)`.
     """
     traced = {k: v for k, v in numbers.items() if isinstance(v, jax.Array | np.ndarray)}
     static = {k: v for k, v in numbers.items() if k not in traced}
     if stacked:
         leaves = [
-            (g, slots, p, None if key is None else jax.random.split(key, g.shape[0])) for g, slots, p, key in leaves
+            (g, slots, p, None if key is None else jax.random.split(key, len(g)), _repeated(own, len(g)))
+            for g, slots, p, key, own in leaves
         ]
     run = partial(_run, rule, state, static, stacked)
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((leaves, shared, traced))):
@@ -61,8 +63,11 @@ def _traced_once(
 
 
 def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced: Any) -> Any:
-    g, slots, p, key = leaf
+    g, slots, p, key, own = leaf
     wide = precision.compute_dtype(g.dtype)
+    if own:
+        shared = shared | {name: x for name, x in own.items() if name in shared}
+        traced = traced | {name: x for name, x in own.items() if name not in shared}
     numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
     given: dict[str, Any] = {"s": state(**jax.tree.map(lambda x: _as_seen(x, wide), slots), **shared)}
     if p is not None:
@@ -77,6 +82,10 @@ def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced:
     u, s = result if wants(rule, "s") else (result, given.get("s"))
     new = slots if s is None else {name: jax.tree.map(keep_type, getattr(s, name), slots[name]) for name in slots}
     return precision.narrow(u, g.dtype), new
+
+
+def _repeated(own: dict[str, Any], n: int) -> dict[str, Any]:
+    return {name: jnp.broadcast_to(x, (n, *jnp.shape(x))) for name, x in own.items()}
 
 
 def _as_seen(slot: Array, wide: Any) -> Array:

@@ -31,6 +31,11 @@ def unwrapped(x: Any) -> Any:
     return x.value if isinstance(x, Stack) else x
 
 
+def path_of_leaf(x: Any, path: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The path to the array at `path`: inside a stack, that of its value."""
+    return (*path, jax.tree_util.GetAttrKey("value")) if isinstance(x, Stack) else path
+
+
 @dataclass(frozen=True)
 class Packing:
     """How a tree is packed: for each part, the places of its leaves in the tree; a part with one leaf is no stack."""

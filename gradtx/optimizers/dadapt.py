@@ -9,6 +9,7 @@ from gradtx.core import tree
 from gradtx.core.averages import abs_sq, adam_correction, ema, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
+from gradtx.core.precision import cast
 from gradtx.core.slots import Slot, scalar, zeros
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
@@ -28,10 +29,11 @@ class DAdaptAdamWState(NamedTuple):
 
 
 def dadapt_rule(
-    g: Array, s: DAdaptAdamWState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, k: Array,
+    g: Array, s: DAdaptAdamWState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step: Array,
     weight_decay: ArrayLike | None,
 ) -> tuple[Array, DAdaptAdamWState]:  # fmt: skip
-    """u = -m / (sqrt(v) + eps) - k weight_decay theta."""
+    """u = -m / (sqrt(v) + eps) - k weight_decay theta, k the step, corrected."""
+    k = step * adam_correction(b1, b2, cast(s.count, g.real.dtype))
     m = ema(s.exp_avg, k * g, b1)
     v = ema(s.exp_avg_sq, abs_sq(g), b2)
     u = -with_decay(m / (sqrt(v) + eps), k * p, weight_decay)
@@ -43,10 +45,11 @@ def dadapt_numbers(
 ) -> dict[str, Any]:
     """The step size k and the new numerator n, of s and v before this step."""
     d = state.estim_lr
-    k = d * learning_rate * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
+    step = d * learning_rate
+    k = step * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
     scaled = lambda g, s, v: jnp.conj(g) * s / (sqrt(v) + eps)
     product = tree.sum_of(scaled, updates, state.grad_sum, state.exp_avg_sq)
-    return {"k": k, "numerator_weighted": ema(state.numerator_weighted, k * product, b2**0.5)}
+    return {"step": step, "numerator_weighted": ema(state.numerator_weighted, k * product, b2**0.5)}
 
 
 def dadapt_estimate(state: DAdaptAdamWState, b2: Array) -> DAdaptAdamWState:

@@ -1,5 +1,6 @@
 """GaLore: another optimizer's direction, taken in a low-rank subspace of each matrix's gradient."""
 
+from functools import reduce
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -10,10 +11,12 @@ from gradtx.core import precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import is_none
+from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
+from gradtx.core.restart import is_per_leaf, of_leaf
 from gradtx.core.rules import increment
 from gradtx.core.selection import MaskedNode
-from gradtx.core.slots import slot_dtype
+from gradtx.core.slots import Slot, slot_dtype
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.linalg.matrices import from_matrices, gathered, laid_out_like, resolve_dimensions, to_matrices
@@ -28,8 +31,8 @@ class GaLoreState(NamedTuple):
     """State of `scale_by_galore`."""
 
     count: Array  # steps taken, int32
-    base_optimizer_state: Any  # of the inner transformation, which sees projected gradients
-    projector: PyTree  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
+    base_optimizer_state: InnerState  # of the inner transformation, which sees projected gradients
+    projector: Slot  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
 
 
 def on_left(g: Any, side: str) -> bool:
@@ -123,13 +126,19 @@ def scale_by_galore(
             gs[i] = to_matrices(gathered(gs[i]), numbers[i])
         lefts = {i: on_left(gs[i], side) for i in here}
         projectors = treedef.flatten_up_to(state.projector)
+        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(updates, is_leaf=is_none)]
+        due = [of_leaf(state.count, paths[i]) % update_proj_gap == 0 for i in here]
 
         def renewed() -> list[Array]:
             bases = (basis(gs[i], projectors[i].shape[-1], lefts[i], fix_signs) for i in here)
-            return [p.astype(projectors[i].dtype) for p, i in zip(bases, here, strict=True)]
+            new = [p.astype(projectors[i].dtype) for p, i in zip(bases, here, strict=True)]
+            if not is_per_leaf(state.count):
+                return new
+            return [jnp.where(now, p, projectors[i]) for p, i, now in zip(new, here, due, strict=True)]
 
         kept = lambda: [projectors[i] for i in here]
-        for i, p in zip(here, jax.lax.cond(state.count % update_proj_gap == 0, renewed, kept), strict=True):
+        anyone = reduce(jnp.logical_or, [count % update_proj_gap == 0 for count in jax.tree.leaves(state.count)])
+        for i, p in zip(here, jax.lax.cond(anyone, renewed, kept), strict=True):
             projectors[i] = p
         wide = {i: projectors[i].astype(gs[i].dtype) for i in here}
         seen = [project(g, wide[i], lefts[i]) if i in wide else g for i, g in enumerate(gs)]
@@ -139,7 +148,7 @@ def scale_by_galore(
         for i in here:
             full = from_matrices(project_back(new[i], wide[i], lefts[i]), old[i], numbers[i])
             new[i] = laid_out_like(precision.number_in(scale, full.dtype) * full, old[i])
-        state = GaLoreState(increment(state.count), base_state, treedef.unflatten(projectors))
+        state = GaLoreState(jax.tree.map(increment, state.count), base_state, treedef.unflatten(projectors))
         return precision.round_like(treedef.unflatten(new), updates), state
 
     return Pair(init, update)

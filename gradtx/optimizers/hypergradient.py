@@ -8,6 +8,7 @@ from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate
+from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType, Threshold
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot, scalar, zeros
@@ -22,7 +23,7 @@ from gradtx.transforms.scale import identity
 class HypergradientState(NamedTuple):
     """State of `hypergradient`."""
 
-    inner_state: Any  # the direction's
+    inner_state: InnerState  # the direction's
     learning_rate: Array  # eta
     direction: Slot  # u of the step before
 

@@ -8,6 +8,7 @@ from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, missing_weight, saturate, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Number, Positive, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.precision import cast
 from gradtx.core.slots import Slot, scalar, zeros
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -35,21 +36,24 @@ class MomoAdamState(NamedTuple):
 
 
 def momo_rule(
-    g: Array, s: MomoState, p: Array, *, decay: ArrayLike, step: Array, shrink: ArrayLike
-) -> tuple[Array, MomoState]:
-    """u = (theta - step m) / (1 + shrink) - theta."""
-    m = ema(s.exp_avg, g, decay)
+    g: Array, s: MomoState, p: Array, *, beta: ArrayLike, step: Array, shrink: ArrayLike, weight: Array,
+    bias_correction: bool,
+) -> tuple[Array, MomoState]:  # fmt: skip
+    """u = (theta - step m) / (1 + shrink) - theta, the step for m of the weight that the run's has."""
+    m = ema(s.exp_avg, g, beta if bias_correction else jnp.where(s.count == 1, 0, beta))
+    if bias_correction:
+        step = step * (weight / missing_weight(beta, cast(s.count, m.real.dtype)))
     return -(step * m + shrink * p) / (1 + shrink), s._replace(exp_avg=m)
 
 
 def momo_adam_rule(
     g: Array, s: MomoAdamState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step: Array,
-    shrink: ArrayLike,
+    shrink: ArrayLike, weight: Array,
 ) -> tuple[Array, MomoAdamState]:  # fmt: skip
-    """u = (theta - step m / (sqrt(v / (1 - b2^t)) + eps)) / (1 + shrink) - theta."""
+    """u = (theta - step m / (sqrt(v / (1 - b2^t)) + eps)) / (1 + shrink) - theta, the step as in `momo_rule`."""
     m = ema(s.exp_avg, g, b1)
     v = ema(s.exp_avg_sq, abs_sq(g), b2)
-    u = step * m / (sqrt(debias(v, b2, s.count)) + eps)
+    u = step * (weight / missing_weight(b1, cast(s.count, v.dtype))) * m / (sqrt(debias(v, b2, s.count)) + eps)
     return -(u + shrink * p) / (1 + shrink), s._replace(exp_avg=m, exp_avg_sq=v)
 
 
@@ -63,7 +67,7 @@ def momo_numbers(
     weight = missing_weight(beta, count) if bias_correction else jnp.ones_like(count)
     norm_sq = tree.sum_of(lambda m, g: abs_sq(ema(m, g, decay)), state.exp_avg, updates)
     common = updates, state, params, value, learning_rate, decay, lower_bound, weight_decay
-    return {"decay": decay} | step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
+    return step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
 
 
 def momo_adam_numbers(
@@ -102,7 +106,7 @@ def step_numbers(
     if adapt_lower_bound:
         lb = jnp.maximum((f + inner - c - tau * norm_sq / 2) / weight, lower_bound)
     step = tau if decay_step else (1 + shrink) * tau  # which the rule divides by 1 + shrink
-    return {"step": step, "shrink": shrink, "barf": f, "gamma": c, "lb": lb}
+    return {"step": step, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
 
 
 @transformation

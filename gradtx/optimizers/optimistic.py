@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
+from gradtx.core.fields import History
 from gradtx.core.hyperparameters import Decay, NonNegative, Real, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
@@ -18,21 +19,21 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByOptimisticGradientState(NamedTuple):
     """State of `scale_by_optimistic_gradient`."""
 
-    is_initial_step: Array  # whether no step has been taken, bool
+    is_initial_step: History  # whether no step has been taken, bool
     previous_gradient: Slot  # g of the step before
 
 
 def optimistic_rule(
-    g: Array, s: ScaleByOptimisticGradientState, *, alpha: ArrayLike, beta: ArrayLike
+    g: Array, s: ScaleByOptimisticGradientState, *, alpha: ArrayLike, beta: ArrayLike, first: Array
 ) -> tuple[Array, ScaleByOptimisticGradientState]:
     """u = alpha g + beta (g - g_previous)."""
-    change = jnp.where(s.is_initial_step, 0, g - s.previous_gradient)
+    change = jnp.where(first > 0, 0, g - s.previous_gradient)
     return alpha * g + beta * change, s._replace(previous_gradient=g)
 
 
-def after_initial_step(state: ScaleByOptimisticGradientState) -> ScaleByOptimisticGradientState:
-    """A step has been taken."""
-    return state._replace(is_initial_step=jnp.zeros_like(state.is_initial_step))
+def whether_first(state: ScaleByOptimisticGradientState) -> dict[str, Array]:
+    """Whether this step is the first; the next is not."""
+    return {"first": state.is_initial_step, "is_initial_step": jnp.zeros_like(state.is_initial_step)}
 
 
 @transformation
@@ -55,7 +56,7 @@ def scale_by_optimistic_gradient(
     return leafwise(
         optimistic_rule,
         ScaleByOptimisticGradientState,
-        finish=after_initial_step,
+        reduce=whether_first,
         alpha=alpha,
         beta=beta,
         is_initial_step=lambda params: jnp.ones((), bool),

@@ -9,6 +9,7 @@ from gradtx.core import tree
 from gradtx.core.averages import abs_sq, adam_correction, ema, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
+from gradtx.core.precision import cast
 from gradtx.core.slots import Slot, copy, scalar, zeros
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
@@ -30,11 +31,12 @@ class ProdigyState(NamedTuple):
 
 def prodigy_rule(
     g: Array, s: ProdigyState, p: Array, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, d: Array,
-    d_eps: Array, k: Array, weight: Array, weight_decay: ArrayLike | None,
+    d_eps: Array, step: Array, weight: Array, weight_decay: ArrayLike | None, bias_correction: bool,
 ) -> tuple[Array, ProdigyState]:  # fmt: skip
-    """u = -k (m / (sqrt(v) + d_eps eps) + weight_decay theta), d_eps the old d or the new."""
+    """u = -k (m / (sqrt(v) + d_eps eps) + weight_decay theta), k the step, corrected, d_eps the old d or the new."""
     m = ema(s.exp_avg, d * g, b1)
     v = ema(s.exp_avg_sq, abs_sq(d * g), b2)
+    k = step * adam_correction(b1, b2, cast(s.count, v.dtype)) if bias_correction else step
     u = -k * with_decay(m / (sqrt(v) + d_eps * eps), p, weight_decay)
     return u, s._replace(exp_avg=m, exp_avg_sq=v, grad_sum=b3 * s.grad_sum + weight * g)
 
@@ -45,7 +47,7 @@ def prodigy_numbers(
 ) -> dict[str, Any]:  # fmt: skip
     """The step size k, the weight of g in s, the new numerator n, and the d that eps is multiplied by."""
     d, b3 = state.estim_lr, b2**0.5 if b3 is None else b3
-    k = d * learning_rate
+    k = step = d * learning_rate
     if bias_correction:
         k = k * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
     progress = tree.sum_of(lambda g, p0, p: jnp.conj(g) * (p0 - p), updates, state.params0, params)
@@ -55,7 +57,7 @@ def prodigy_numbers(
     if eps_of_new_d:
         total = tree.sum_of(lambda s, g: jnp.abs(b3 * s + weight * g), state.grad_sum, updates)
         d_eps = jnp.maximum(d, safe_divide(estim_lr_coef * n, total))
-    return {"d": d, "d_eps": d_eps, "k": k, "b3": b3, "weight": weight, "numerator_weighted": n}
+    return {"d": d, "d_eps": d_eps, "step": step, "b3": b3, "weight": weight, "numerator_weighted": n}
 
 
 def prodigy_estimate(state: ProdigyState, estim_lr_coef: Array) -> ProdigyState:

@@ -1,5 +1,6 @@
 """Sophia: averaged gradients divided by a running estimate of the Hessian's diagonal, and clipped."""
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ from gradtx.combine.descend import descend
 from gradtx.core import precision
 from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema
+from gradtx.core.fields import GatedState
 from gradtx.core.hyperparameters import (
     Decay,
     KeyLike,
@@ -20,6 +22,7 @@ from gradtx.core.hyperparameters import (
     Threshold,
 )
 from gradtx.core.leafwise import leafwise
+from gradtx.core.restart import of_run
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -33,7 +36,7 @@ class SophiaState(NamedTuple):
     count: Array  # steps taken, int32
     mu: Slot  # running average of g
     nu: Slot  # running average of the estimates of the Hessian's diagonal
-    hessian_fn_state: Any  # the estimator's
+    hessian_fn_state: GatedState  # the estimator's
 
 
 class CurvatureState(NamedTuple):
@@ -53,9 +56,9 @@ def sophia_rule(
     return jnp.clip(m / jnp.maximum(gamma * s.nu, eps), -clip_threshold, clip_threshold), s._replace(mu=mu)
 
 
-def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike) -> tuple[Array, CurvatureState]:
-    """nu <- average of the estimates g."""
-    return g, s._replace(nu=ema(s.nu, g, b2))
+def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike, due: Array) -> tuple[Array, CurvatureState]:
+    """nu <- average of the estimates g, where one is due and at a leaf's first step."""
+    return g, s._replace(nu=jnp.where((due > 0) | (s.count == 1), ema(s.nu, g, b2), s.nu))
 
 
 @transformation
@@ -96,19 +99,23 @@ def scale_by_sophia(
         sophia_rule, SophiaState, real_only=True, b1=b1, eps=eps, gamma=gamma, clip_threshold=clip_threshold,
         debias=debias, mu=zeros(mu_dtype), nu=zeros(nu_dtype), hessian_fn_state=estimator.init,
     ).named("scale_by_sophia")  # fmt: skip
-    average = leafwise(curvature_rule, CurvatureState, b2=b2, nu=zeros(nu_dtype)).named("scale_by_sophia")
+    average = leafwise(
+        curvature_rule, CurvatureState, reduce=lambda due: {"due": due}, b2=b2, nu=zeros(nu_dtype)
+    ).named("scale_by_sophia")
 
     def update(updates: PyTree, state: SophiaState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SophiaState]:
         if not hasattr(state, "hessian_fn_state"):
             raise TypeError(f"scale_by_sophia: state must be SophiaState from init, got {type(state).__name__}")
 
+        count, due = state.count, of_run(state.count) % precision.cast(update_interval, jnp.int32) == 0
+
         def refreshed(state: SophiaState) -> SophiaState:
             estimate, inner_state = estimator.update(updates, state.hessian_fn_state, params, **extra)
-            _, averaged = average.update(estimate, CurvatureState(state.count, state.nu))
+            _, averaged = average.update(estimate, CurvatureState(count, state.nu), due=due)
             return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
 
-        due = state.count % precision.cast(update_interval, jnp.int32) == 0
-        refresh = lambda state: jax.lax.cond(due, refreshed, lambda state: state, state)
+        anyone = reduce(jnp.logical_or, [x == 0 for x in jax.tree.leaves(count)], due)
+        refresh = lambda state: jax.lax.cond(anyone, refreshed, lambda state: state, state)
         if not delayed:
             return direction.update(updates, refresh(state))
         new, state = direction.update(updates, state)

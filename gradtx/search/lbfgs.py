@@ -10,6 +10,7 @@ from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
+from gradtx.core.fields import Joint
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
 from gradtx.core.slots import Slot, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
@@ -25,12 +26,12 @@ ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
 class ScaleByLBFGSState(NamedTuple):
     """State of `scale_by_lbfgs`. Pair i is s_i = theta_i+1 - theta_i and y_i = g_i+1 - g_i, at i mod memory_size."""
 
-    count: Array  # int32, steps taken
+    count: Joint  # int32, steps taken
     params: Slot  # theta of the step before
     updates: Slot  # g of the step before
     diff_params_memory: Slot  # (memory_size, *shape), the s_i
     diff_updates_memory: Slot  # (memory_size, *shape), the y_i
-    weights_memory: Array  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
+    weights_memory: Joint  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
 
 
 def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) -> ScaleByLBFGSState:

@@ -1,4 +1,4 @@
-"""Names for what is in a state: `scale_by_adam/mu/layer1/w`, whatever chain the link stands in."""
+"""Names for what is in a state: `scale_by_adam/mu/layer1/w`, whatever chain or wrapper the link stands in."""
 
 import re
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
+from gradtx.core.fields import inner_fields
 from gradtx.core.selection import MaskedNode
 from gradtx.core.typing import PyTree
 
@@ -13,21 +14,43 @@ from gradtx.core.typing import PyTree
 class Entry(NamedTuple):
     """A node or leaf of a state."""
 
-    names: tuple[str, ...]  # what its name is made of
+    names: tuple[str, ...]  # all that leads to it, wrappers and their fields too
     path: tuple[Any, ...]  # JAX's path to it
     value: Any
     is_leaf: bool
+    own: tuple[str, ...]  # what its name is made of: from the state it lies in, the innermost, on
+    below: int | None = None  # how much of the path lies in that state; None outside of any
+    owner: type[Any] | None = None  # the type of that state
+    keys: tuple[str, ...] = ()  # the dictionary keys on the way to that state, which tell states of one kind apart
+    gate: tuple[Any, ...] = ()  # the path to the state around it that counts its own steps
     kept_in: tuple[str, ...] = ()  # for a link's state in a field or under a key: the name of that
+    label: str = ""  # what stands before its name, where several things have it
 
     @property
     def name(self) -> str:
         """The parts joined by slashes; that of a chain is `(root)`."""
+        return "/".join(filter(None, (self.label, *self.own))) or "(root)"
+
+    @property
+    def in_full(self) -> str:
+        """The name with all that leads there, as version 0.1.0 wrote it."""
         return "/".join(self.names) or "(root)"
 
     @property
     def is_state(self) -> bool:
         """Whether it is the state of one link: an instance of a type named `...State`."""
         return state_name(self.value) is not None
+
+    @property
+    def state_path(self) -> tuple[Any, ...]:
+        """The path to the state it lies in."""
+        return self.path[: len(self.path) - (self.below or 0)]
+
+    @property
+    def field(self) -> str | None:
+        """The field of that state that it is in, or None."""
+        key = self.path[len(self.path) - self.below] if self.below else None
+        return key.name if isinstance(key, GetAttrKey) else None
 
 
 def state_name(x: Any) -> str | None:
@@ -42,13 +65,42 @@ def state_name(x: Any) -> str | None:
 def entries(tree: PyTree) -> list[Entry]:
     """Every node and leaf with its name, a node before what is in it.
 
-    The state of a link gives its type's name, a field, attribute or key its own. The position of a state in a tuple
-    is left out where the names are unique without it; else those of one name are numbered from 0.
+    A name begins at the state of one link, with its type's name; a field, attribute or key gives its own. Neither the
+    chain nor the wrappers around a link are in it. Where several things have one name, the keys of the dictionaries
+    that they lie in stand before it if those tell them apart (`a/scale_by_adam/count`), else the numbers of their
+    states, from 0.
     """
+    found = _entries(tree)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for i, entry in enumerate(found):
+        if entry.below is not None:
+            groups.setdefault(entry.own, []).append(i)
+    clashing = [group for group in groups.values() if len(group) > 1]
+    numbered: dict[str, list[Any]] = {}
+    for i in sorted(i for group in clashing for i in group):
+        states = numbered.setdefault(found[i].own[0], [])
+        if found[i].state_path not in states:
+            states.append(found[i].state_path)
+    for group in clashing:
+        by_key = len({found[i].keys for i in group}) == len(group)
+        for i in group:
+            entry = found[i]
+            number = numbered[entry.own[0]].index(entry.state_path)
+            found[i] = entry._replace(label="/".join(entry.keys) if by_key else str(number))
+    return found
+
+
+def named_leaves(tree: PyTree) -> list[Entry]:
+    """The leaves with their names, in the order of `jax.tree.leaves`."""
+    return [entry for entry in entries(tree) if entry.is_leaf]
+
+
+def _entries(tree: PyTree) -> list[Entry]:
+    """The entries, where the full names of those in a tuple are numbered from 0 if they would clash."""
     children = children_of(tree)
     if children is None:
-        return [Entry((), (), tree, True)]
-    below = [entries(child) for _, child in children]
+        return [Entry((), (), tree, True, ())]
+    below = [_entries(child) for _, child in children]
     short = [_label(key, found) for (key, _), found in zip(children, below, strict=True)]
     names = [{label + e.names for e in found if e.is_leaf} for label, found in zip(short, below, strict=True)]
     number: list[int | None] = [None] * len(below)
@@ -58,20 +110,28 @@ def entries(tree: PyTree) -> list[Entry]:
             number[i] = 1 + max((number[j] or 0 for j in rivals if j < i), default=-1)
     own = state_name(tree)
     prefix = () if own is None else (own,)
-    result = [Entry(prefix, (), tree, False)]
+    start = Entry(prefix, (), tree, False, prefix)
+    result = [start if own is None else start._replace(below=0, owner=type(tree))]
+    gates = {name for name, mark in inner_fields(type(tree)).items() if mark.gated}
     for (key, _), label, found, n in zip(children, short, below, number, strict=True):
         if n is not None:
             label = (str(n), *label) if isinstance(key, SequenceKey) else (f"{key}",)
+        gate = (key,) if isinstance(key, GetAttrKey) and key.name in gates else ()
         for e in found:
             is_kept = e.kept_in or (label and e.is_state and not e.path)
-            kept_in = prefix + label + e.kept_in if is_kept else ()
-            result.append(Entry(prefix + label + e.names, (key, *e.path), e.value, e.is_leaf, kept_in))
+            new = e._replace(
+                names=prefix + label + e.names,
+                path=(key, *e.path),
+                kept_in=prefix + label + e.kept_in if is_kept else (),
+                gate=(key, *e.gate) if e.gate else gate,
+            )
+            if e.below is None:
+                new = new._replace(own=prefix + label + e.own)
+                new = new if own is None else new._replace(below=len(new.path), owner=type(tree))
+            elif isinstance(key, DictKey):
+                new = new._replace(keys=(str(key.key), *e.keys))
+            result.append(new)
     return result
-
-
-def named_leaves(tree: PyTree) -> list[Entry]:
-    """The leaves with their names, in the order of `jax.tree.leaves`."""
-    return [entry for entry in entries(tree) if entry.is_leaf]
 
 
 def children_of(x: Any) -> list[tuple[Any, Any]] | None:

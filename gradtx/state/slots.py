@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from gradtx.core import restart
 from gradtx.core.errors import is_none
 from gradtx.core.selection import MaskedNode
 from gradtx.core.transformation import GradientTransformation, as_transformation
@@ -64,14 +65,15 @@ def map_slots(f: Callable[..., Any], tx: GradientTransformation, state: PyTree, 
     Raises:
         ValueError: a state that is not one of `tx` for these parameters.
     """
-    check_state("map_slots", tx, state, params)
+    counts = jax.tree.map(restart.of_run, state, is_leaf=restart.is_per_leaf)
+    check_state("map_slots", tx, counts, params)
     owner = owners(tx, params)
     columns = [dict(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)) for tree in (params, *rest)]
 
     def at(path: Path, x: Any) -> Any:
         return f(x, *(column[owner[path]] for column in columns)) if path in owner else x
 
-    return jax.tree_util.tree_map_with_path(at, state)
+    return jax.tree_util.tree_map_with_path(at, state, is_leaf=restart.is_per_leaf)
 
 
 def check_state(name: str, tx: GradientTransformation, state: PyTree, params: PyTree) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gradtx.core import restart
 from gradtx.core.errors import is_none
 from gradtx.core.selection import resolve_mask
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import Mask, PyTree
+from gradtx.state.names import entries
 from gradtx.state.slots import Path, check_state, owners
 
 
@@ -22,18 +24,20 @@ def reset(tx: GradientTransformation, state: PyTree, params: PyTree, mask: Mask 
         tx: the optimizer.
         state: its state.
         params: the parameters as they are now.
-        mask: which parameters; as in `masked`. None is all of them, step counts still not.
+        mask: which parameters; as in `masked`. None is all of them; the run's step counts still go on.
 
     Returns:
-        The state: slots of the chosen parameters as in `tx.init(params)`, all else the very arrays of `state`.
-        What belongs to several parameters at once (a step count, the vector of `flatten`) is kept.
+        The state: slots of the chosen parameters as in `tx.init(params)`, all else the very arrays of `state`. The
+        chosen parameters count their steps anew, so that averages are debiased as at their first step: where some have
+        counts of their own, `count` is `PerLeaf(run, leaf)`. What belongs to several parameters at once (the run's
+        count, by which schedules go; the vector of `flatten`) is kept, and so are the counts of another library.
 
     Raises:
         ValueError: a state that is not one of `tx` for `params`, or a mask that does not fit.
     """
     chosen = resolve_mask("reset", mask, params)
     changed = {path for path, keep in jax.tree_util.tree_leaves_with_path(chosen) if keep}
-    return _carry("reset", tx, state, params, params, changed, lambda old, fresh: fresh)
+    return _carry("reset", tx, state, params, params, changed, changed, lambda old, fresh: fresh)
 
 
 def extend(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_params: PyTree) -> PyTree:
@@ -49,21 +53,21 @@ def extend(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_pa
 
     Returns:
         A state for `new_params`: slots of parameters that have the shape and dtype they had are the very arrays of
-        `state`; those of the others start as in `tx.init(new_params)`. What belongs to several parameters at once is
-        kept where its shape still fits, so step counts go on.
+        `state`; those of the others start as in `tx.init(new_params)`, and count their steps anew, as after `reset`.
+        What belongs to several parameters at once is kept where its shape still fits, so the run's step counts go on.
 
     Raises:
         ValueError: a state that is not one of `tx` for `old_params`.
     """
     changed = _changed(old_params, new_params)
-    return _carry("extend", tx, state, old_params, new_params, changed, lambda old, fresh: fresh)
+    return _carry("extend", tx, state, old_params, new_params, changed, changed, lambda old, fresh: fresh)
 
 
 def resize(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_params: PyTree) -> PyTree:
     """Carry a state over to parameters that grew or shrank: `extend`, but their slots are padded or cropped.
 
     Along every axis the leading elements that old and new have in common are kept; the rest is as in
-    `tx.init(new_params)`. A slot with another number of axes starts anew.
+    `tx.init(new_params)`. A parameter that is new, or has another number of axes, starts anew as in `extend`.
 
     Args:
         tx: the optimizer.
@@ -77,7 +81,10 @@ def resize(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_pa
     Raises:
         ValueError: a state that is not one of `tx` for `old_params`.
     """
-    return _carry("resize", tx, state, old_params, new_params, _changed(old_params, new_params), _overlap)
+    axes = lambda tree: {path: jnp.ndim(p) for path, p in jax.tree_util.tree_leaves_with_path(tree)}
+    changed, before, now = _changed(old_params, new_params), axes(old_params), axes(new_params)
+    anew = {path for path in changed if before.get(path) != now.get(path)}
+    return _carry("resize", tx, state, old_params, new_params, changed, anew, _overlap)
 
 
 def _overlap(old: Any, fresh: Any) -> Any:
@@ -103,9 +110,13 @@ def _carry(
     old_params: PyTree,
     new_params: PyTree,
     changed: set[Path],
+    anew: set[Path],
     merge: Callable[[Any, Any], Any],
 ) -> PyTree:
     """A fresh state for the new parameters, with what did not change taken from `state`, and the rest merged."""
+    tx = as_transformation(tx)
+    numbers = dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=restart.is_per_leaf))
+    state = jax.tree.map(restart.of_run, state, is_leaf=restart.is_per_leaf)
     check_state(name, tx, state, old_params)
     owner, olds = owners(tx, new_params), dict(jax.tree_util.tree_leaves_with_path(state))
 
@@ -118,4 +129,22 @@ def _carry(
         same = jnp.shape(old) == jnp.shape(fresh) and jnp.result_type(old) == jnp.result_type(fresh)
         return old if same else fresh
 
-    return jax.tree_util.tree_map_with_path(at, as_transformation(tx).init(new_params))
+    start = tx.init(new_params)
+    carried = jax.tree_util.tree_map_with_path(at, start)
+    paths = lambda tree: {path for path, _ in jax.tree_util.tree_leaves_with_path(tree)}
+    gone = set(map(restart.leaf_name, paths(old_params) - paths(new_params)))
+    firsts = dict(jax.tree_util.tree_leaves_with_path(start))
+    counts: dict[Path, Any] = {}
+    for entry in entries(carried):
+        histories, joint = restart.histories(type(entry.value)), restart.joint(type(entry.value))
+        if not histories and not joint:
+            continue
+        own = {owner[at] for at in owner if at[: len(entry.path)] == entry.path}
+        new = set(map(restart.leaf_name, own & anew))
+        for field in histories:
+            path = (*entry.path, jax.tree_util.GetAttrKey(field))
+            counts[path] = restart.started_anew(numbers.get(path, firsts[path]), firsts[path], new, gone)
+        for field in joint if new else ():
+            path = (*entry.path, jax.tree_util.GetAttrKey(field))
+            counts[path] = firsts[path]
+    return jax.tree_util.tree_map_with_path(counts.get, carried)

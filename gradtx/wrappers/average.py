@@ -2,12 +2,15 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision
+from gradtx.core.fields import History
 from gradtx.core.hyperparameters import Decay, NonNegativeNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.restart import of_leaf
 from gradtx.core.slots import Slot, copy, scalar, zeros
 from gradtx.core.transformation import GradientTransformation, Inner, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -18,13 +21,14 @@ class AverageState(NamedTuple):
     """State of a link that averages parameters; it is the second of `(optimizer's state, AverageState)`."""
 
     count: Array  # steps taken, int32
-    weight: Array  # gathered by the average; 0 until there is one
+    weight: History  # gathered by the average; 0 until there is one
     average: Slot  # of the parameters
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The average; the parameters themselves until there is one."""
-        formula = lambda p, average: jnp.where(self.weight > 0, average, p)
-        return from_slots("average", formula, params, self.average)
+        formula = lambda p, average, weight: jnp.where(weight > 0, average, p)
+        weights = jax.tree_util.tree_map_with_path(lambda path, _: of_leaf(self.weight, path), params)
+        return from_slots("average", formula, params, self.average, weights)
 
 
 def average_rule(u: Array, s: AverageState, p: Array, *, share: Array) -> tuple[Array, AverageState]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.arguments import Anything, Guess, IsKey
+from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import SlotDType
 from gradtx.core.rules import increment
 from gradtx.core.schedule import Schedule, as_schedule, stateful_of
@@ -23,7 +24,7 @@ class InjectHyperparamsState(NamedTuple):
 
     count: Array  # updates so far, int32
     hyperparams: dict[str, Array]  # by name: those of the last update, or assigned since
-    inner_state: Any
+    inner_state: InnerState
 
 
 class InjectStatefulHyperparamsState(NamedTuple):
@@ -32,7 +33,7 @@ class InjectStatefulHyperparamsState(NamedTuple):
     count: Array  # updates so far, int32
     hyperparams: dict[str, Array]  # by name: those of the last update, or assigned since
     hyperparams_states: dict[str, Any]  # by name: the states of the stateful schedules
-    inner_state: Any
+    inner_state: InnerState
 
 
 InjectState: TypeAlias = InjectHyperparamsState | InjectStatefulHyperparamsState

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import FractionNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot, copy
@@ -17,9 +18,9 @@ from gradtx.wrappers.evaluation import from_slots
 class LookaheadState(NamedTuple):
     """State of `lookahead`."""
 
-    fast_state: Any  # the fast optimizer's
+    fast_state: InnerState  # the fast optimizer's
     steps_since_sync: Array  # int32, from 0 to sync_period - 1
-    slow: Any  # the slow weights, a tree like the parameters
+    slow: Slot  # the slow weights, a tree like the parameters
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The slow weights."""

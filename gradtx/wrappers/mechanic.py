@@ -7,6 +7,7 @@ import numpy as np
 
 from gradtx.core import precision, tree
 from gradtx.core.averages import saturate, sqrt
+from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import NonNegative, Positive, PositiveInt, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot, scalar, zeros
@@ -17,7 +18,7 @@ from gradtx.core.typing import Array, ArrayLike, PyTree
 class MechanicState(NamedTuple):
     """State of `mechanize`; r, m, v and s have one number for each of the tuner's decays."""
 
-    base_optimizer_state: Any
+    base_optimizer_state: InnerState
     count: Array  # steps taken, int32
     r: Array  # reward
     m: Array  # the largest |h|

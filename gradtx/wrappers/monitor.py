@@ -11,6 +11,7 @@ from gradtx.core import precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.edit import hyperparameters
 from gradtx.core.errors import describe
+from gradtx.core.fields import InnerState
 from gradtx.core.rules import increment
 from gradtx.core.schedule import Schedule
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
@@ -24,7 +25,7 @@ class MonitorState(NamedTuple):
 
     count: Array  # updates so far, int32
     measurements: dict[str, Any]  # by name, of the last update; zeros before the first
-    inner_state: Any
+    inner_state: InnerState
 
 
 @transformation

@@ -11,9 +11,10 @@ from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.errors import is_none
+from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import copy
+from gradtx.core.slots import Slot, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
@@ -27,17 +28,17 @@ Rest = Callable[[Any, PyTree], Any]  # the climb's state after a step down, from
 class SAMState(NamedTuple):
     """State of `sharpness_aware`, and so of `sam` and `asam`."""
 
-    opt_state: Any  # the optimizer's
-    adv_state: Any  # the climb's
+    opt_state: InnerState  # the optimizer's
+    adv_state: InnerState  # the climb's
 
 
 class AlternatingSAMState(NamedTuple):
     """State of `sharpness_aware(alternate=True)`."""
 
     steps_since_sync: Array  # int32, climbs since the last step down: above 0 while the parameters are uphill
-    opt_state: Any
-    adv_state: Any
-    cache: Any  # the parameters before the climb
+    opt_state: GatedState
+    adv_state: GatedState
+    cache: Slot  # the parameters before the climb
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The parameters, without the climb."""

@@ -8,6 +8,7 @@ from gradtx.combine.descend import descend
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import safe_divide
+from gradtx.core.fields import History, InnerState
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import Schedule, as_schedule, schedule
@@ -28,12 +29,12 @@ class ScheduleFreeState(NamedTuple):
     """State of `schedule_free`."""
 
     b1: Array  # the one that the parameters were last made with
-    weight_sum: Array  # of the iterates averaged so far
-    step_count: Array  # steps taken, int32
+    weight_sum: History  # of the iterates averaged so far
+    step_count: History  # steps taken, int32
     max_lr: Array  # the largest learning rate so far
-    base_optimizer_state: Any
-    z: Any  # the base optimizer's iterates, a tree like the parameters
-    x: Any  # their average, for leaves narrower than float32; () for the others
+    base_optimizer_state: InnerState
+    z: Slot  # the base optimizer's iterates, a tree like the parameters
+    x: Slot  # their average, for leaves narrower than float32; () for the others
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The average x."""
@@ -45,7 +46,7 @@ class AveragingState(NamedTuple):
     """The part of `ScheduleFreeState` that is not the base optimizer's own."""
 
     last_b1: Array
-    weight_sum: Array
+    weight_sum: History
     count: Array
     max_lr: Array
     z: Slot

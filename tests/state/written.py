@@ -1,4 +1,4 @@
-"""Runs whose states version 0.1.0 wrote, as `state_dict` named them there: `python -m tests.state.written` made the file."""
+"""Runs whose states version 0.1.0 wrote, named as it did: `python -m tests.state.written` made the file there."""
 
 import gzip
 import json

@@ -1,0 +1,109 @@
+"""Counts of single leaves: those of parameters that started anew in the middle of a run."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.core
+import jax.numpy as jnp
+
+from gradtx.core.fields import HistoryMark, JointMark, marks
+from gradtx.core.rules import increment, keep_type
+from gradtx.core.selection import path_parts
+from gradtx.core.slots import SlotMark
+from gradtx.core.typing import Array
+
+
+class PerLeaf(NamedTuple):
+    """What stands in a state for a number gathered over the steps, such as `count`, once some leaves started anew."""
+
+    run: Array  # the run's, which schedules, reductions and all other leaves see
+    leaf: dict[str, Array]  # by path, of the leaves that have their own
+
+
+def is_per_leaf(x: Any) -> bool:
+    """Whether `x` is such a number."""
+    return isinstance(x, PerLeaf)
+
+
+def of_run(x: Any) -> Any:
+    """The run's number."""
+    return x.run if is_per_leaf(x) else x
+
+
+def of_leaf(x: Any, path: tuple[Any, ...]) -> Any:
+    """The number of the leaf at a path."""
+    return named_for(x.leaf, path, x.run) if is_per_leaf(x) else x
+
+
+def named_for(numbers: dict[str, Any], path: tuple[Any, ...], default: Any) -> Any:
+    """What `numbers` has for the leaf at a path: under that, or under the longest that it begins with."""
+    for end in range(len(path), -1, -1) if numbers else ():
+        if (name := leaf_name(path[:end])) in numbers:
+            return numbers[name]
+    return default
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """The key of a leaf in `PerLeaf.leaf`."""
+    return path_parts(path) or "(root)"
+
+
+def run_view(state: Any, names: tuple[str, ...]) -> tuple[Any, dict[str, PerLeaf]]:
+    """The state with the run's numbers in these fields, and those of them that some leaves have for themselves."""
+    found = {name: x for name in names if is_per_leaf(x := getattr(state, name))}
+    return state._replace(**{name: x.run for name, x in found.items()}) if found else state, found
+
+
+def own_numbers(
+    state: type[Any], found: dict[str, PerLeaf], reduce: Callable[[Any], dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What each leaf that has numbers of its own gets for this step.
+
+    Args:
+        state: the type of the state.
+        found: its fields that have such numbers, before the step.
+        reduce: what the transformation makes of the fields with a leaf's numbers in them.
+
+    Returns:
+        By leaf and name, the fields after the step, and what the rule is given besides.
+    """
+    result: dict[str, dict[str, Any]] = {}
+    # A reduction over the whole tree is the run's; one that gathers a number over the steps is the leaf's as well.
+    gathers = set(histories(state)) - {"count"}
+    for leaf in sorted({leaf for x in found.values() for leaf in x.leaf}):
+        old = {name: x.leaf.get(leaf, x.run) for name, x in found.items()}
+        new = dict(reduce(old)) if gathers else {}
+        if "count" in old:
+            new["count"] = increment(old["count"])
+        result[leaf] = new | {name: keep_type(new[name], x) for name, x in old.items()}
+    return result
+
+
+def both_views(state: Any, found: dict[str, PerLeaf], own: dict[str, dict[str, Any]]) -> Any:
+    """The state with the run's numbers, after a step, joined by those of the leaves that have their own."""
+    both = {name: PerLeaf(getattr(state, name), {leaf: own[leaf][name] for leaf in own}) for name in found}
+    return state._replace(**both) if both else state
+
+
+def histories(state: type[Any]) -> tuple[str, ...]:
+    """The fields that a leaf can have for itself, of a state with slots: `count`, and what is declared `History`."""
+    declared = marks(state)
+    if not any(isinstance(mark, SlotMark) for mark in declared.values()):
+        return ()
+    own = lambda name: isinstance(declared.get(name), HistoryMark) or (name == "count" and name not in declared)
+    return tuple(filter(own, state._fields))
+
+
+def joint(state: type[Any]) -> tuple[str, ...]:
+    """The fields of a state type that start anew as soon as one leaf does."""
+    return tuple(name for name, mark in marks(state).items() if isinstance(mark, JointMark))
+
+
+def started_anew(x: Any, first: Any, anew: set[str], gone: set[str]) -> Any:
+    """A number that the leaves in `anew` have at its `first` value from now on, and those in `gone` no longer have."""
+    if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer) and bool(x == first):
+        return x  # so has the run
+    kept = {name: number for name, number in (x.leaf if is_per_leaf(x) else {}).items() if name not in gone}
+    own = kept | {name: jnp.array(first, copy=True) for name in sorted(anew)}
+    return PerLeaf(of_run(x), own) if own else of_run(x)
