@@ -1,15 +1,19 @@
 """States as flat dictionaries of named arrays, and back into the state of a changed chain."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.core
 import jax.numpy as jnp
+import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.errors import describe
 from gradtx.core.typing import Array, PyTree
-from gradtx.state.names import named_leaves
+from gradtx.state.matching import allows, counted, expanded, is_step_count, matched
+from gradtx.state.names import Entry, named_leaves
 
 
 class Restored(NamedTuple):
@@ -18,18 +22,22 @@ class Restored(NamedTuple):
     restored: tuple[str, ...]  # in both: taken from the saved state
     missing: tuple[str, ...]  # only in the state: left as they were
     unused: tuple[str, ...]  # only in the saved state
+    counted: tuple[str, ...] = ()  # counts of steps that were not saved: taken from those that were
 
     def __str__(self) -> str:
-        return "\n".join(f"{what}: {', '.join(names) or '(none)'}" for what, names in self._asdict().items())
+        shown = {what: names for what, names in self._asdict().items() if names or what != "counted"}
+        return "\n".join(f"{what}: {', '.join(names) or '(none)'}" for what, names in shown.items())
 
 
 def state_dict(state: PyTree) -> dict[str, Array]:
-    """The arrays of a state under names that do not depend on where in a chain a link stands.
+    """The arrays of a state under names that depend neither on where in a chain a link stands nor on what is around it.
 
         {"scale_by_adam/count": ..., "scale_by_adam/mu/layer1/w": ..., "scale_by_adam/nu/layer1/w": ...}
 
     A link's state gives the name of its type in snake case, without `State`; fields, keys and positions within
-    parameters give their own. Of two links of one kind in one chain the names begin with `0/` and `1/`.
+    parameters give their own. A wrapper's own arrays are named after it (`monitor/count`), those of the optimizer in it
+    as without it. Where two links have arrays of one name, the keys that tell them apart stand before it
+    (`a/scale_by_adam/count` in a `partition`), else `0/` and `1/`.
 
     Args:
         state: an optimizer's state, or any tree.
@@ -40,44 +48,87 @@ def state_dict(state: PyTree) -> dict[str, Array]:
     Raises:
         ValueError: two arrays would have one name, as with the keys `"a/b"` and `"a"` over `"b"` in one tree.
     """
-    found: dict[str, Any] = {}
-    for entry in named_leaves(state):
-        if entry.name in found:
-            raise ValueError(f"state_dict: two arrays have the name {entry.name}; rename a key")
-        found[entry.name] = entry.value
-    return found
+    return {entry.name: entry.value for entry in _named(state)}
 
 
-def restore(state: PyTree, saved: Mapping[str, Any]) -> tuple[PyTree, Restored]:
+def restore(
+    state: PyTree, saved: Mapping[str, Any], *, allow_missing: str | Sequence[str] = ()
+) -> tuple[PyTree, Restored]:
     """Put saved arrays into the state of an optimizer that need not be the one they come from.
 
         state, report = gradtx.restore(tx.init(params), saved)  # AdamW for Adam, clipping added, another order
+        state, report = gradtx.restore(gradtx.monitor(tx).init(params), saved, allow_missing="monitor/**")
+
+    A count of steps that was not saved, such as that of a schedule that stands where a number stood, is taken from the
+    other counts.
 
     Args:
         state: the state to fill, such as `tx.init(params)`; arrays, or `jax.ShapeDtypeStruct`s of them.
-        saved: arrays by name, as `state_dict` gives them.
+        saved: arrays by name, as `state_dict` gives them, also as version 0.1.0 did. Anything that NumPy makes an array
+            of counts as one, bfloat16 as `np.savez` keeps it too; uint32 data of random keys count as keys.
+        allow_missing: a pattern on names, or several, of arrays that the saved state need not have and that then stay
+            as they are: `*` is any one part of a name, `**` any number of them.
 
     Returns:
-        The state, with a copy of every saved array whose name it has, in its own dtypes and on its own shardings;
-        and a report of the names that were restored, missing and unused.
+        The state, with a copy of every saved array that it has a place for, in its own dtypes and on its own shardings;
+        and a report of the names that were restored, missing and unused. It may then have counts of single leaves,
+        where the saved one has, after `reset`.
 
     Raises:
-        ValueError: a saved array of another shape or kind than the state's; names it and both.
+        ValueError: an array of the state was not saved, and no pattern allows it; counts that ought to be one differ;
+            a saved array of another shape or kind than the state's. Each is named.
+        TypeError: something that is no array, with its name.
     """
-    own = state_dict(state)
-    leaves = [_put(name, old, saved[name]) if name in saved else old for name, old in own.items()]
+    state = expanded(state, saved)
+    found = _named(state)
+    sources = matched(found, saved)
+    counts = counted(found, sources, saved)
+    refused = {i: x for i, x in counts.items() if isinstance(x, str)}
+    filled = {i: x for i, x in counts.items() if i not in refused}
+    given = filled | {i: saved[name] for i, name in sources.items()}
+    leaves = [_put(e.name, e.value, given[i]) if i in given else e.value for i, e in enumerate(found)]
+    missing = [i for i in range(len(found)) if i not in given]
+    lacking = [i for i in missing if not allows(allow_missing, found[i])]
+    if lacking:
+        raise ValueError(_lacks([found[i] for i in lacking], [refused[i] for i in lacking if i in refused], saved))
+    used = set(sources.values())
     report = Restored(
-        tuple(name for name in own if name in saved),
-        tuple(name for name in own if name not in saved),
-        tuple(name for name in saved if name not in own),
+        tuple(found[i].name for i in sorted(sources)),
+        tuple(found[i].name for i in missing),
+        tuple(name for name in saved if name not in used),
+        tuple(found[i].name for i in filled),
     )
     return jax.tree.unflatten(jax.tree.structure(state), leaves), report
 
 
+def _named(state: PyTree) -> list[Entry]:
+    found = named_leaves(state)
+    twice = [name for name, times in Counter(e.name for e in found).items() if times > 1]
+    if twice:
+        raise ValueError(f"state_dict: two arrays have the name {twice[0]}; rename a key")
+    return found
+
+
+def _lacks(lacking: list[Entry], why: list[str], saved: Mapping[str, Any]) -> str:
+    """The error of a state that was not saved in full, with its cure."""
+    names = [e.name for e in lacking]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    of_counts = [e for e in lacking if is_step_count(e)]
+    if of_counts and len(of_counts) == len(lacking):
+        reason = why[0] if why else "no other count of steps was, to take it from"
+        return f"restore: {shown} was not saved, and {reason}; add it: saved | {{{names[0]!r}: steps}}"
+    alike = [name for name in saved if f"/{name}".endswith(f"/{'/'.join(lacking[0].own)}")]
+    either = f"; {', '.join(alike[:4])} might be meant: rename what is saved" if alike else ""
+    patterns = list(dict.fromkeys(f"{'/'.join(e.own[:1])}/**" for e in lacking))
+    told = repr(patterns[0]) if len(patterns) == 1 else repr(patterns)
+    return f"restore: {shown} was not saved; let it start anew with allow_missing={told}{either}"
+
+
 def _put(name: str, old: Any, new: Any) -> Any:
+    new = _array(name, old, new)
     if jnp.shape(new) != jnp.shape(old):
         raise ValueError(f"restore: {name} has shape {jnp.shape(old)}, the saved one {jnp.shape(new)}")
-    wanted, got = jnp.result_type(old), jnp.result_type(new)
+    wanted, got = jax.dtypes.result_type(old), jax.dtypes.result_type(new)
     if _kind(wanted) != _kind(got):
         raise ValueError(f"restore: {name} is {wanted}, the saved one {got}")
     if not jnp.issubdtype(got, jax.dtypes.prng_key):
@@ -86,6 +137,32 @@ def _put(name: str, old: Any, new: Any) -> Any:
     placed = getattr(old, "sharding", None) is not None and not isinstance(old, jax.core.Tracer)
     # An array that is on no device in particular stays so, or it could not meet arrays on a mesh.
     return jax.device_put(copied, old.sharding) if placed and getattr(old, "committed", True) else copied
+
+
+def _array(name: str, old: Any, new: Any) -> Any:
+    """What was saved as an array: dtypes that NumPy's files do not know come back as bytes, random keys as numbers."""
+    wanted = jax.dtypes.result_type(old)
+    if not isinstance(new, jax.Array):
+        try:
+            new = np.asarray(new)
+        except Exception as error:
+            raise TypeError(f"restore: {name} must be an array, got {type(new).__name__}: {error}") from None
+        if new.dtype.kind == "V" and new.dtype.names is None and new.dtype.itemsize in (1, 2):
+            # Two bytes are bfloat16; one byte has many meanings, of which the state's own is taken.
+            new = new.view(jnp.bfloat16 if new.dtype.itemsize == 2 else wanted) if _fits(new, wanted) else new
+        if not jnp.issubdtype(new.dtype, jnp.number) and new.dtype != np.bool_:
+            raise TypeError(f"restore: {name} must be an array of numbers, got {describe(new)}")
+    if jnp.issubdtype(wanted, jax.dtypes.prng_key) and new.dtype == jnp.uint32:
+        return jax.random.wrap_key_data(jnp.asarray(new), impl=jax.random.key_impl(old) if _is_array(old) else None)
+    return new
+
+
+def _fits(new: np.ndarray, wanted: Any) -> bool:
+    return new.dtype.itemsize == 2 or wanted.itemsize == 1
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array)
 
 
 def _kind(dtype: Any) -> str:

@@ -115,8 +115,8 @@ def _hits(state: PyTree, key: str | type) -> list[Entry]:
 
 
 def _spellings(entry: Entry) -> list[str]:
-    """The names of a node: a link's state also has that of its type, and that of the field it is kept in."""
-    names = [entry.names]
+    """The names of a node: in full too; a link's state also has that of its type, and of the field it is kept in."""
+    names = [entry.names, *([(entry.name,)] if entry.own else [])]
     if entry.is_state:
         names += [(*entry.names[:-1], type(entry.value).__name__), entry.kept_in]
     return ["/".join(name) for name in names if name]
