@@ -138,7 +138,8 @@ class Leafwise:
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """Apply the rule to every leaf; the step counter, schedules and reductions run once."""
-        if self.follows_schedule:
+        # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
+        if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
             _check_state(self.name, ScaleByScheduleState if self.state is EmptyState else ScheduledState, state)
             outer, inner = state, getattr(state, "inner_state", EmptyState())
             updates, inner = self._update_inner(updates, inner, params, outer.count, extra)
@@ -284,4 +285,6 @@ def _is_number(x: Any) -> bool:
 
 def _check_state(name: str, wanted: type[Any], state: Any) -> None:
     if not set(wanted._fields) <= set(getattr(state, "_fields", ())):  # every tuple has an attribute `count`
-        raise TypeError(f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}")
+        got = f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}"
+        cure = "; if a number became a schedule, restore(tx.init(params), state_dict(state)) goes on at the run's count"
+        raise TypeError(got + cure * (wanted in (ScaleByScheduleState, ScheduledState)))

@@ -9,13 +9,12 @@ import jax.numpy as jnp
 
 from gradtx.core import precision, tree
 from gradtx.core.averages import safe_divide
-from gradtx.core.edit import hyperparameters
 from gradtx.core.errors import describe
 from gradtx.core.fields import InnerState
 from gradtx.core.rules import increment
-from gradtx.core.schedule import Schedule
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
+from gradtx.wrappers.rates import applied_rates
 
 Measure = Callable[..., Any]
 
@@ -47,8 +46,9 @@ def monitor(
         gradient_norm: whether to measure ||g|| under this name, over the whole tree.
         update_norm: ||u||, of what the optimizer makes of g.
         update_ratio: ||u|| / ||theta||, 0 where theta is 0, NaN in an update without params; about 1e-3 is healthy.
-        learning_rates: the optimizer's `learning_rate`, where it has one, at this count of updates; where it has
-            several, each under its path. That of an `inject_hyperparams` directly inside is read from its state.
+        learning_rates: the optimizer's `learning_rate`, where it has one, as it was applied; where it has several, each
+            under its path. An update that takes no step (in `accumulate`, `apply_if_finite`) leaves that of the last
+            step, 0 before the first with a schedule; what scales whole steps further on (`reduce_on_plateau`) counts.
         on: False measures nothing and changes nothing else.
 
     State: `MonitorState(count, measurements, inner_state)`.
@@ -69,7 +69,8 @@ def monitor(
             nowhere = jnp.full((), jnp.nan, precision.scalar_dtype(updates))
             found["update_ratio"] = nowhere if params is None else ratio(updates, params)
         if learning_rates:
-            found |= rates_of(tx, state, count)
+            rates = applied_rates(tx, state, count)
+            found |= dict(zip(["learning_rate"], rates.values(), strict=True)) if len(rates) == 1 else rates
         known = extra | dict(gradients=gradients, updates=updates, params=params, state=state)
         return found | {name: call(name, measure, known) for name, measure in (measures or {}).items()}
 
@@ -96,16 +97,6 @@ def ratio(updates: PyTree, params: PyTree) -> Array:
     """||u|| / ||theta||, 0 where theta is 0."""
     size = tree.norm(params)
     return safe_divide(precision.cast(tree.norm(updates), size.dtype), size)
-
-
-def rates_of(tx: GradientTransformation, state: Any, count: Array) -> dict[str, Array]:
-    """The transformation's learning rates at `count`, by path; a single one by its own name."""
-    known = getattr(state, "hyperparams", None) or hyperparameters(tx)
-    found = {path: h for path, h in known.items() if path.split(".")[-1] == "learning_rate"}
-    now = {path: h(count) if isinstance(h, Schedule) else h for path, h in found.items()}
-    return {
-        "learning_rate" if len(now) == 1 else path: precision.cast(h, jnp.result_type(float)) for path, h in now.items()
-    }
 
 
 def call(name: str, measure: Measure, known: dict[str, Any]) -> Any:
