@@ -1,15 +1,18 @@
 """The state of an Optax optimizer, as the state of a gradtx optimizer that goes on from there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Never, cast
 
 import jax
 import jax.numpy as jnp
 
+from gradtx.combine.partition import PartitionState
 from gradtx.core import precision
 from gradtx.core.errors import describe
+from gradtx.core.fields import inner_fields
 from gradtx.core.typing import Array, PyTree, TransformationLike
-from gradtx.state.names import state_name
+from gradtx.state.checkpoint import restore
+from gradtx.state.names import named_leaves, state_name
 
 
 class Adapted(NamedTuple):
@@ -37,7 +40,16 @@ ADAPTED = {
 """The states whose fields differ, by the name of their type; all others have Optax's fields."""
 
 
-def convert_state(tx: TransformationLike, params: PyTree, optax_state: PyTree) -> PyTree:
+MISSING: Any = object()
+"""Stands for an array that Optax's state has not."""
+
+INNER = ("inner_state", "inner_opt_state", "fast_state", "base_optimizer_state", "opt_state")
+"""The fields in which Optax's wrappers keep the states of what is in them."""
+
+
+def convert_state(
+    tx: TransformationLike, params: PyTree, optax_state: PyTree, *, allow_missing: str | Sequence[str] = ()
+) -> PyTree:
     """Carry a run that Optax began over to gradtx.
 
         state = convert_state(tx, params, pickle.load(file))
@@ -45,21 +57,33 @@ def convert_state(tx: TransformationLike, params: PyTree, optax_state: PyTree) -
     `tx` is the optimizer to go on with: one of gradtx's own that computes what Optax's did, or one of
     `gradtx.compat.optax`. The states of the links of a chain are matched in their order, whatever chains stand in
     chains; links that keep nothing do not count. Where both compute the same, the run goes on as if it had not moved.
+    A wrapper may come or go, and where Optax's states have their types a link may be added: a schedule in the place of
+    a number then begins at the run's count. See `gradtx.restore`.
 
     Args:
         tx: the optimizer, whose `init` says what is wanted.
         params: the parameters, or `jax.ShapeDtypeStruct`s of them.
         optax_state: the state as Optax made it, or as a checkpoint gave it back: lists for tuples, dictionaries by
             field name or lists by position for named tuples, None or nothing for what is empty, NumPy arrays.
+        allow_missing: as in `gradtx.restore`, patterns on the names that `gradtx.state_dict` gives, of arrays that
+            Optax's state need not have and that start anew: `"monitor/**"`.
 
     Returns:
         A state of `tx` with copies of the arrays, in the dtypes that `tx` keeps them in: 16-bit ones are widened.
 
     Raises:
         ValueError: something in either state has no counterpart in the other, with its path, what was wanted and
-            what was found.
+            what was found; an array is missing that no pattern allows, with its name.
     """
-    return _filled(jax.eval_shape(tx.init, params), optax_state, "")
+    filled = _filled(jax.eval_shape(tx.init, params), optax_state, "")
+    if not any(x is MISSING for x in jax.tree.leaves(filled)):
+        return filled
+    start = tx.init(params)
+    saved = {e.name: x for e, x in zip(named_leaves(start), jax.tree.leaves(filled), strict=True) if x is not MISSING}
+    try:
+        return restore(start, saved, allow_missing=allow_missing)[0]
+    except ValueError as error:
+        raise ValueError(str(error).replace("restore:", "convert_state:", 1)) from None
 
 
 def _filled(wanted: Any, found: Any, at: str) -> Any:
@@ -71,17 +95,60 @@ def _filled(wanted: Any, found: Any, at: str) -> Any:
     links = _links(wanted)
     if _is_sequence(wanted) and any(map(state_name, links)):
         return _chain(wanted, links, found, at)
-    if state_name(wanted):
-        inside = _links(found)
+    if not state_name(wanted):
+        return _node(wanted, found, at)
+    inside = _links(found)
+    try:
         return _node(wanted, inside[0] if len(inside) == 1 else found, at)
-    return _node(wanted, found, at)
+    except ValueError:
+        for changed in (_within(wanted, found, at), _without(wanted, inside, at)):
+            if changed is not None:
+                return changed
+        raise
+
+
+def _within(wanted: Any, found: Any, at: str) -> Any:
+    """A wrapper around what was found, its own arrays missing; None where it is none, or holds something else."""
+    fields = inner_fields(type(wanted))
+    if len(fields) != 1 or isinstance(wanted, PartitionState):
+        return None
+    (field,) = fields
+    try:
+        inner = _filled(getattr(wanted, field), found, f"{at}.{field}")
+    except ValueError:
+        return None
+    return _missing(wanted)._replace(**{field: inner})
+
+
+def _without(wanted: Any, inside: list[Any], at: str) -> Any:
+    """What is in the wrapper that was found; None where none was, or another is wanted."""
+    parts = _parts(inside[0]) if len(inside) == 1 else {}
+    field = next((name for name in INNER if name in parts and not hasattr(wanted, name)), None)
+    try:
+        return None if field is None else _filled(wanted, parts[field], f"{at}.{field}")
+    except ValueError:
+        return None
+
+
+def _missing(wanted: Any) -> Any:
+    return jax.tree.map(lambda x: MISSING, wanted)
 
 
 def _chain(wanted: tuple[Any, ...], links: list[Any], found: Any, at: str) -> tuple[Any, ...]:
     given = _links(found)
-    if len(given) != len(links):
-        _refuse(at, wanted, found)
-    filled = iter([_filled(w, f, f"{at}[{i}]") for i, (w, f) in enumerate(zip(links, given, strict=True))])
+    try:
+        if len(given) != len(links):
+            _refuse(at, wanted, found)
+        parts = [_filled(w, f, f"{at}[{i}]") for i, (w, f) in enumerate(zip(links, given, strict=True))]
+    except ValueError:
+        without = _without(wanted, given, at)
+        if without is not None:
+            return without
+        within = _within(links[0], found, f"{at}[0]") if len(links) == 1 else None
+        parts = [within] if within is not None else _by_type(links, given, at)
+        if parts is None:
+            raise
+    filled = iter(parts)
 
     def put(x: Any) -> Any:
         if not jax.tree.leaves(x):
@@ -89,6 +156,17 @@ def _chain(wanted: tuple[Any, ...], links: list[Any], found: Any, at: str) -> tu
         return tuple(map(put, x)) if _is_sequence(x) else next(filled)
 
     return put(wanted)
+
+
+def _by_type(links: list[Any], given: list[Any], at: str) -> list[Any] | None:
+    """Each link with what was found of its type, in their order, or missing; None where something is left over."""
+    rest, parts = list(given), list[Any]()
+    for i, wanted in enumerate(links):
+        if rest and state_name(rest[0]) == state_name(wanted):
+            parts.append(_filled(wanted, rest.pop(0), f"{at}[{i}]"))
+        else:
+            parts.append(_missing(wanted))
+    return None if rest or not given else parts
 
 
 def _links(x: Any) -> list[Any]:

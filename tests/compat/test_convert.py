@@ -215,3 +215,46 @@ def test_other_parameters_are_named():
         convert_state(gradtx.adam(0.1), {"w": PARAMS["w"]}, state)
     with pytest.raises(ValueError, match=r"at \[0\].mu\[b\]: wanted float32\(3,\), found int32\(3,\)"):
         convert_state(gradtx.adam(0.1), PARAMS, jax.tree.map(lambda x: x.astype(jnp.int32), state))
+
+
+ADAM = gradtx.adam(0.1)
+AROUND = {
+    "monitor": (gradtx.monitor(ADAM), "monitor/**"),
+    "accumulate": (gradtx.accumulate(ADAM, 1), "multi_steps/**"),
+    "finite": (gradtx.apply_if_finite(ADAM, 3), "apply_if_finite/**"),
+    "lookahead": (gradtx.lookahead(ADAM, 2, 0.5), "lookahead/**"),
+    "injected": (gradtx.inject_hyperparams(gradtx.adam)(0.1), "inject_hyperparams/**"),
+    "averaged": (gradtx.ema_params(ADAM), "average/**"),
+    "deep": (gradtx.monitor(gradtx.accumulate(gradtx.adam(fading), 1)), ("monitor/**", "multi_steps/**")),
+    "scheduled": (gradtx.adam(fading), ()),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_wrapper_comes_or_goes(around):
+    wrapped, allowed = AROUND[around]
+    state = jax.tree.map(lambda x: jnp.full_like(x, 3), optax.adam(0.1).init(PARAMS))
+    converted = convert_state(wrapped, PARAMS, state, allow_missing=allowed)
+    mu = gradtx.find_state(converted, "scale_by_adam/mu")
+    jax.tree.map(np.testing.assert_array_equal, mu, state[0].mu)
+    counts = gradtx.find_states(converted, "count")
+    assert all(int(x) == 3 for name, x in counts.items() if "adam" in name or "schedule" in name)
+    if allowed:
+        with pytest.raises(ValueError, match=r"convert_state: .* was not saved; let it start anew with allow_missing"):
+            convert_state(wrapped, PARAMS, state)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tx: optax.MultiSteps(tx, 1),
+        lambda tx: optax.apply_if_finite(tx, 3),
+        lambda tx: optax.chain(optax.clip(1.0), optax.apply_if_finite(optax.MultiSteps(tx, 1), 3)),
+        lambda tx: optax.inject_hyperparams(lambda learning_rate: tx)(0.1),
+    ],
+)
+def test_what_is_in_a_wrapper_of_optax(wrap):
+    state = wrap(optax.adam(fading)).init(PARAMS)
+    state = jax.tree.map(lambda x: jnp.full_like(x, 3), state)
+    converted = convert_state(gradtx.adam(fading), PARAMS, state)
+    assert all(bool(jnp.all(x == 3)) for x in jax.tree.leaves(converted))
