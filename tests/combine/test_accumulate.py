@@ -232,3 +232,18 @@ def test_errors():
         tx.update(jnp.ones(2), tx.init(jnp.ones(2)), weight=jnp.ones(2))
     with pytest.raises(ValueError, match=r"accumulate: updates and state differ at \['w'\]: \(3,\) != \(2,\)"):
         tx.update({"w": jnp.ones(3)}, tx.init({"w": jnp.ones(2)}))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_partial_group_is_flushed_by_a_micro_step_of_weight_zero(reduction):
+    tx = gradtx.accumulate(gradtx.adam(0.1), 4, reduction=reduction)
+    params, grads = make_params(), make_grads(3)
+    state = tx.init(params)
+    for i in range(3):
+        _, state = tx.update(at(grads, i), state, params)
+    flush = gradtx.replace(tx, every=1)
+    updates, state = flush.update(jax.tree.map(jnp.zeros_like, params), state, params, weight=0)
+    assert gradtx.has_updated(state) and int(state.mini_step) == 0 and int(state.gradient_step) == 1
+    gathered = jax.tree.map(lambda g: g.mean(0) if reduction == "mean" else g.sum(0), grads)
+    wanted, _ = tx.inner.update(gathered, tx.inner.init(params), params)
+    chex.assert_trees_all_close(updates, wanted, rtol=1e-5)
