@@ -107,3 +107,13 @@ def started_anew(x: Any, first: Any, anew: set[str], gone: set[str]) -> Any:
     kept = {name: number for name, number in (x.leaf if is_per_leaf(x) else {}).items() if name not in gone}
     own = kept | {name: jnp.array(first, copy=True) for name in sorted(anew)}
     return PerLeaf(of_run(x), own) if own else of_run(x)
+
+
+def counted_like(start: Any, state: Any) -> Any:
+    """A state at its start, with numbers of single leaves wherever `state` has them."""
+    places = dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=is_per_leaf))
+
+    def at(path: Any, x: Any) -> Any:
+        return PerLeaf(x, dict.fromkeys(places[path].leaf, x)) if is_per_leaf(places.get(path)) else x
+
+    return jax.tree_util.tree_map_with_path(at, start)

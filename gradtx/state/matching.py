@@ -75,7 +75,7 @@ def counted(found: list[Entry], sources: Mapping[int, str], saved: Mapping[str, 
     """
     result: dict[int, Any] = {}
     known = {i: saved[name] for i, name in sources.items() if is_step_count(found[i])}
-    everywhere = {name: x for name, x in saved.items() if _is_saved_count(name, x)}
+    everywhere = {name: saved[name] for name in saved if _names_a_count(name) and _is_whole(saved[name])}
     for i, e in enumerate(found):
         if i in sources or not is_step_count(e) or _is_new(i, found, sources):
             continue
@@ -103,13 +103,13 @@ def allows(allow_missing: str | Iterable[str], e: Entry) -> bool:
     return any(matches(pattern, name) for pattern in patterns for name in spellings)
 
 
-def _is_saved_count(name: str, x: Any) -> bool:
+def _names_a_count(name: str) -> bool:
     parts = name.removesuffix("/run").split("/")
-    return parts[-1] in STEPS and parts[-2:-1] != ["reduce_lr_on_plateau"] and _is_whole(x)
+    return parts[-1] in STEPS and parts[-2:-1] != ["reduce_lr_on_plateau"]
 
 
 def _is_whole(x: Any) -> bool:
-    return jnp.ndim(x) == 0 and jnp.issubdtype(jax.dtypes.result_type(x), jnp.integer)
+    return np.ndim(x) == 0 and jnp.issubdtype(getattr(x, "dtype", np.asarray(x).dtype), jnp.integer)
 
 
 def _is_new(i: int, found: list[Entry], sources: Mapping[int, str]) -> bool:

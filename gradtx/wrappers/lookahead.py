@@ -9,6 +9,7 @@ from gradtx.core import precision
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import FractionNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
+from gradtx.core.restart import counted_like
 from gradtx.core.slots import Slot, copy
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -83,7 +84,7 @@ def lookahead(
         sync = steps == sync_period
         fast, new = slow.update(fast, SlowState(state.slow), params, sync=sync)
         if reset_state:
-            start = tx.init(params)
+            start = counted_like(tx.init(params), fast_state)
             fast_state = jax.tree.map(lambda a, b: jnp.where(sync, a, b), start, fast_state)
         new_state = LookaheadState(fast_state, jnp.where(sync, 0, steps), new.slow)
         return precision.round_like(fast, updates), new_state

@@ -14,6 +14,7 @@ from gradtx.core.errors import is_none
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.restart import counted_like
 from gradtx.core.slots import Slot, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -130,7 +131,7 @@ def sharpness_aware(
     Source: Foret et al. 2021, arXiv:2010.01412.
     """
     tx, up = as_transformation(optimizer), as_transformation(climb)
-    rest = lambda adv_state, params: up.init(params) if reset_climb else adv_state
+    rest = lambda adv_state, params: counted_like(up.init(params), adv_state) if reset_climb else adv_state
     return _two_calls(tx, up, climbs, rest) if alternate else _one_call(tx, up, climbs, rest)
 
 

@@ -71,7 +71,9 @@ def test_what_version_0_1_0_wrote_is_restored_in_full(case):
     tx, saved = CASES[case](), read(case)
     state, report = gradtx.restore(tx.init(PARAMS), saved)
     assert not report.missing and not report.unused and not report.counted
-    chex.assert_trees_all_close(state, trained(tx), rtol=2e-5)
+    # monitor measures another learning rate now: the one that was applied.
+    unwatched = lambda state: state._replace(measurements={}) if hasattr(state, "measurements") else state
+    chex.assert_trees_all_close(unwatched(state), unwatched(trained(tx)), rtol=2e-5)
 
 
 def test_a_dropped_or_added_schedule_leaves_the_others_where_they_are():
