@@ -44,7 +44,7 @@ def marks(state: type[Any]) -> dict[str, Any]:
         hints = get_type_hints(state, include_extras=True)
     except (NameError, TypeError):  # somebody else's, whose annotations do not resolve
         return {}
-    found = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    found: dict[str, Any] = {name: getattr(hint, "__metadata__", None) for name, hint in hints.items()}
     return {name: found[name][0] for name in state._fields if found.get(name)}
 
 

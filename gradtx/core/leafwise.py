@@ -141,10 +141,10 @@ class Leafwise:
         # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
         if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
             _check_state(self.name, ScaleByScheduleState if self.state is EmptyState else ScheduledState, state)
-            outer, inner = state, getattr(state, "inner_state", EmptyState())
-            updates, inner = self._update_inner(updates, inner, params, outer.count, extra)
-            count = increment(outer.count)
-            return updates, type(outer)(count) if self.state is EmptyState else type(outer)(count, inner)
+            inner = getattr(state, "inner_state", EmptyState())
+            updates, inner = self._update_inner(updates, inner, params, state.count, extra)
+            kept = {} if self.state is EmptyState else {"inner_state": inner}
+            return updates, state._replace(count=increment(state.count), **kept)
         if self.state is not EmptyState:
             _check_state(self.name, self.state, state)
         return self._update_inner(updates, state, params, restart.of_run(getattr(state, "count", None)), extra)

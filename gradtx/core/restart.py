@@ -1,7 +1,7 @@
 """Counts of single leaves: those of parameters that started anew in the middle of a run."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.core
@@ -21,7 +21,7 @@ class PerLeaf(NamedTuple):
     leaf: dict[str, Array]  # by path, of the leaves that have their own
 
 
-def is_per_leaf(x: Any) -> bool:
+def is_per_leaf(x: Any) -> TypeGuard[PerLeaf]:
     """Whether `x` is such a number."""
     return isinstance(x, PerLeaf)
 
@@ -114,6 +114,7 @@ def counted_like(start: Any, state: Any) -> Any:
     places = dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=is_per_leaf))
 
     def at(path: Any, x: Any) -> Any:
-        return PerLeaf(x, dict.fromkeys(places[path].leaf, x)) if is_per_leaf(places.get(path)) else x
+        own = places.get(path)
+        return PerLeaf(x, {leaf: x for leaf in own.leaf}) if is_per_leaf(own) else x  # noqa: C420
 
     return jax.tree_util.tree_map_with_path(at, start)

@@ -33,7 +33,7 @@ def expanded(state: PyTree, saved: Mapping[str, Any]) -> PyTree:
             here = {"/".join(own[:end]) for own in below for end in range(1, len(own) + 1)} | {"(root)"}
             number = getattr(node.value, field)
             if leaves & here and not restart.is_per_leaf(number):
-                own = dict.fromkeys(sorted(leaves & here), number)
+                own: dict[str, Any] = dict.fromkeys(sorted(leaves & here), number)
                 changes[(*node.path, GetAttrKey(field))] = PerLeaf(number, own)
     return jax.tree_util.tree_map_with_path(changes.get, state) if changes else state
 

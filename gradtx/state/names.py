@@ -49,7 +49,7 @@ class Entry(NamedTuple):
     @property
     def field(self) -> str | None:
         """The field of that state that it is in, or None."""
-        key = self.path[len(self.path) - self.below] if self.below else None
+        key: Any = self.path[len(self.path) - self.below] if self.below else None
         return key.name if isinstance(key, GetAttrKey) else None
 
 

@@ -73,7 +73,7 @@ def _injected(path: tuple[Any, ...], owners: list[Any], everything: list[Placed]
 def _applied(owner: Placed, h: Any) -> Any:
     """What the links that a transformation is made of applied: first of those that have the very argument `h`."""
     rates = [(hyper is h, rate) for x in _placed(owner) for hyper, rate in _own(x)]
-    return next((rate for same, rate in sorted(rates, key=lambda pair: not pair[0])), None)
+    return next((rate for _, rate in sorted(rates, key=lambda pair: not pair[0])), None)
 
 
 def _own(x: Placed) -> Iterator[tuple[Any, Any]]:
