@@ -13,8 +13,7 @@ from gradtx.core import averages, precision
 from gradtx.core.arguments import Interval
 from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.leafwise import EmptyState
-from gradtx.core.restart import of_leaf
-from gradtx.core.rules import increment
+from gradtx.core.restart import next_count, of_leaf
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -140,7 +139,7 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
             return squares / precision.cast(jnp.maximum(jnp.asarray(sample_size) - 1, 1), squares.dtype)
 
         return updates, PerElementMeanAndVarianceEMAState(
-            jax.tree.map(increment, state.count),
+            next_count(state.count),
             precision.cast(ema_decay, state.ema_decay.dtype),
             jax.tree.map(ema, state.mean_grads_ema, updates),
             jax.tree.map(ema, state.variance_grads_ema, jax.tree.map(variance, precision.widen(sum_sq_diff_grads))),

@@ -36,6 +36,11 @@ def of_leaf(x: Any, path: tuple[Any, ...]) -> Any:
     return named_for(x.leaf, path, x.run) if is_per_leaf(x) else x
 
 
+def next_count(count: Any) -> Any:
+    """The next step count, of the run and of every leaf that has its own."""
+    return jax.tree.map(increment, count)
+
+
 def named_for(numbers: dict[str, Any], path: tuple[Any, ...], default: Any) -> Any:
     """What `numbers` has for the leaf at a path: under that, or under the longest that it begins with."""
     for end in range(len(path), -1, -1) if numbers else ():

@@ -13,8 +13,7 @@ from gradtx.core.averages import safe_divide
 from gradtx.core.errors import is_none
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
-from gradtx.core.restart import is_per_leaf, of_leaf
-from gradtx.core.rules import increment
+from gradtx.core.restart import is_per_leaf, next_count, of_leaf
 from gradtx.core.selection import MaskedNode
 from gradtx.core.slots import Slot, slot_dtype
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
@@ -148,7 +147,7 @@ def scale_by_galore(
         for i in here:
             full = from_matrices(project_back(new[i], wide[i], lefts[i]), old[i], numbers[i])
             new[i] = laid_out_like(precision.number_in(scale, full.dtype) * full, old[i])
-        state = GaLoreState(jax.tree.map(increment, state.count), base_state, treedef.unflatten(projectors))
+        state = GaLoreState(next_count(state.count), base_state, treedef.unflatten(projectors))
         return precision.round_like(treedef.unflatten(new), updates), state
 
     return Pair(init, update)

@@ -9,10 +9,10 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import precision
+from gradtx.core import precision, restart
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, PyTree
-from gradtx.state.matching import allows, counted, expanded, is_step_count, matched
+from gradtx.state.matching import allows, counted, expanded, is_step_count, matched, young
 from gradtx.state.names import Entry, named_leaves
 
 
@@ -71,8 +71,8 @@ def restore(
 
     Returns:
         The state, with a copy of every saved array that it has a place for, in its own dtypes and on its own shardings;
-        and a report of the names that were restored, missing and unused. It may then have counts of single leaves,
-        where the saved one has, after `reset`.
+        and a report of the names that were restored, missing and unused. It has counts of single leaves where the saved
+        one has, after `reset`, and for parameters of which nothing was saved, as after `extend`.
 
     Raises:
         ValueError: an array of the state was not saved, and no pattern allows it; counts that ought to be one differ;
@@ -98,7 +98,17 @@ def restore(
         tuple(name for name in saved if name not in used),
         tuple(found[i].name for i in filled),
     )
-    return jax.tree.unflatten(jax.tree.structure(state), leaves), report
+    filled_state = jax.tree.unflatten(jax.tree.structure(state), leaves)
+    anew = young(found, missing) if missing else {}
+
+    def at(path: Any, x: Any) -> Any:
+        if path not in anew:
+            return x
+        first, names = anew[path]
+        first = jnp.zeros(first.shape, first.dtype) if isinstance(first, jax.ShapeDtypeStruct) else first
+        return restart.started_anew(x, first, names, set())
+
+    return jax.tree_util.tree_map_with_path(at, filled_state, is_leaf=restart.is_per_leaf), report
 
 
 def _named(state: PyTree) -> list[Entry]:

@@ -90,6 +90,29 @@ def counted(found: list[Entry], sources: Mapping[int, str], saved: Mapping[str, 
     return result
 
 
+def young(found: list[Entry], missing: Iterable[int]) -> dict[tuple[Any, ...], tuple[Any, set[str]]]:
+    """Leaves that have nothing of what their state keeps of them, beside others that do: they count their steps anew.
+
+    By the path of a field with a count: its value in the state that is filled, and the names of the leaves.
+    """
+    lacking = set(missing)
+    result: dict[tuple[Any, ...], tuple[Any, set[str]]] = {}
+    for node in found:
+        fields = restart.histories(node.owner or object)
+        if not node.is_leaf or (node.field not in fields) or node.own[-1:] not in ((node.field,), ("run",)):
+            continue
+        slots = {name for name, mark in marks(node.owner or object).items() if isinstance(mark, SlotMark)}
+        has: dict[str, bool] = {}
+        for i, e in enumerate(found):
+            if e.state_path == node.state_path and e.field in slots:
+                leaf = "/".join(e.own[2:]) or "(root)"
+                has[leaf] = has.get(leaf, False) or i not in lacking
+        if any(has.values()) and not all(has.values()):
+            path = (*node.state_path, GetAttrKey(node.field))
+            result[path] = node.value, {leaf for leaf, known in has.items() if not known}
+    return result
+
+
 def is_step_count(e: Entry) -> bool:
     """Whether a leaf counts the steps of its run."""
     last = e.own[:-1] if e.own[-1:] == ("run",) else e.own

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
-from gradtx.core.fields import inner_fields
+from gradtx.core.fields import inner_fields, marks
 from gradtx.core.selection import MaskedNode
+from gradtx.core.slots import SlotMark
 from gradtx.core.typing import PyTree
 
 
@@ -58,8 +59,17 @@ def state_name(x: Any) -> str | None:
     name = type(x).__name__
     if not name.endswith("State") or name == "State":
         return None
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.removesuffix("State"))
-    return split.lower().lstrip("_")
+    return _snake(name.removesuffix("State"))
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().lstrip("_")
+
+
+def link_name(x: Any) -> str | None:
+    """The same of any type that declares slots, whatever it is called: `apply_every` for an `ApplyEvery`."""
+    declares = any(isinstance(mark, SlotMark) for mark in marks(type(x)).values())
+    return state_name(x) or (_snake(type(x).__name__) if declares else None)
 
 
 def entries(tree: PyTree) -> list[Entry]:
@@ -110,8 +120,10 @@ def _entries(tree: PyTree) -> list[Entry]:
             number[i] = 1 + max((number[j] or 0 for j in rivals if j < i), default=-1)
     own = state_name(tree)
     prefix = () if own is None else (own,)
-    start = Entry(prefix, (), tree, False, prefix)
-    result = [start if own is None else start._replace(below=0, owner=type(tree))]
+    link = link_name(tree)
+    first = () if link is None else (link,)
+    start = Entry(prefix, (), tree, False, first)
+    result = [start if link is None else start._replace(below=0, owner=type(tree))]
     gates = {name for name, mark in inner_fields(type(tree)).items() if mark.gated}
     for (key, _), label, found, n in zip(children, short, below, number, strict=True):
         if n is not None:
@@ -126,8 +138,8 @@ def _entries(tree: PyTree) -> list[Entry]:
                 gate=(key, *e.gate) if e.gate else gate,
             )
             if e.below is None:
-                new = new._replace(own=prefix + label + e.own)
-                new = new if own is None else new._replace(below=len(new.path), owner=type(tree))
+                new = new._replace(own=first + label + e.own)
+                new = new if link is None else new._replace(below=len(new.path), owner=type(tree))
             elif isinstance(key, DictKey):
                 new = new._replace(keys=(str(key.key), *e.keys))
             result.append(new)

@@ -86,8 +86,15 @@ def _own(x: Placed) -> Iterator[tuple[Any, Any]]:
         if not isinstance(h, Schedule):
             yield h, x.factor * h
         elif "count" in getattr(state, "_fields", ()):
-            taken = of_run(state.count)
-            yield h, x.factor * jnp.where(taken > 0, h(jnp.maximum(taken - 1, 0)), 0)
+            yield h, x.factor * _last(h, state)
+
+
+def _last(h: Schedule, state: Any) -> Any:
+    """What a schedule gave at the last step that a link has taken; 0 before the first, 1 where that is not known."""
+    if "count" not in getattr(state, "_fields", ()):
+        return 1
+    taken = of_run(state.count)
+    return jnp.where(taken > 0, h(jnp.maximum(taken - 1, 0)), 0)
 
 
 def _number(h: Any, count: Array) -> Any:
@@ -110,9 +117,9 @@ def _inside(x: Placed) -> Iterator[Placed]:
     arguments, state = x.value.arguments, x.state
     if x.value.name in ("chain", "named_chain"):
         links = arguments["links"]
-        pairs = (
-            [(links[k], state[k]) for k in links] if isinstance(links, dict) else list(zip(links, state, strict=True))
-        )
+        names = list(links) if isinstance(links, dict) else range(len(links))
+        known = isinstance(state, dict | tuple) and len(cast("tuple[Any, ...]", state)) == len(links)
+        pairs = [(links[name], state[name] if known else None) for name in names]
         for i, (link, inner) in enumerate(pairs):
             factor = x.factor
             for later, later_state in pairs[i + 1 :]:
@@ -125,8 +132,8 @@ def _inside(x: Placed) -> Iterator[Placed]:
             yield Placed(arguments["transforms"][label], part.inner_state, x.factor)
         return
     inners = [a for a in arguments.values() if isinstance(a, GradientTransformation)]
-    if len(inners) == 1 and x.value.name == "flatten":
-        inner_states = [state]
+    if len(inners) == 1 and not inner_states:
+        inner_states = [state]  # a wrapper that keeps nothing of its own
     factor = x.factor * jnp.sum(state.s) if isinstance(state, MechanicState) else x.factor
     for i, inner in enumerate(inners):
         yield Placed(inner, inner_states[i] if i < len(inner_states) else None, factor)
@@ -141,11 +148,11 @@ def _scale(link: GradientTransformation, state: Any) -> Any:
         if pair.rule is not scale_rule:
             return 1
         h = pair.hyper["step_size"]
-        return jnp.where(state.count > 0, h(jnp.maximum(state.count - 1, 0)), 0) if isinstance(h, Schedule) else h
+        return _last(h, state) if isinstance(h, Schedule) else h
     if link.name == "reduce_on_plateau":
-        return state.scale
+        return getattr(state, "scale", 1)
     if link.name in ("scale_by_backtracking_linesearch", "scale_by_zoom_linesearch"):
-        return state.learning_rate
+        return getattr(state, "learning_rate", 1)
     factor = 1
     for inner in _inside(Placed(link, state, 1)) if link.name in ("chain", "named_chain") else ():
         factor = factor * _scale(inner.value, inner.state)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import gradtx
+from tests.catalogue import ROWS, parametrized
 from tests.state.written import CASES, PARAMS, STEPS, falling, read, trained
+from tests.support import FEW, make_params, plain
 
 BASE = gradtx.adam(falling())
 WRAPPED = {
@@ -202,3 +204,35 @@ def test_what_numpy_makes_an_array_of_is_restored(value):
     state, _ = gradtx.restore(gradtx.sgd(0.1, 0.9).init(jnp.ones(2)), {"trace/trace": value})
     trace = gradtx.find_state(state, "trace/trace")
     assert trace.tolist() == [0.5, 2.0] and trace.dtype == jnp.float32
+
+
+def test_parameters_of_which_nothing_was_saved_move_as_at_their_first_step():
+    masked, tx = gradtx.masked(BASE, "body/*"), gradtx.ema_params(BASE)
+    saved = gradtx.state_dict(trained(gradtx.ema_params(masked))) | gradtx.state_dict(trained(masked))
+    lacking = {k: x for k, x in saved.items() if not k.startswith("average/average/head")}
+    with pytest.raises(ValueError, match=r"scale_by_adam/mu/head, scale_by_adam/nu/head.* not saved"):
+        gradtx.restore(tx.init(PARAMS), lacking)
+    state, _ = gradtx.restore(tx.init(PARAMS), lacking, allow_missing="**/head")
+    updates, state = tx.update(PARAMS, state, PARAMS)
+    chex.assert_trees_all_close(updates["head"], -0.07 * jnp.ones(3), rtol=1e-5)
+    moved = gradtx.apply_updates(PARAMS, updates)
+    chex.assert_trees_all_close(gradtx.evaluation_params(state, moved)["head"], moved["head"], rtol=1e-5)
+    assert int(gradtx.find_state(state, "scale_by_adam/count/run")) == STEPS + 1
+
+
+@parametrized(ROWS)
+def test_every_state_goes_into_wrappers_and_back(row):
+    tx, params = row.tx, make_params(shapes=FEW)
+    number = iter(range(1000))
+    fill = lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else jnp.full_like(x, next(number))
+    state = jax.tree.map(fill, tx.init(params))
+    deep = gradtx.named_chain(clip=gradtx.clip(1.0), inner=gradtx.monitor(gradtx.apply_if_finite(tx, 3)))
+    into, _ = gradtx.restore(
+        deep.init(params), gradtx.state_dict(state), allow_missing=["monitor/**", "apply_if_finite/**"]
+    )
+    if "monitor(" in repr(tx) or "apply_if_finite(" in repr(tx):
+        return  # of two alike it is not known which is which
+    chex.assert_trees_all_equal(plain(into["inner"].inner_state.inner_state), plain(state))
+    back, report = gradtx.restore(tx.init(params), gradtx.state_dict(into))
+    chex.assert_trees_all_equal(plain(back), plain(state))
+    assert not report.missing and not report.counted
