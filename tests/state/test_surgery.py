@@ -193,3 +193,15 @@ def test_packed_parameters_are_reset_by_stacks():
     state = gradtx.reset(tx, state, params, ("a", "b"))
     moved = gradtx.step(tx, params, state, params)[0].unpack()
     chex.assert_trees_all_close(moved["a"], moved["b"], jnp.full(3, 0.9), rtol=1e-5)
+
+
+def test_the_memory_of_lbfgs_starts_anew_as_a_whole():
+    tx, params = gradtx.scale_by_lbfgs(), OLD
+    state = tx.init(params)
+    for _ in range(3):
+        updates, state = tx.update(params, state, params)
+        params = jax.tree.map(lambda p, u: p - 0.1 * u, params, updates)
+    found, after = tx.update(params, gradtx.reset(tx, state, params, "head"), params)
+    wanted, _ = tx.update(params, tx.init(params), params)
+    chex.assert_trees_all_close(found, wanted, rtol=1e-6)
+    assert int(after.count) == 1 and not after.weights_memory.any()
