@@ -49,6 +49,7 @@ from gradtx.core.hyperparameters import Real as Real
 from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
 from gradtx.core.pack import pack as pack
+from gradtx.core.peers import introduce as _introduce
 from gradtx.core.schedule import Schedule as Schedule
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.schedule import schedule as schedule
@@ -283,3 +284,5 @@ from gradtx.wrappers.schedule_free import schedule_free as schedule_free
 from gradtx.wrappers.schedule_free import schedule_free_adamw as schedule_free_adamw
 from gradtx.wrappers.schedule_free import schedule_free_radam as schedule_free_radam
 from gradtx.wrappers.schedule_free import schedule_free_sgd as schedule_free_sgd
+
+_introduce()

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradtx.core.switch import Switch
 
-UNCHECKED = Switch("unchecked")
+UNCHECKED = Switch("UNCHECKED", __name__)
 """Where it is on, makers take numbers of any range, for callers that promise to refuse none."""
 
 

@@ -1,9 +1,11 @@
 """Running a rule on leaves: dtypes, and one trace for all leaves of one type."""
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import jax
@@ -104,9 +106,13 @@ def increment(count: Array) -> Array:
 @lru_cache(maxsize=1024)
 def state_fields(state: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of a state type's slots, and of its other fields."""
-    hints = get_type_hints(state, include_extras=True)
-    marked = {n for n, t in hints.items() if any(isinstance(m, SlotMark) for m in getattr(t, "__metadata__", ()))}
     fields = getattr(state, "_fields", ())
+    hints: dict[str, Any] = {}
+    for cls in state.__mro__:
+        if not all(field in hints for field in fields):  # bases beyond may be another library's, see `peers`
+            own = SimpleNamespace(__annotations__=inspect.get_annotations(cls))
+            hints = get_type_hints(own, vars(sys.modules[cls.__module__]), include_extras=True) | hints
+    marked = {n for n, t in hints.items() if any(isinstance(m, SlotMark) for m in getattr(t, "__metadata__", ()))}
     return tuple(f for f in fields if f in marked), tuple(f for f in fields if f not in marked)
 
 

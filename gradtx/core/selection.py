@@ -44,14 +44,14 @@ def resolve_mask(name: str, mask: Mask, tree: PyTree) -> PyTree:
     if isinstance(tree, Packed) and mask is not None and not isinstance(mask, Packed):
         kept = jax.tree.leaves(resolve_mask(name, mask, tree.shapes()))
         return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=is_none), tree.spread(name, "mask", kept))
-    if isinstance(tree, MaskedNode):  # hidden as a whole
+    if _is_hidden(tree):
         return tree
     treedef = jax.tree.structure(tree, is_leaf=is_none)
     if mask is None:
         return jax.tree.unflatten(treedef, [True] * treedef.num_leaves)
     if isinstance(mask, str) or (isinstance(mask, tuple) and mask and all(isinstance(m, str) for m in mask)):
         return _by_pattern(name, (mask,) if isinstance(mask, str) else mask, tree)
-    mask = _called(mask, tree)
+    mask = resolved(mask, tree)
     for path, leaf in jax.tree_util.tree_leaves_with_path(mask):
         if not isinstance(leaf, bool | np.bool_):
             raise TypeError(f"{name}: the mask at {path_str(path)} must be a bool, got {leaf!r}")
@@ -78,17 +78,28 @@ def resolve_labels(
     if isinstance(tree, Packed) and not isinstance(labels, Packed):
         found = resolve_labels(name, labels, tree.shapes(), is_label=is_label, all_used=all_used)
         return tree.spread(name, "tree of labels", found)
-    if isinstance(tree, MaskedNode):
+    if _is_hidden(tree):
         return []
-    labels = _called(labels, tree)
+    labels = resolved(labels, tree)
     if _is_patterns(labels, tree):
         return _labels_by_pattern(name, labels, tree, all_used)
     return _spread(name, "tree of labels", labels, tree, is_label)
 
 
-def _called(given: Any, tree: PyTree) -> PyTree:
-    """The result of a function of the tree; a callable that is a pytree stays as it is."""
-    return given(tree) if callable(given) and jax.tree_util.all_leaves([given]) else given
+def _is_hidden(tree: PyTree) -> bool:
+    """Whether what is given for parameters is one node without anything in it, such as a `MaskedNode`."""
+    own_container = tree is None or type(tree) in (dict, list, tuple)
+    return not own_container and not jax.tree.leaves(tree, is_leaf=lambda x: x is not tree)
+
+
+def resolved(given: Any, tree: PyTree) -> PyTree:
+    """The result of a function of the tree; a callable that is itself a tree of that kind stays as it is.
+
+    A model may be callable and a pytree at once, and so may be the mask that was made of it. Any other callable is a
+    function, also where it is a pytree (`jax.tree_util.Partial`, a method of a model).
+    """
+    is_tree = type(given) is type(tree) and not jax.tree_util.all_leaves([given])
+    return given(tree) if callable(given) and not is_tree else given
 
 
 def _is_patterns(labels: Any, tree: PyTree) -> bool:

@@ -22,7 +22,7 @@ Slot: TypeAlias = Annotated[Array, SlotMark()]
 """The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
 
 
-OWN_DTYPE = Switch("own_dtype")
+OWN_DTYPE = Switch("OWN_DTYPE", __name__)
 """Where it is on, slots for which no dtype is asked start in the parameter's, 16-bit ones too; rules stay wide."""
 
 

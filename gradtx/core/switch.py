@@ -6,10 +6,19 @@ from contextvars import ContextVar
 
 
 class Switch:
-    """A setting that is off until it is turned; its truth value is how it stands here and now."""
+    """A setting that is off until it is turned; its truth value is how it stands here and now.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: the variable that holds it.
+        module: the name of the module of that variable.
+    """
+
+    def __init__(self, name: str, module: str) -> None:
+        self._name, self.__module__ = name, module
         self._on: ContextVar[bool] = ContextVar(name, default=False)
+
+    def __reduce__(self) -> str:
+        return self._name  # pickled as the variable of that name in its module
 
     def __bool__(self) -> bool:
         return self._on.get()

@@ -10,6 +10,7 @@ import jax
 from gradtx.core import precision
 from gradtx.core.arguments import Accept
 from gradtx.core.leafwise import Leafwise
+from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
 
@@ -23,7 +24,7 @@ class Pair(NamedTuple):
     update: Callable[..., Any]
 
 
-class GradientTransformation(Value):
+class GradientTransformation(Value, Apparent):
     """A pure pair `init(params) -> state`, `update(updates, state, params) -> (updates, state)`, as a value.
 
     It unpacks as the pair, and it is a pytree whose leaves are its hyperparameters, so it can be printed, compared,

@@ -224,6 +224,7 @@ from gradtx.compat.optax.transforms.squares import scale_by_stddev as scale_by_s
 from gradtx.compat.optax.update import apply_updates as apply_updates
 from gradtx.compat.optax.update import incremental_update as incremental_update
 from gradtx.compat.optax.update import periodic_update as periodic_update
+from gradtx.core.peers import introduce as _introduce
 
 __version__ = "0.2.8"
 """The version of Optax whose programs run."""
@@ -233,6 +234,8 @@ tree_map_params = tree_utils.tree_map_params
 update_infinity_moment = tree_utils.tree_update_infinity_moment
 update_moment = tree_utils.tree_update_moment
 update_moment_per_elem_norm = tree_utils.tree_update_moment_per_elem_norm
+
+_introduce()
 
 _MOVED = ("DifferentiallyPrivateAggregateState", "differentially_private_aggregate", "dpsgd")
 

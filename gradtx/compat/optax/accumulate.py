@@ -19,6 +19,7 @@ from gradtx.compat.optax.base import (
 )
 from gradtx.compat.optax.states import MultiStepsState, ShouldSkipUpdateFunction
 from gradtx.core import precision
+from gradtx.core.peers import Related
 
 
 def skip_not_finite(updates: Updates, gradient_step: jax.Array, params: Params | None) -> tuple[jax.Array, Any]:
@@ -52,7 +53,7 @@ def skip_large_updates(
     return skip.skip_large_updates(max_squared_norm)(updates, gradient_step, params)
 
 
-class MultiSteps:
+class MultiSteps(Related):
     """Gather the gradients of several micro-steps, then take one step with them.
 
     Args:

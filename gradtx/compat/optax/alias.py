@@ -18,6 +18,7 @@ from gradtx.compat.optax.base import (
 )
 from gradtx.compat.optax.combine import chain, masked
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import EmptyState
 from gradtx.compat.optax.transforms.accumulation import ema, trace
 from gradtx.compat.optax.transforms.adding import add_decayed_weights, add_noise
@@ -144,6 +145,7 @@ def rprop(
     return chain(scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size), scale(-1.0))
 
 
+@remembered
 def fromage(learning_rate: ScalarOrSchedule, min_norm: Number = 1e-6) -> GradientTransformationExtraArgs:
     """Fromage, as a trust ratio, a rate and a decay; see `gradtx.fromage`."""
     cosine = lambda rate: 1 / (1 + rate**2) ** 0.5
@@ -169,6 +171,7 @@ def lars(
     )
 
 
+@remembered
 def polyak_sgd(
     max_learning_rate: Number = 1.0, scaling: ScalarOrSchedule = 1.0, f_min: Number = 0.0, eps: Number = 0.0,
     variant: str = "sps",

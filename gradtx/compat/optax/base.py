@@ -14,13 +14,16 @@ gradtx takes any object with `init` and `update`. `config.reproduces_optax()` sa
 wanted. Annotations are objects, never strings, because programs read them.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import gradtx
+from gradtx.compat.optax.remember import RememberingPair, remembered
 from gradtx.core.arguments import UNCHECKED
 from gradtx.core.leafwise import EmptyState as EmptyState
 from gradtx.core.slots import OWN_DTYPE
@@ -64,36 +67,71 @@ class TransformUpdateExtraArgsFn(Protocol):
         ...
 
 
-class GradientTransformation(NamedTuple):
+class _PairType(type):
+    """The type of the pairs' classes, whose instances are also gradtx's transformations, and Optax's."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        theirs = getattr(sys.modules.get("optax"), cls.__name__, cls)
+        others = (gradtx.GradientTransformation, *([] if theirs is cls else [theirs]))
+        return cls.__module__ == __name__ and isinstance(instance, others)
+
+
+class GradientTransformation(RememberingPair, metaclass=_PairType):
     """A pure pair of functions."""
 
-    init: TransformInitFn
-    update: Any  # a TransformUpdateFn
+    optax_name = "GradientTransformation"
 
 
 class GradientTransformationExtraArgs(GradientTransformation):
     """A pure pair whose `update` takes extra keyword arguments."""
 
+    optax_name = "GradientTransformationExtraArgs"
 
+
+class _Once:
+    """What a maker of gradtx makes of some arguments, kept until maker or arguments are others.
+
+    The functions of a pair hold the arguments, not what was made of them: `equinox.internal.closure_to_pytree` puts
+    others in their place, such as tracers for arrays, and functions that compare by what they close over. To it, all
+    of these are equal.
+    """
+
+    given: tuple[Any, ...] = ()
+    made: Any = None
+
+    def __call__(self, *given: Any) -> TransformationLike:
+        if len(self.given) != 3 or any(a is not b for a, b in zip(self.given, given, strict=True)):
+            make, args, kwargs = self.given = given
+            with UNCHECKED.turned():
+                self.made = make(*args, **kwargs)
+        return self.made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Once)
+
+    def __hash__(self) -> int:
+        return hash(_Once)
+
+
+@remembered
 def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
     """The pair of Optax's form for the transformation that a maker of gradtx makes of these arguments."""
-    with UNCHECKED.turned():
-        return bridged(make(*args, **kwargs))
-
-
-def bridged(tx: TransformationLike) -> GradientTransformationExtraArgs:
-    """The pair of Optax's form for a transformation of gradtx."""
+    made = _Once()
+    made(make, args, kwargs)
 
     def init(params: Params) -> OptState:
         with OWN_DTYPE.turned():
-            return tx.init(as_floats(params))
+            return made(make, args, kwargs).init(as_floats(params))
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        return tx.update(as_floats(updates), state, as_floats(params), **extra_args)
+        return made(make, args, kwargs).update(as_floats(updates), state, as_floats(params), **extra_args)
 
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def translated(
     tx: TransformationLike, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]
 ) -> GradientTransformationExtraArgs:
@@ -109,6 +147,7 @@ def translated(
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def refused_at_update(tx: GradientTransformation, error: Exception) -> GradientTransformationExtraArgs:
     """The same `init`, and an update that raises: for arguments that Optax looks at only there."""
 
@@ -136,9 +175,11 @@ def as_floats(tree: PyTree) -> PyTree:
 
 def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
     """The same transformation, made to ignore extra arguments if it does not take them."""
-    if isinstance(tx, GradientTransformationExtraArgs):
-        return tx
+    return tx if isinstance(tx, GradientTransformationExtraArgs) else _ignoring_extra_args(tx)
 
+
+@remembered
+def _ignoring_extra_args(tx: GradientTransformation) -> GradientTransformationExtraArgs:
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
         del extra_args
         return tx.update(updates, state, params)
@@ -152,6 +193,7 @@ def init_empty_state(params: Params) -> EmptyState:
     return EmptyState()
 
 
+@remembered
 def identity() -> GradientTransformationExtraArgs:
     """Leave the updates as they are."""
 
@@ -162,6 +204,7 @@ def identity() -> GradientTransformationExtraArgs:
     return GradientTransformationExtraArgs(init_empty_state, update)
 
 
+@remembered
 def set_to_zero() -> GradientTransformationExtraArgs:
     """Replace the updates by zeros."""
 
@@ -172,6 +215,7 @@ def set_to_zero() -> GradientTransformationExtraArgs:
     return GradientTransformationExtraArgs(init_empty_state, update)
 
 
+@remembered
 def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransformationExtraArgs:
     """A transformation without state from a function `(updates, params) -> updates`; params may be None."""
 
@@ -182,6 +226,7 @@ def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransfo
     return GradientTransformationExtraArgs(init_empty_state, update)
 
 
+@remembered
 def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformationExtraArgs:
     """A transformation without state from a function `(update, param) -> update` of one array; param may be None."""
 

@@ -5,7 +5,7 @@ tree, so that one False hides a subtree as one `MaskedNode`; and updates pass fr
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import jax
@@ -23,10 +23,13 @@ from gradtx.compat.optax.base import (
     set_to_zero,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MaskedNode, MaskedState, PartitionState
-from gradtx.compat.optax.tree_search import ParamsPlaceholder
+from gradtx.compat.optax.tree_search import is_placeholder
+from gradtx.core.selection import resolved
 
 
+@remembered
 def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """Apply transformations in order, each to the updates that the one before made.
 
@@ -55,6 +58,7 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransformationExtraArgs:
     """A chain whose links have names.
 
@@ -81,6 +85,7 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def masked(
     inner: GradientTransformation, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
@@ -99,14 +104,14 @@ def masked(
     inner = with_extra_args_support(inner)
 
     def init(params: Params) -> OptState:
-        if isinstance(params, ParamsPlaceholder):
+        if is_placeholder(params):
             return MaskedState(inner.init(params))
-        keep = _resolved(mask, params)
+        keep = resolved(mask, params)
         _check_fit("masked: the mask", keep, params)
         return MaskedState(inner.init(_hidden(keep, params)))
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        keep = _resolved(mask, updates if params is None else params)
+        keep = resolved(mask, updates if params is None else params)
         if mask_compatible_extra_args:
             like_updates = lambda x: jax.tree.structure(x) == jax.tree.structure(updates)
             extra_args = {name: _hidden(keep, x) if like_updates(x) else x for name, x in extra_args.items()}
@@ -117,6 +122,7 @@ def masked(
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def partition(
     transforms: Mapping[Hashable, GradientTransformation], param_labels: Any, *,
     mask_compatible_extra_args: bool = False,
@@ -139,7 +145,7 @@ def partition(
         return masked(transforms[label], mask, mask_compatible_extra_args=mask_compatible_extra_args)
 
     def init(params: Params) -> OptState:
-        labels = params if isinstance(params, ParamsPlaceholder) else _resolved(param_labels, params)
+        labels = params if is_placeholder(params) else resolved(param_labels, params)
         _check_fit("partition: the tree of labels", labels, params)
         unknown = [label for label in jax.tree.leaves(labels) if label not in transforms]
         if unknown:
@@ -147,7 +153,7 @@ def partition(
         return PartitionState({label: part(label, labels).init(params) for label in transforms})
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        labels = _resolved(param_labels, updates if params is None else params)
+        labels = resolved(param_labels, updates if params is None else params)
         states: dict[Any, Any] = {}
         for label in transforms:
             link = part(label, labels)
@@ -169,6 +175,7 @@ def freeze(mask: MaskOrFn) -> GradientTransformationExtraArgs:
     return masked(set_to_zero(), mask)
 
 
+@remembered
 def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskOrFn) -> GradientTransformationExtraArgs:
     """Train the leaves outside a mask; those inside have zero updates and no state.
 
@@ -178,7 +185,7 @@ def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskO
     """
 
     def labels(params: Params) -> PyTree:
-        return jax.tree.map(lambda frozen: "freeze" if frozen else "train", _resolved(freeze_mask, params))
+        return jax.tree.map(lambda frozen: "freeze" if frozen else "train", resolved(freeze_mask, params))
 
     return partition({"train": optimizer, "freeze": set_to_zero()}, labels)
 
@@ -190,11 +197,6 @@ def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
         inner: the transformation.
     """
     return expose(flattening.flatten, with_extra_args_support(inner))
-
-
-def _resolved(given: Any | Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
-    """A mask or tree of labels; a callable that is itself a tree is one, and not a function."""
-    return given(tree) if callable(given) and jax.tree_util.all_leaves([given]) else given
 
 
 def _check_fit(what: str, prefix: PyTree, params: Params) -> None:

@@ -13,10 +13,12 @@ from gradtx.compat.optax.base import (
     expose,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 
 ConditionFn: TypeAlias = Callable[..., Any]
 
 
+@remembered
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
@@ -33,6 +35,7 @@ def conditionally_transform(
     return expose(condition.conditionally_transform, with_extra_args_support(inner), asked)
 
 
+@remembered
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:

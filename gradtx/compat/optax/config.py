@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager
 
 from gradtx.core.switch import Switch
 
-_reproduce = Switch("reproduce_optax")
+_REPRODUCE = Switch("_REPRODUCE", __name__)
 
 
 def reproduce_optax(on: bool = True) -> None:
@@ -29,7 +29,7 @@ def reproduce_optax(on: bool = True) -> None:
     Args:
         on: False goes back to what the sources say.
     """
-    _reproduce.turn(on)
+    _REPRODUCE.turn(on)
 
 
 def reproducing_optax(on: bool = True) -> AbstractContextManager[None]:
@@ -38,9 +38,9 @@ def reproducing_optax(on: bool = True) -> AbstractContextManager[None]:
     Args:
         on: False builds what the sources say, inside a program that called `reproduce_optax`.
     """
-    return _reproduce.turned(on)
+    return _REPRODUCE.turned(on)
 
 
 def reproduces_optax() -> bool:
     """Whether a transformation that is built here and now repeats Optax's deviations."""
-    return bool(_reproduce)
+    return bool(_REPRODUCE)

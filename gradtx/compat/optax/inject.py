@@ -1,7 +1,6 @@
 """Hyperparameters in the state, as Optax keeps them: a dictionary that programs read and assign into."""
 
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
@@ -20,9 +19,11 @@ from gradtx.compat.optax.base import (
     Updates,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import InjectStatefulHyperparamsState
 from gradtx.compat.optax.tree_types import tree_dtype, weakly_typed
 from gradtx.core import precision
+from gradtx.core.peers import Related
 from gradtx.core.rules import increment
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.typing import Array
@@ -36,7 +37,7 @@ class WrappedScheduleState(NamedTuple):
     count: Array
 
 
-class WrappedSchedule:
+class WrappedSchedule(Related):
     """A function of the step as a stateful schedule.
 
     Args:
@@ -87,7 +88,7 @@ def inject_hyperparams(
     Raises:
         ValueError: a name in `static_args` that `inner_factory` does not have.
     """
-    static = {static_args} if isinstance(static_args, str) else set(static_args)
+    static = frozenset([static_args] if isinstance(static_args, str) else static_args)
     signature = inspect.signature(inner_factory)
     unknown = static - set(signature.parameters)
     if unknown:
@@ -96,41 +97,53 @@ def inject_hyperparams(
     def factory(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        moving = {name: x for name, x in bound.arguments.items() if name not in static}
-        schedules = {name: as_stateful(x) for name, x in moving.items() if callable(x) and not isinstance(x, type)}
-        numbers = {name: x for name, x in moving.items() if _is_number(x)}
-        with_deviations = config.reproduces_optax()
-
-        def made(values: dict[str, Any]) -> GradientTransformationExtraArgs:
-            call = inspect.BoundArguments(signature, OrderedDict(bound.arguments | values))
-            with config.reproducing_optax(with_deviations):
-                return with_extra_args_support(inner_factory(*call.args, **call.kwargs))
-
-        def init(params: Params) -> OptState:
-            dtype = _dtype_for(params, hyperparam_dtype)
-            states = {name: schedule.init() for name, schedule in schedules.items()}
-            given = numbers | {name: schedule(states[name]) for name, schedule in schedules.items()}
-            hyperparams = {name: _kept(given[name], dtype) for name in moving if name in given}
-            return InjectStatefulHyperparamsState(
-                jnp.zeros((), jnp.int32), hyperparams, states, made(_used(given, hyperparams)).init(params)
-            )
-
-        def update(
-            updates: Updates, state: OptState, params: Params = None, **extra_args: Any
-        ) -> tuple[Updates, OptState]:
-            dtype = _dtype_for(updates if params is None else params, hyperparam_dtype)
-            states = state.hyperparams_states
-            now = {name: schedule(states[name], **extra_args) for name, schedule in schedules.items()}
-            kept = {name: _kept(x, dtype) for name, x in state.hyperparams.items()}
-            kept |= {name: _kept(x, dtype, like=kept[name]) for name, x in now.items()}
-            tx = made(_used(numbers | now, kept))
-            updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
-            states = {name: schedule.update(states[name], **extra_args) for name, schedule in schedules.items()}
-            return updates, InjectStatefulHyperparamsState(increment(state.count), kept, states, inner_state)
-
-        return GradientTransformationExtraArgs(init, update)
+        kinds = tuple((name, parameter.kind) for name, parameter in signature.parameters.items())
+        return _injected(inner_factory, kinds, dict(bound.arguments), static, hyperparam_dtype)
 
     return wraps(inner_factory)(factory) if hasattr(inner_factory, "__name__") else factory
+
+
+@remembered
+def _injected(
+    inner_factory: Factory, kinds: tuple[tuple[str, Any], ...], arguments: dict[str, Any], static: frozenset[str],
+    hyperparam_dtype: Any | None,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """The transformation for the factory's arguments by name, in the order and of the kinds of its signature."""
+    with_deviations = config.reproduces_optax()
+
+    def schedules() -> dict[str, StatefulSchedule]:
+        moving = {name: arguments[name] for name, _ in kinds if name not in static}
+        return {name: as_stateful(x) for name, x in moving.items() if callable(x) and not isinstance(x, type)}
+
+    def numbers() -> dict[str, Any]:
+        return {name: arguments[name] for name, _ in kinds if name not in static and _is_number(arguments[name])}
+
+    def made(values: dict[str, Any]) -> GradientTransformationExtraArgs:
+        args, kwargs = _by_kind(kinds, arguments | values)
+        with config.reproducing_optax(with_deviations):
+            return with_extra_args_support(inner_factory(*args, **kwargs))
+
+    def init(params: Params) -> OptState:
+        dtype = _dtype_for(params, hyperparam_dtype)
+        states = {name: schedule.init() for name, schedule in schedules().items()}
+        given = numbers() | {name: schedule(states[name]) for name, schedule in schedules().items()}
+        hyperparams = {name: _kept(given[name], dtype) for name, _ in kinds if name in given}
+        return InjectStatefulHyperparamsState(
+            jnp.zeros((), jnp.int32), hyperparams, states, made(_used(given, hyperparams)).init(params)
+        )
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+        dtype = _dtype_for(updates if params is None else params, hyperparam_dtype)
+        states = state.hyperparams_states
+        now = {name: schedule(states[name], **extra_args) for name, schedule in schedules().items()}
+        kept = {name: _kept(x, dtype) for name, x in state.hyperparams.items()}
+        kept |= {name: _kept(x, dtype, like=kept[name]) for name, x in now.items()}
+        tx = made(_used(numbers() | now, kept))
+        updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
+        states = {name: schedule.update(states[name], **extra_args) for name, schedule in schedules().items()}
+        return updates, InjectStatefulHyperparamsState(increment(state.count), kept, states, inner_state)
+
+    return GradientTransformationExtraArgs(init, update)
 
 
 inject_stateful_hyperparams = inject_hyperparams
@@ -139,6 +152,22 @@ inject_stateful_hyperparams = inject_hyperparams
 def as_stateful(schedule: Any) -> StatefulSchedule:
     """A stateful schedule from one, or from a function of the step."""
     return schedule if isinstance(schedule, StatefulSchedule) else WrappedSchedule(schedule)
+
+
+def _by_kind(kinds: Iterable[tuple[str, Any]], arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments by name as positional and keyword arguments."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, kind in kinds:
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            args.extend(arguments[name])
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            kwargs.update(arguments[name])
+        elif kind is inspect.Parameter.KEYWORD_ONLY:
+            kwargs[name] = arguments[name]
+        else:
+            args.append(arguments[name])
+    return args, kwargs
 
 
 def _is_number(x: Any) -> bool:

@@ -16,6 +16,7 @@ from gradtx.compat.optax.base import (
     Updates,
     expose,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.tree_search import tree_get
 from gradtx.core.typing import Array
 from gradtx.search import backtracking, zoom
@@ -37,6 +38,7 @@ class Kept(NamedTuple):
     grad: PyTree
 
 
+@remembered
 def scale_by_backtracking_linesearch(
     max_backtracking_steps: int, slope_rtol: float = 1e-4, decrease_factor: float = 0.8, increase_factor: float = 1.5,
     max_learning_rate: float = 1.0, atol: float = 0.0, rtol: float = 0.0, store_grad: bool = False,
@@ -71,6 +73,7 @@ def scale_by_backtracking_linesearch(
     return _search(make.__name__, expose(make, max_backtracking_steps, **names), failures if verbose else None)
 
 
+@remembered
 def scale_by_zoom_linesearch(
     max_linesearch_steps: int, max_learning_rate: float | None = None, tol: float = 0.0, increase_factor: float = 2.0,
     slope_rtol: float = 1e-4, curv_rtol: float = 0.9, approx_dec_rtol: float | None = 1e-6,

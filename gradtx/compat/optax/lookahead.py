@@ -14,10 +14,12 @@ from gradtx.compat.optax.base import (
     expose,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import LookaheadParams, LookaheadState
 from gradtx.wrappers import lookahead as wrapper
 
 
+@remembered
 def lookahead(
     fast_optimizer: GradientTransformation, sync_period: int, slow_step_size: float, reset_state: bool = False
 ) -> GradientTransformationExtraArgs:

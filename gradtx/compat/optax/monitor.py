@@ -14,12 +14,14 @@ from gradtx.compat.optax.base import (
     stateless,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MonitorState, SnapshotState
 from gradtx.compat.optax.transforms.accumulation import ema
 
 Measure: TypeAlias = Callable[[Updates], PyTree]
 
 
+@remembered
 def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtraArgs:
     """Keep what a function says of the updates, which pass through.
 
@@ -40,6 +42,7 @@ def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtra
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> GradientTransformationExtraArgs:
     """Keep what several functions, or transformations with a state of their own, say of the updates.
 
@@ -72,6 +75,7 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> Gradien
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def measure_with_ema(
     measure: Measure, decay: float, debias: bool = True, accumulator_dtype: Any | None = None
 ) -> GradientTransformationExtraArgs:

@@ -11,6 +11,7 @@ from gradtx.compat.optax.inject import StatefulSchedule as StatefulSchedule
 from gradtx.compat.optax.inject import WrappedSchedule as WrappedSchedule
 from gradtx.compat.optax.inject import inject_hyperparams as inject_hyperparams
 from gradtx.compat.optax.inject import inject_stateful_hyperparams as inject_stateful_hyperparams
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import InjectHyperparamsState as InjectHyperparamsState
 from gradtx.compat.optax.states import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from gradtx.compat.optax.tree_types import weakly_typed
@@ -19,6 +20,7 @@ from gradtx.core.typing import ArrayLike
 from gradtx.schedules import cosine, exponential, piecewise, polynomial
 
 
+@remembered
 def constant_schedule(value: ArrayLike) -> Schedule:
     """The same number at every step."""
     return lambda count: value
@@ -169,6 +171,7 @@ def cosine_onecycle_schedule(
     return piecewise_interpolate_schedule("cosine", peak_value / div_factor, scales)
 
 
+@remembered
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """One schedule after another, each called with the steps since it began.
 
@@ -244,6 +247,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
     return join_schedules(schedules, list(accumulate(cycle["decay_steps"] for cycle in cycles)))
 
 
+@remembered
 def _shown(make: Callable[..., Schedule], *args: Any, weak: bool = False) -> Schedule:
     """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
     with UNCHECKED.turned():

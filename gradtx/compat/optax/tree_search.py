@@ -1,5 +1,6 @@
 """Finding, replacing and mapping what is in a state, under Optax's names; `tree_utils` shows them."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -27,6 +28,17 @@ class NamedTupleKey:
 
 class ParamsPlaceholder(MaskedNode):
     """Stands, without leaves, for parameters of any tree where `tree_map_params` asks for a state."""
+
+
+def placeholder() -> Any:
+    """A placeholder; where Optax is imported it is one of Optax's, which Optax's transformations look for."""
+    theirs = getattr(sys.modules.get("optax.tree_utils._state_utils"), "_ParamsPlaceholder", ParamsPlaceholder)
+    return theirs()
+
+
+def is_placeholder(x: Any) -> bool:
+    """Whether `x` is a placeholder, Optax's included."""
+    return isinstance(x, ParamsPlaceholder) or type(x).__name__ == "_ParamsPlaceholder"
 
 
 def tree_get(tree: PyTree, key: Any, default: Any = None, filtering: Filter | None = None) -> Any:
@@ -104,14 +116,13 @@ def tree_map_params(
         is_leaf: what to give to `f` as a whole, such as the `MaskedNode`s of masked leaves.
     """
     init = initable.init if hasattr(initable, "init") else initable
-    is_params = lambda x: isinstance(x, ParamsPlaceholder)
 
     def each(place: Any, part: Any) -> Any:
-        if is_params(place):
+        if is_placeholder(place):
             return jax.tree.map(f, part, *rest, is_leaf=is_leaf)
         return part if transform_non_params is None else transform_non_params(part)
 
-    return jax.tree.map(each, init(ParamsPlaceholder()), state, is_leaf=is_params)
+    return jax.tree.map(each, init(placeholder()), state, is_leaf=is_placeholder)
 
 
 def _found(node: Any, key: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:

@@ -21,6 +21,7 @@ from gradtx.compat.optax.base import (
 )
 from gradtx.compat.optax.combine import chain
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
 from gradtx.core.rules import increment
@@ -61,6 +62,7 @@ def acprop(
     return chain(direction, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))
 
 
+@remembered
 def scale_by_ademamix(
     b1: Number = 0.9, b2: Number = 0.999, b3: ScalarOrSchedule = 0.9999, alpha: ScalarOrSchedule = 6.0,
     eps: Number = 1e-8, eps_root: Number = 0.0, mu_dtype: DTypeOrNone = None,
@@ -97,6 +99,7 @@ def ademamix(
     return chain(direction, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))
 
 
+@remembered
 def scale_by_simplified_ademamix(
     b1: Number = 0.99, b2: Number = 0.95, alpha: ScalarOrSchedule = 0.0, eps: Number = 1e-8, eps_root: Number = 0.0
 ) -> GradientTransformationExtraArgs:

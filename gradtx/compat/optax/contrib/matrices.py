@@ -23,6 +23,7 @@ from gradtx.compat.optax.base import (
     identity,
 )
 from gradtx.compat.optax.combine import chain, partition
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MaskedNode
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
@@ -85,6 +86,7 @@ def _translated(given: Any) -> Any:
     return None if given is None else translate
 
 
+@remembered
 def scale_by_muon(
     ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95, eps: Number = 1e-8, mu_dtype: DTypeOrNone = None,
     *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
@@ -122,6 +124,7 @@ def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> GradientT
     return GradientTransformationExtraArgs(init, update)
 
 
+@remembered
 def muon(
     learning_rate: ScalarOrSchedule, ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95,
     eps: Number = 1e-8, weight_decay: Number = 0.0, weight_decay_mask: MaskOrFn = None, mu_dtype: DTypeOrNone = None,
@@ -162,6 +165,7 @@ def muon(
     return partition({"muon": matrices, "adam": rest}, labels)
 
 
+@remembered
 def scale_by_galore(
     rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
     base_optimizer: GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None,

@@ -16,6 +16,7 @@ from gradtx.compat.optax.base import (
 )
 from gradtx.compat.optax.combine import chain
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
 
@@ -86,6 +87,7 @@ def momo_adam(
     return _with_value(expose(gradtx.momo_adam, *numbers, adapt_lower_bound, decay_step=not reproduces_optax()))
 
 
+@remembered
 def _with_value(tx: GradientTransformationExtraArgs) -> GradientTransformationExtraArgs:
     """The same with Optax's errors: TypeError without `value`, ValueError where it is None."""
 

@@ -19,6 +19,7 @@ from gradtx.compat.optax.base import (
     with_extra_args_support,
 )
 from gradtx.compat.optax.combine import chain
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.transforms.scaling import scale
 from gradtx.wrappers import sam as wrapper
 
@@ -39,6 +40,7 @@ def normalize() -> GradientTransformationExtraArgs:
     return expose(wrapper.scale_to_norm, 1.0)
 
 
+@remembered
 def sam(
     optimizer: GradientTransformation, adv_optimizer: GradientTransformation, sync_period: int = 2,
     reset_state: bool = True, opaque_mode: bool = False, batch_axis_name: str | None = None,

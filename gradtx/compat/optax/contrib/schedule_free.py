@@ -16,6 +16,7 @@ from gradtx.compat.optax.base import (
     with_extra_args_support,
 )
 from gradtx.compat.optax.combine import chain
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.schedules import warmup_constant_schedule
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
@@ -48,6 +49,7 @@ def schedule_free_eval_params(state: OptState, params: Params) -> Params:
     return state.evaluation_params(params)
 
 
+@remembered
 def schedule_free(
     base_optimizer: GradientTransformation, learning_rate: ScalarOrSchedule, b1: float = 0.9,
     weight_lr_power: float = 2.0, state_dtype: jax.typing.DTypeLike | None = None,

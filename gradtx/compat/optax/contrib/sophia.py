@@ -20,6 +20,7 @@ from gradtx.compat.optax.base import (
     translated,
 )
 from gradtx.compat.optax.combine import chain
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
 from gradtx.transforms import curvature
@@ -31,6 +32,7 @@ class HutchinsonState(NamedTuple):
     key: jax.Array
 
 
+@remembered
 def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> GradientTransformationExtraArgs:
     """As `gradtx.hutchinson`; `random_seed` is a key, and without one the state holds the numbers of key 0.
 
@@ -79,6 +81,7 @@ def sophia(
     return chain(direction, add_decayed_weights(weight_decay, weight_decay_mask), scale_by_learning_rate(learning_rate))
 
 
+@remembered
 def _printing(tx: GradientTransformationExtraArgs, limit: Number, every: int) -> GradientTransformationExtraArgs:
     """The same, printing at every so many steps which share of the elements lies within the limit."""
 

@@ -12,9 +12,11 @@ from gradtx.compat.optax.base import (
     expose,
     with_extra_args_support,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.wrappers import mechanic, plateau
 
 
+@remembered
 def reduce_on_plateau(
     factor: float = 0.1, patience: int = 10, rtol: float = 1e-4, atol: float = 0.0, cooldown: int = 0,
     accumulation_size: int = 1, min_scale: float = 0.0,

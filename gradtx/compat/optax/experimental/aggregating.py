@@ -1,6 +1,6 @@
 """One update from the gradients of single examples: gradtx's aggregators as Optax's pairs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -12,7 +12,9 @@ from gradtx.aggregating import PerElementMeanAndSumSqDiffGradsState as PerElemen
 from gradtx.aggregating import PerElementMeanAndVarianceEMAState as PerElementMeanAndVarianceEMAState
 from gradtx.aggregating import get_batch_size_from_per_elt_updates as get_batch_size_from_per_elt_updates
 from gradtx.aggregating import get_unbiased_mean_and_variance_ema as get_unbiased_mean_and_variance_ema
-from gradtx.compat.optax.base import GradientTransformation, GradientTransformationExtraArgs, Number, bridged
+from gradtx.compat.optax.base import GradientTransformation, GradientTransformationExtraArgs, Number, expose
+from gradtx.compat.optax.remember import remembered
+from gradtx.core.typing import TransformationLike
 
 PerElementUpdates: TypeAlias = jax.typing.ArrayLike | Iterable["PerElementUpdates"] | Mapping[Any, "PerElementUpdates"]
 AggregatedUpdates: TypeAlias = PerElementUpdates
@@ -22,7 +24,10 @@ MaybeAxis: TypeAlias = int | Sequence[int] | None
 class Aggregator(GradientTransformationExtraArgs):
     """A pure pair whose `update` takes gradients of single examples and gives updates like the parameters."""
 
+    optax_name = "Aggregator"
 
+
+@remembered
 def process(
     preprocessor: GradientTransformation, aggregator: GradientTransformation, postprocessor: GradientTransformation,
     aggregator_has_aux: bool = False,
@@ -37,10 +42,11 @@ def process(
 
     State: a tuple of the three states.
     """
-    pair = bridged(aggregating.process(preprocessor, aggregator, postprocessor, aggregator_has_aux))
+    pair = _checked(aggregating.process, preprocessor, aggregator, postprocessor, aggregator_has_aux)
     return Aggregator(*pair) if isinstance(aggregator, Aggregator) else pair
 
 
+@remembered
 def average_per_element_updates(per_elt_axis: int | Sequence[int] = 0) -> Aggregator:
     """The mean over examples.
 
@@ -49,7 +55,7 @@ def average_per_element_updates(per_elt_axis: int | Sequence[int] = 0) -> Aggreg
 
     State: `EmptyState()`.
     """
-    return Aggregator(*bridged(aggregating.average_per_element_updates(per_elt_axis)))
+    return Aggregator(*_checked(aggregating.average_per_element_updates, per_elt_axis))
 
 
 def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformation:
@@ -60,9 +66,10 @@ def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformation:
 
     State: `AccumulateAvgUpdatesState(micro_step, ready, avg_grad)`; with one step `EmptyState()`.
     """
-    return bridged(aggregating.accumulate_avg_updates(accumulation_steps))
+    return _checked(aggregating.accumulate_avg_updates, accumulation_steps)
 
 
+@remembered
 def average_incrementally_updates(per_elt_axis: MaybeAxis, accumulation_steps: int) -> GradientTransformation:
     """The mean over the examples of several batches, after the last of them; zeros before.
 
@@ -72,10 +79,11 @@ def average_incrementally_updates(per_elt_axis: MaybeAxis, accumulation_steps: i
 
     State: that of `accumulate_avg_updates`; with an axis, a tuple with it at the end.
     """
-    pair = bridged(aggregating.average_incrementally_updates(per_elt_axis, accumulation_steps))
+    pair = _checked(aggregating.average_incrementally_updates, per_elt_axis, accumulation_steps)
     return pair if per_elt_axis is None else Aggregator(*pair)
 
 
+@remembered
 def get_per_element_mean_and_sum_sq_diff_grads(
     per_elt_axis: int | Sequence[int] = 0, accumulation_steps: int = 1
 ) -> Aggregator:
@@ -88,9 +96,8 @@ def get_per_element_mean_and_sum_sq_diff_grads(
     State: `PerElementMeanAndSumSqDiffGradsState(micro_step, ready, mean_grads, sum_sq_diff_grads)`; for one batch
         `EmptyState()`.
     """
-    return Aggregator(
-        *bridged(aggregating.get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis, accumulation_steps))
-    )
+    make = aggregating.get_per_element_mean_and_sum_sq_diff_grads
+    return Aggregator(*_checked(make, per_elt_axis, accumulation_steps))
 
 
 def track_per_element_mean_and_variance_with_ema(ema_decay: Number = 0.9) -> GradientTransformation:
@@ -101,9 +108,10 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: Number = 0.9) -> Gra
 
     State: `PerElementMeanAndVarianceEMAState(count, ema_decay, mean_grads_ema, variance_grads_ema)`.
     """
-    return bridged(aggregating.track_per_element_mean_and_variance_with_ema(ema_decay))
+    return _checked(aggregating.track_per_element_mean_and_variance_with_ema, ema_decay)
 
 
+@remembered
 def add_mean_variance_to_opt(
     opt: GradientTransformation, ema_decay: Number = 0.9, per_elt_axis: int | list[int] = 0,
     accumulation_steps: int = 1,
@@ -116,5 +124,11 @@ def add_mean_variance_to_opt(
         per_elt_axis: the axis of examples, or several.
         accumulation_steps: how many batches make a step, >= 1.
     """
-    tracked = aggregating.add_mean_variance_to_opt(opt, ema_decay, per_elt_axis, accumulation_steps)
-    return Aggregator(*bridged(tracked))
+    make = aggregating.add_mean_variance_to_opt
+    return Aggregator(*_checked(make, opt, ema_decay, per_elt_axis, accumulation_steps))
+
+
+def _checked(make: Callable[..., TransformationLike], *args: Any) -> GradientTransformationExtraArgs:
+    """As `expose`, but refusing what is out of range."""
+    make(*args)
+    return expose(make, *args)

@@ -2,6 +2,7 @@
 
 import gradtx
 from gradtx.compat.optax.base import DTypeOrNone, GradientTransformationExtraArgs, Number, expose, translated
+from gradtx.compat.optax.remember import remembered
 
 
 def trace(
@@ -16,6 +17,7 @@ def ema(decay: Number, debias: bool = True, accumulator_dtype: DTypeOrNone = Non
     return expose(gradtx.ema, decay, debias, ema_dtype=accumulator_dtype)
 
 
+@remembered
 def apply_every(k: int = 1) -> GradientTransformationExtraArgs:
     """As `gradtx.apply_every`, with a count that starts anew every k steps."""
     return translated(expose(gradtx.apply_every, k), lambda s: s._replace(count=s.count % k), lambda s: s)

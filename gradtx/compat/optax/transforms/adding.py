@@ -14,9 +14,11 @@ from gradtx.compat.optax.base import (
     translated,
 )
 from gradtx.compat.optax.combine import masked
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import ScaleByScheduleState, WeightDecaySchedule
 
 
+@remembered
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None) -> GradientTransformationExtraArgs:
     """As `gradtx.add_decayed_weights`; a mask makes it `masked`."""
     tx = expose(gradtx.add_decayed_weights, weight_decay)

@@ -4,6 +4,7 @@ from typing import Any
 
 import gradtx
 from gradtx.compat.optax.base import GradientTransformationExtraArgs, OptState, Params, Updates, expose
+from gradtx.compat.optax.remember import remembered
 
 
 def keep_params_nonnegative() -> GradientTransformationExtraArgs:
@@ -11,6 +12,7 @@ def keep_params_nonnegative() -> GradientTransformationExtraArgs:
     return expose(gradtx.keep_params_nonnegative)
 
 
+@remembered
 def zero_nans() -> GradientTransformationExtraArgs:
     """As `gradtx.zero_nans`, whatever state is given."""
     ours = expose(gradtx.zero_nans)

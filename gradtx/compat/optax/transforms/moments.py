@@ -10,6 +10,7 @@ from gradtx.compat.optax.base import (
     translated,
 )
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import ScaleByAdanState
 from gradtx.optimizers.adan import ScaleByAdanState as OurAdanState
 
@@ -38,6 +39,7 @@ def scale_by_adamax(b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) ->
     return expose(gradtx.scale_by_adamax, b1, b2, eps)
 
 
+@remembered
 def scale_by_adan(
     b1: Number = 0.98, b2: Number = 0.92, b3: Number = 0.99, eps: Number = 1e-8, eps_root: Number = 0.0
 ) -> GradientTransformationExtraArgs:

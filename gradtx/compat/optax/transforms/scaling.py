@@ -17,6 +17,7 @@ from gradtx.compat.optax.base import (
     refused_at_update,
     translated,
 )
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import EmptyState, ScaleByDistanceOverGradientsState
 
 
@@ -25,6 +26,7 @@ def scale(step_size: Number) -> GradientTransformationExtraArgs:
     return expose(gradtx.scale, step_size)
 
 
+@remembered
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule | None = None, *, flip_sign: bool = True
 ) -> GradientTransformationExtraArgs:
@@ -84,6 +86,7 @@ def scale_by_polyak(
         return refused_at_update(identity(), error)
 
 
+@remembered
 def scale_by_distance_over_gradients(
     reps_rel: Number = 1e-6, eps: Number = 1e-8, param_dtype: DTypeOrNone = jnp.float32, global_scale: Number = 1.0
 ) -> GradientTransformationExtraArgs:

@@ -17,6 +17,7 @@ from gradtx.compat.optax.base import (
     translated,
 )
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import FactoredState, ScaleByRpropState, ScaleBySM3State
 from gradtx.core import errors, precision
 from gradtx.optimizers.adafactor import factored_axes
@@ -57,6 +58,7 @@ def scale_by_adadelta(rho: Number = 0.9, eps: Number = 1e-6) -> GradientTransfor
     return expose(gradtx.scale_by_adadelta, rho, eps)
 
 
+@remembered
 def scale_by_sm3(b1: Number = 0.9, b2: Number = 1.0, eps: Number = 1e-8) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_sm3`, with a list of vectors for each leaf."""
 
@@ -72,6 +74,7 @@ def scale_by_sign() -> GradientTransformationExtraArgs:
     return expose(gradtx.scale_by_sign)
 
 
+@remembered
 def scale_by_rprop(
     learning_rate: Number, eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step_size: Number = 1e-6,
     max_step_size: Number = 50.0,
@@ -94,6 +97,7 @@ def decay_rate_pow(i: jax.Array, exponent: Number = 0.8) -> jax.Array:
     return 1 - jnp.asarray(i + 1, jnp.float32) ** -exponent
 
 
+@remembered
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Number = 0.8, step_offset: Number = 0, min_dim_size_to_factor: int = 128,
     epsilon: Number = 1e-30, decay_rate_fn: Callable[[jax.Array, Number], Number] = decay_rate_pow,
