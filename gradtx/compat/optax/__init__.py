@@ -1,5 +1,6 @@
 """gradtx under Optax's spelling: `import gradtx.compat.optax as optax` runs a program written for Optax 0.2.8."""
 
+import importlib
 import warnings
 from typing import Any
 
@@ -235,6 +236,7 @@ update_infinity_moment = tree_utils.tree_update_infinity_moment
 update_moment = tree_utils.tree_update_moment
 update_moment_per_elem_norm = tree_utils.tree_update_moment_per_elem_norm
 
+importlib.import_module(f"{__name__}._src")  # it has aliases of all names here
 _introduce()
 
 _MOVED = ("DifferentiallyPrivateAggregateState", "differentially_private_aggregate", "dpsgd")
