@@ -63,34 +63,23 @@ def orthogonalize_via_newton_schulz(
 HERE = sys.modules[__name__]
 ROOT = sys.modules[__name__.rpartition(".")[0]]
 BESIDE: dict[str, tuple[Any, str]] = {
-    "_src": (
-        ROOT,
-        "alias base clipping combine constrain factorized linear_algebra linesearch lookahead loss numerics schedule "
-        "transform update utils wrappers",
-    ),
+    "_src": (ROOT, """alias base clipping combine constrain factorized linear_algebra linesearch lookahead loss numerics
+        schedule transform update utils wrappers"""),
     "assignment": (assignment, "_hungarian_algorithm"),
-    "contrib": (
-        contrib,
-        "_acprop _ademamix _adopt _cocob _complex_valued _dadapt_adamw _dog _galore _madgrad _mechanic _momo _muon "
-        "_privacy _prodigy _reduce_on_plateau _sam _schedule_free _sophia",
-    ),
+    "contrib": (contrib, """_acprop _ademamix _adopt _cocob _complex_valued _dadapt_adamw _dog _galore _madgrad
+        _mechanic _momo _muon _privacy _prodigy _reduce_on_plateau _sam _schedule_free _sophia"""),
     "experimental": (experimental.aggregating, "_aggregating"),
-    "losses": (
-        losses,
-        "_classification _fenchel_young _ranking _regression _segmentation _self_supervised _smoothing",
-    ),
+    "losses": (losses, """_classification _fenchel_young _ranking _regression _segmentation _self_supervised
+        _smoothing"""),
     "microbatching": (microbatching, "_microbatching"),
     "perturbations": (perturbations, "_make_pert"),
     "projections": (projections, "_projections"),
     "schedules": (schedules, "_inject _join _schedule"),
     "second_order": (second_order, "_deprecated"),
-    "transforms": (
-        transforms,
-        "_accumulation _adding _clipping _combining _conditionality _constraining _freezing _layouts _masking "
-        "_monitoring",
-    ),
+    "transforms": (transforms, """_accumulation _adding _clipping _combining _conditionality _constraining _freezing
+        _layouts _masking _monitoring"""),
     "tree_utils": (tree_utils, "_casting _random _state_utils _tree_math"),
-}
+}  # fmt: skip
 """For each module with private modules: the module whose names they have, and their names."""
 
 MORE: dict[str, dict[str, Any]] = {

@@ -95,6 +95,9 @@ def scale_by_zoom_linesearch(
         initial_guess_strategy: "keep" tries the last step first, "one" 1.
         verbose: whether a search that fails is printed.
 
+    For complex parameters `update` takes as `grad` the conjugate of what `jax.grad` gives, and the state keeps what
+    `jax.grad` gives.
+
     Raises:
         TypeError: from `update`, for an extra argument that `value_fn` does not take.
     """
@@ -125,7 +128,7 @@ def scale_by_zoom_linesearch(
         infinite = jnp.full((), jnp.inf, jnp.result_type(float))
         return state._replace(info=state.info._replace(decrease_error=infinite, curvature_error=infinite))
 
-    return _search(make.__name__, tx._replace(init=init), failures if verbose else None)
+    return _search(make.__name__, tx._replace(init=init), failures if verbose else None, conjugated=True)
 
 
 def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..., tuple[Array, PyTree]]:
@@ -155,9 +158,14 @@ def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..
 
 
 def _search(
-    name: str, tx: GradientTransformation, failures: Callable[[OptState, Array], dict[str, Array]] | None
-) -> GradientTransformationExtraArgs:
-    """The line search under Optax's signature; `failures` gives the sentences to print, and when they are true."""
+    name: str, tx: GradientTransformation, failures: Callable[[OptState, Array], dict[str, Array]] | None,
+    conjugated: bool = False,
+) -> GradientTransformationExtraArgs:  # fmt: skip
+    """The line search under Optax's signature; `failures` gives the sentences to print, and when they are true.
+
+    Of complex parameters, gradtx's searches take the gradient as `jax.grad` gives it. `conjugated` says that this one
+    is given its conjugate, which is also what goes in as the updates.
+    """
 
     def update(
         updates: Updates, state: OptState, params: Params, *, value: ArrayLike, grad: PyTree,
@@ -166,6 +174,7 @@ def _search(
         unknown = _unknown(value_fn, extra_args)
         if unknown:
             raise TypeError(f"Unexpected keyword arguments for {name}: value_fn does not take {', '.join(unknown)}")
+        grad = jax.tree.map(jnp.conj, grad) if conjugated else grad
         new, state = tx.update(updates, state, params, value=value, grad=grad, value_fn=value_fn, **extra_args)
         if failures is not None:
             for sentence, true in failures(state, slope(grad, updates)).items():
