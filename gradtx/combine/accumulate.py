@@ -96,9 +96,8 @@ def accumulate(
     """
     tx, judge = as_transformation(inner), cast("Skip | None", skip)
     rule = mean_rule if reduction == "mean" else sum_rule
-    gather = leafwise(rule, GatherState, reduce=lambda share: {"share": share}, acc_grads=zeros(acc_grads_dtype)).named(
-        "accumulate"
-    )
+    acc_grads = zeros(acc_grads_dtype, whole=True)
+    gather = leafwise(rule, GatherState, reduce=lambda share: {"share": share}, acc_grads=acc_grads).named("accumulate")
 
     def init(params: PyTree) -> MultiStepsState:
         zero = lambda: jnp.zeros((), jnp.int32)

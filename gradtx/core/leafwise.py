@@ -273,7 +273,7 @@ class Leaves:
         for slot, value in slots.items():
             start = self.step.slots[slot]
             if isinstance(start, SlotStart):
-                errors.check_same_shape(name, "state", path, g, value, real=start.real)
+                errors.check_same_shape(name, "state", path, g, value, real=start.may_be_real)
         if p is not None:
             errors.check_same_shape(name, "params", path, g, p if hasattr(p, "shape") else jnp.asarray(p))
         return g

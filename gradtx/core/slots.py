@@ -23,7 +23,8 @@ Slot: TypeAlias = Annotated[Array, SlotMark()]
 
 
 OWN_DTYPE = Switch("OWN_DTYPE", __name__)
-"""Where it is on, slots for which no dtype is asked start in the parameter's, 16-bit ones too; rules stay wide."""
+"""Where it is on, slots for which no dtype is asked start in the parameter's, 16-bit ones too, and a real dtype that is
+asked for is kept for a complex parameter, too; rules stay wide."""
 
 
 def slot_dtype(dtype: DType) -> Any:
@@ -38,15 +39,22 @@ class SlotStart:
     start: Callable[[Any, Any], Array]
     dtype: DType | None = None
     real: bool = False
+    whole: bool = False
+
+    @property
+    def may_be_real(self) -> bool:
+        """Whether a complex parameter's slot may be real: it is meant to be, or a real dtype was asked for."""
+        return self.real or (not self.whole and self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.complexfloating))
 
     def __call__(self, p: Any) -> Array:
         dtype = jnp.dtype(self.dtype or slot_dtype(p.dtype))
-        if jnp.issubdtype(p.dtype, jnp.complexfloating) and not self.real:
+        as_asked = bool(OWN_DTYPE) and not self.whole and self.dtype is not None
+        if jnp.issubdtype(p.dtype, jnp.complexfloating) and not self.real and not as_asked:
             dtype = precision.promote(dtype, jnp.complex64)
         return self.start(p, precision.real_dtype(dtype) if self.real else dtype)
 
 
-def full(value: Any, dtype: DType | None = None, *, real: bool = False) -> SlotStart:
+def full(value: Any, dtype: DType | None = None, *, real: bool = False, whole: bool = False) -> SlotStart:
     """A slot filled with `value`.
 
     Args:
@@ -54,13 +62,14 @@ def full(value: Any, dtype: DType | None = None, *, real: bool = False) -> SlotS
         dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower. Of a real one, a
             complex parameter takes the complex dtype of that precision.
         real: whether a complex parameter has a real slot.
+        whole: whether a complex parameter's is complex also where `OWN_DTYPE` takes a dtype as it is asked for.
     """
-    return SlotStart(lambda p, dtype: like(p, value, dtype), dtype, real)
+    return SlotStart(lambda p, dtype: like(p, value, dtype), dtype, real, whole)
 
 
-def zeros(dtype: DType | None = None, *, real: bool = False) -> SlotStart:
+def zeros(dtype: DType | None = None, *, real: bool = False, whole: bool = False) -> SlotStart:
     """A slot of zeros; arguments as in `full`."""
-    return full(0, dtype, real=real)
+    return full(0, dtype, real=real, whole=whole)
 
 
 def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]:
@@ -82,7 +91,7 @@ def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]
 
 def copy(dtype: DType | None = None) -> SlotStart:
     """A slot that starts as a copy of the parameter, in a buffer of its own."""
-    return SlotStart(lambda p, dtype: jnp.array(p, dtype, copy=True), dtype)
+    return SlotStart(lambda p, dtype: jnp.array(p, dtype, copy=True), dtype, whole=True)
 
 
 def zeros_shaped(

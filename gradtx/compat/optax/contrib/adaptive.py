@@ -24,6 +24,7 @@ from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.transforms.adding import add_decayed_weights
 from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
+from gradtx.core import precision
 from gradtx.core.rules import increment
 from gradtx.optimizers import ademamix as ours
 
@@ -62,6 +63,10 @@ def acprop(
     return chain(direction, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))
 
 
+def _is_complex(p: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(p), jnp.complexfloating)
+
+
 @remembered
 def scale_by_ademamix(
     b1: Number = 0.9, b2: Number = 0.999, b3: ScalarOrSchedule = 0.9999, alpha: ScalarOrSchedule = 6.0,
@@ -79,7 +84,10 @@ def scale_by_ademamix(
     def init(params: Params) -> OptState:
         count = jnp.zeros((), jnp.int32)
         first = at(count).init(params)
-        return ScaleByAdemamixState(first.count, count, first.m1, first.m2, first.nu)
+        # Complex averages stay complex in Optax's, too, from the first step on, whatever dtype is asked for.
+        whole = lambda p, m: precision.cast(m, precision.promote(m.dtype, p.dtype)) if _is_complex(p) else m
+        m1, m2 = (jax.tree.map(whole, params, m) for m in (first.m1, first.m2))
+        return ScaleByAdemamixState(first.count, count, m1, m2, first.nu)
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
         inner = ours.ScaleByAdemamixState(state.count, state.m1, state.m2, state.nu)
