@@ -55,7 +55,7 @@ def combined(name: str, accumulators: PyTree, types: PyTree, n: int, rows: int) 
 
     Args:
         name: of the function, for messages.
-        accumulators: `AccumulationType`s and `Accumulator`s.
+        accumulators: `AccumulationType`s and `Accumulator`s, or functions of the number of micro-batches to the latter.
         types: shapes and dtypes of what the function returns for one micro-batch.
         n: the number of micro-batches.
         rows: of each.
@@ -80,7 +80,20 @@ def combined(name: str, accumulators: PyTree, types: PyTree, n: int, rows: int) 
     )
 
 
+def concatenated(n: int) -> Accumulator:
+    """Side by side: row r of micro-batch k is row r n + k of the result, for any number of rows; a scalar is one row."""
+    as_rows = lambda x: x if x.shape else jnp.reshape(x, (1,))
+    rows = lambda tree: jax.tree.map(as_rows, tree)
+    return Accumulator(
+        init=lambda types: jax.tree.map(lambda x: _empty_rows(x if x.shape else jax.eval_shape(as_rows, x), n), types),
+        update=lambda carry, x, i: _put(carry, rows(x), i),
+        finalize=_in_order,
+        aggregate=lambda tree: tree,
+    )
+
+
 def _accumulator(name: str, kind: Any, types: PyTree, n: int, rows: int) -> Accumulator:
+    kind = kind(n) if callable(kind) else kind
     if isinstance(kind, Accumulator):
         return kind
     if not isinstance(kind, AccumulationType):
@@ -89,7 +102,7 @@ def _accumulator(name: str, kind: Any, types: PyTree, n: int, rows: int) -> Accu
     narrow = lambda carry: jax.tree.map(lambda c, x: precision.narrow(c, x.dtype), carry, types)
     rowwise = lambda f: lambda tree: jax.tree.map(lambda x: f(x, axis=0), precision.widen(tree))
     if kind is AccumulationType.CONCAT:
-        return Accumulator(lambda x: jax.tree.map(lambda y: _empty_rows(y, n), x), _put, _in_order, lambda tree: tree)
+        return concatenated(n)
     if kind is AccumulationType.SUM:
         return Accumulator(_zeros, _add, narrow, rowwise(jnp.sum))
     if kind is AccumulationType.MEAN:
