@@ -15,7 +15,10 @@ _set = object.__setattr__
 
 
 class Frozen:
-    """A static argument made hashable: compared by its leaves and structure when it has no hash of its own."""
+    """A static argument made hashable: compared by its leaves and structure when it has no hash of its own.
+
+    One in which values are traced, such as a function that is a pytree, equals nothing but itself.
+    """
 
     __slots__ = ("key", "value")
 
@@ -26,7 +29,8 @@ class Frozen:
             self.key: Any = value
         except TypeError:
             leaves, treedef = jax.tree.flatten(value)
-            self.key = (treedef, tuple(fingerprint(leaf) for leaf in leaves))
+            traced = _traced(*leaves)
+            self.key = id(value) if traced else (treedef, tuple(fingerprint(leaf) for leaf in leaves))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Frozen) and bool(self.key == other.key)

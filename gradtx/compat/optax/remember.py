@@ -111,11 +111,20 @@ def remembered(make: Callable[P, Made]) -> Callable[P, Made]:
 
     @wraps(make)
     def making(*args: P.args, **kwargs: P.kwargs) -> Made:
-        made: Any = make(*args, **kwargs)
+        made: Any = cast(Any, make)(*_plain(args), **_plain(kwargs))
         call = Call(making, args, kwargs)
         if isinstance(made, RememberingPair):
             made.call = call
             return cast(Made, made)
-        return cast(Made, RememberingFunction(made.function if isinstance(made, RememberingFunction) else made, call))
+        return cast(Made, RememberingFunction(_plain(made), call))
 
     return making
+
+
+def _plain(x: Any) -> Any:
+    """`x` with the functions themselves for those that remember, so that closures hold nothing but closures."""
+    if isinstance(x, RememberingFunction):
+        return x.function
+    if type(x) is dict:
+        return {key: _plain(y) for key, y in cast("dict[Any, Any]", x).items()}
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
