@@ -127,4 +127,7 @@ def keep_type(x: Any, like: Any) -> Any:
     """`x` in the dtype of `like`, strongly typed, so that a state's types never change; keys stay as they are."""
     if not hasattr(like, "dtype") or jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
         return x
-    return precision.narrow(x, like.dtype)
+    real = jnp.iscomplexobj(x) and not jnp.issubdtype(
+        like.dtype, jnp.complexfloating
+    )  # where a real slot was asked for
+    return precision.narrow(jnp.real(x) if real else x, like.dtype)

@@ -44,7 +44,8 @@ class SlotStart:
     @property
     def may_be_real(self) -> bool:
         """Whether a complex parameter's slot may be real: it is meant to be, or a real dtype was asked for."""
-        return self.real or (not self.whole and self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.complexfloating))
+        asked_real = self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.complexfloating)
+        return self.real or (asked_real and not self.whole)
 
     def __call__(self, p: Any) -> Array:
         dtype = jnp.dtype(self.dtype or slot_dtype(p.dtype))

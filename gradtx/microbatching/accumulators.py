@@ -81,7 +81,7 @@ def combined(name: str, accumulators: PyTree, types: PyTree, n: int, rows: int) 
 
 
 def concatenated(n: int) -> Accumulator:
-    """Side by side: row r of micro-batch k is row r n + k of the result, for any number of rows; a scalar is one row."""
+    """Side by side, any number of rows: row r of micro-batch k is row r n + k of the result. A scalar is one row."""
     as_rows = lambda x: x if x.shape else jnp.reshape(x, (1,))
     rows = lambda tree: jax.tree.map(as_rows, tree)
     return Accumulator(

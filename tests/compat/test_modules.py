@@ -118,3 +118,21 @@ def test_no_steps_are_refused():
     for ag in (aggregating, theirs.experimental.aggregating):
         with pytest.raises(ValueError, match="accumulation_steps"):
             ag.accumulate_avg_updates(0)
+
+
+RESULTS = {
+    "rows": lambda x: 2 * x, "scalar": jnp.sum, "row": lambda x: x.mean(0), "matrix": lambda x: x.T @ x,
+    "dictionary": lambda x: {"a": x.sum(), "b": x.T}, "none": lambda x: jnp.zeros((0, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("real", [None, 1])
+@pytest.mark.parametrize("size", [2, 4, 8])
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_of_any_shape_are_concatenated(name, size, real):
+    x = jnp.arange(24.0).reshape(8, 3)
+    results = [
+        module.microbatch(RESULTS[name], 0, size, module.AccumulationType.CONCAT, num_real_microbatches=real)(x)
+        for module in (ours.microbatching, theirs.microbatching)
+    ]
+    chex.assert_trees_all_equal(*results)

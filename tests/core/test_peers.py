@@ -1,4 +1,4 @@
-"""What programs with Optax or Flax find in our types, in either order of imports, and that neither is imported for it."""
+"""What programs with Optax or Flax find in our types, in either order of imports; neither is imported for it."""
 
 import importlib
 import importlib.util

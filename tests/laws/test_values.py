@@ -1,5 +1,6 @@
 """Laws 1 to 5: a transformation is a value that can be jitted, stacked and differentiated."""
 
+import copy
 import pickle
 
 import chex
@@ -46,6 +47,13 @@ def test_equal_arguments_make_equal_values(row):
 @every_row
 def test_pickles(row):
     assert pickle.loads(pickle.dumps(row.tx)) == row.tx
+    assert copy.deepcopy(row.tx) == row.tx
+
+
+@every_row
+def test_pickles_by_value(row):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    assert cloudpickle.loads(cloudpickle.dumps(row.tx)) == row.tx
 
 
 @every_transformation

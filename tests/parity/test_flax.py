@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import gradtx
+from tests.catalogue import every_row
 
 pytest.importorskip("flax")
 optax = pytest.importorskip("optax")
 
-from flax import linen, nnx  # noqa: E402
+from flax import linen, nnx, serialization  # noqa: E402
 from flax.training.train_state import TrainState  # noqa: E402
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal((8, 3)), jnp.float32)
@@ -107,3 +108,9 @@ def test_nnx_optimizer_with_arrays_for_hyperparameters():
     step(model, optimizer)
     assert not np.allclose(model.kernel[...], before)
     assert len(traces) == 1
+
+
+@every_row
+def test_values_have_bytes(row):
+    """Their leaves by name; what is static comes from the value that is given."""
+    assert serialization.from_bytes(row.tx, serialization.to_bytes(row.tx)) == row.tx
