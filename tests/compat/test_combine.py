@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gradtx
 import gradtx.compat.optax as optax
 
 PARAMS = {"a": {"x": jnp.ones(2), "y": jnp.full((2, 2), 3.0)}, "b": jnp.full(3, 2.0)}
@@ -232,3 +233,55 @@ def test_flatten():
     updates, _ = tx.update(GRADS, tx.init(PARAMS), PARAMS)
     assert shapes(updates) == shapes(PARAMS)
     np.testing.assert_allclose(updates["b"], -0.1, rtol=1e-5)
+
+
+def labels_by_size(params, small):
+    """A label for each leaf."""
+    return jax.tree.map(lambda p: small if p.size < 4 else "large", params)
+
+
+def large_ones(params):
+    """A mask."""
+    return jax.tree.map(lambda p: p.size >= 4, params)
+
+
+@pytest.mark.parametrize("library", [optax, gradtx], ids=["compat", "gradtx"])
+def test_a_function_may_be_a_pytree(library):
+    """As `jax.tree_util.Partial` is, or what `equinox.internal.closure_to_pytree` makes of a function."""
+    params = {"w": jnp.ones((2, 3)), "b": jnp.ones(3)}
+    labels = jax.tree_util.Partial(labels_by_size, small="small")
+    tx = library.partition({"large": library.scale(2.0), "small": library.scale(3.0)}, labels)
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert (float(updates["w"][0, 0]), float(updates["b"][0])) == (2, 3)
+    tx = library.masked(library.scale(2.0), jax.tree_util.Partial(large_ones))
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert (float(updates["w"][0, 0]), float(updates["b"][0])) == (2, 1)
+
+
+@jax.tree_util.register_pytree_node_class
+class Model:
+    """A callable whose parameters are its leaves."""
+
+    def __init__(self, w, b):
+        self.w, self.b = w, b
+
+    def __call__(self, x):
+        raise AssertionError("a tree is not called")
+
+    def tree_flatten(self):
+        return (self.w, self.b), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        return cls(*children)
+
+
+@pytest.mark.parametrize("library", [optax, gradtx], ids=["compat", "gradtx"])
+def test_a_callable_model_of_masks_or_labels_is_a_tree(library):
+    params = Model(jnp.ones(2), jnp.ones(2))
+    for tx in (
+        library.masked(library.scale(2.0), Model(True, False)),
+        library.partition({"a": library.scale(2.0), "b": library.scale(1.0)}, Model("a", "b")),
+    ):
+        updates, _ = tx.update(params, tx.init(params), params)
+        assert (float(updates.w[0]), float(updates.b[0])) == (2, 1)
