@@ -6,10 +6,12 @@ Each is an alias: a module without a file that has the public names of the modul
 
 import importlib.machinery
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from gradtx.compat.optax import (
     assignment,
@@ -43,8 +45,9 @@ def canonicalize_dtype(dtype: Any | None) -> Any | None:
 
 def canonicalize_key(key_or_seed: jax.Array | int) -> jax.Array:
     """A key as it is, or the key of a seed."""
-    is_key = isinstance(key_or_seed, jax.Array) and jax.dtypes.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key)
-    return key_or_seed if is_key else jax.random.key(key_or_seed)
+    if isinstance(key_or_seed, jax.Array) and jnp.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key):
+        return key_or_seed
+    return jax.random.key(key_or_seed)
 
 
 def orthogonalize_via_newton_schulz(
@@ -54,7 +57,8 @@ def orthogonalize_via_newton_schulz(
     """As `gradtx.linalg.newton_schulz.orthogonalise`, of a matrix or of what dimension numbers make one."""
     if x.ndim != 2 and dimension_numbers is None:
         raise ValueError(f"orthogonalize_via_newton_schulz: wanted a matrix or dimension_numbers, got {x.shape}")
-    numbers = DimensionNumbers(0, 1) if x.ndim == 2 else DimensionNumbers(*(dimension_numbers or ()))
+    axes = lambda a: a if isinstance(a, int) else tuple(a)
+    numbers = DimensionNumbers(0, 1) if x.ndim == 2 else DimensionNumbers(*map(axes, dimension_numbers or ()))
     steps = ns_steps if ns_coeffs.ndim == 1 else None
     y = orthogonalise(to_matrices(x, numbers), ns_coeffs, steps, preconditioning=preconditioning, eps=eps)
     return from_matrices(y, x, numbers)
@@ -82,7 +86,7 @@ BESIDE: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 """For each module with private modules: the module whose names they have, and their names."""
 
-MORE: dict[str, dict[str, Any]] = {
+MORE: dict[str, Mapping[str, Any]] = {
     "_src.alias": {"_scale_by_learning_rate": scaling.scale_by_learning_rate},
     "_src.base": {
         **vars(base),
@@ -123,7 +127,7 @@ def _alias(parent: str, name: str, names: dict[str, Any]) -> None:
 for _parent, (_public, _names) in BESIDE.items():
     _public_names = {key: x for key, x in {**vars(states), **vars(_public)}.items() if not key.startswith("_")}
     for _name in _names.split():
-        _alias(_parent, _name, _public_names | MORE.get(f"{_parent}.{_name}", {}))
+        _alias(_parent, _name, {**_public_names, **MORE.get(f"{_parent}.{_name}", {})})
 # As in Optax, those of `_src` have each other, so that `from optax._src.transform import *` gives `base`, too.
 for _name in BESIDE["_src"][1].split():
     vars(getattr(HERE, _name)).update({other: getattr(HERE, other) for other in ("base", "numerics", "utils")})

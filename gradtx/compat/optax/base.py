@@ -93,9 +93,9 @@ class GradientTransformationExtraArgs(GradientTransformation):
 class _Once:
     """What a maker of gradtx makes of some arguments, kept until maker or arguments are others.
 
-    The functions of a pair hold the arguments, not what was made of them: `equinox.internal.closure_to_pytree` puts
-    others in their place, such as tracers for arrays, and functions that compare by what they close over. To it, all
-    of these are equal.
+    The functions of a pair hold the arguments, not what was made of them: Equinox's closure_to_pytree puts others in
+    their place, such as tracers for arrays, and functions that compare by what they close over. To it, all of these
+    are equal.
     """
 
     given: tuple[Any, ...] = ()
