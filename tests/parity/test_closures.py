@@ -8,6 +8,8 @@ import pytest
 import gradtx.compat.optax as optax
 from tests.compat.rows import ROWS
 
+pytestmark = pytest.mark.slow
+
 eqx = pytest.importorskip("equinox")
 
 from equinox.internal import closure_to_pytree  # noqa: E402

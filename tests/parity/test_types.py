@@ -111,6 +111,7 @@ def mapped(mapper, library, tx):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", COMPAT_ROWS, ids=lambda row: row.name)
 def test_params_are_mapped_by_either_library_alike(row):
     mine, theirs = row.build(ours), row.build(optax)
@@ -130,6 +131,7 @@ def test_params_of_gradtxs_masks_are_mapped(tx):
     assert jax.tree.structure(runs[0]) == jax.tree.structure(state)
 
 
+@pytest.mark.slow
 def test_svi_of_numpyro():
     numpyro = pytest.importorskip("numpyro")
     from numpyro.infer import SVI, Trace_ELBO
