@@ -91,22 +91,23 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
 
 class _Once:
-    """What a maker of gradtx makes of some arguments, kept until maker or arguments are others.
+    """What a maker of gradtx makes of some arguments: made beforehand for these, and anew for others.
 
     The functions of a pair hold the arguments, not what was made of them: Equinox's closure_to_pytree puts others in
     their place, such as tracers for arrays, and functions that compare by what they close over. To it, all of these
     are equal.
     """
 
-    given: tuple[Any, ...] = ()
-    made: Any = None
+    def __init__(self, *given: Any) -> None:
+        self.given, self.made = given, self._make(*given)
+
+    def _make(self, make: Callable[..., TransformationLike], args: Any, kwargs: Any) -> TransformationLike:
+        with UNCHECKED.turned():
+            return make(*args, **kwargs)
 
     def __call__(self, *given: Any) -> TransformationLike:
-        if len(self.given) != 3 or any(a is not b for a, b in zip(self.given, given, strict=True)):
-            make, args, kwargs = self.given = given
-            with UNCHECKED.turned():
-                self.made = make(*args, **kwargs)
-        return self.made
+        same = all(a is b for a, b in zip(self.given, given, strict=True))
+        return self.made if same else self._make(*given)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Once)
@@ -118,8 +119,7 @@ class _Once:
 @remembered
 def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
     """The pair of Optax's form for the transformation that a maker of gradtx makes of these arguments."""
-    made = _Once()
-    made(make, args, kwargs)
+    made = _Once(make, args, kwargs)
 
     def init(params: Params) -> OptState:
         with OWN_DTYPE.turned():
