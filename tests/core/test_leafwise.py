@@ -144,7 +144,7 @@ def signed_total(rate, *, keep=0.5, power=1, flip=False):
 def test_a_users_transformation():
     tx = signed_total(0.5, power=3)
     assert sorted(gradtx.hyperparameters(tx)) == ["keep", "rate"]
-    assert repr(tx) == "signed_total(rate=0.5, power=3)"
+    assert repr(tx) == "signed_total(rate=0.5, keep=0.5, power=3)"
     params = {"w": jnp.array([1.0, -2.0])}
     state = tx.init(params)
     wanted = lambda total, top: state._replace(total={"w": jnp.full(2, total)}, largest=jnp.float32(top))

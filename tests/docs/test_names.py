@@ -26,7 +26,7 @@ ELSEWHERE = {
     *("jax", "jnp", "np", "optax", "flax", "nnx", "TrainState", "eqx", "optuna", "orbax", "pytest", "pickle"),
     *("OneCycleLR", "RAdamScheduleFree", "JAX_COMPILATION_CACHE_DIR", "jax_enable_x64", "out_shardings"),
     *("madvise", "always", "theta", "x_0", "model", "batch", "train_step", "layer", "layer1", "kernel", "decays"),
-    *("file", "data", "parameter", "strength", "adv_tx", "State", "README", "ROWS", "test", "whole_tree"),
+    *("file", "data", "solution", "parameter", "strength", "adv_tx", "State", "README", "ROWS", "test", "whole_tree"),
     *("soft_sign", "add_sign", "test_add_sign"),  # what the tutorials make
 }
 # Where a table's first column is Optax's spelling.
