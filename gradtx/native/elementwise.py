@@ -7,7 +7,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.native.program import Node, Operand, Scalar
+from gradtx.native.formula import Node, Operand, Scalar
 from gradtx.native.values import WIDTH, Lazy, is_scalar, scalar_of
 
 HELD = {jnp.dtype(name) for name in (*WIDTH, "bool")}
@@ -77,7 +77,7 @@ class Builder:
 
     def scalar(self, x: Any) -> Scalar:
         if not isinstance(x, jax.core.Tracer):
-            return Scalar(None, float(x))
+            return Scalar.constant(float(x))
         at = next((k for k, y in enumerate(self.scalars) if y is x), len(self.scalars))
         if at == len(self.scalars):
             self.scalars.append(x)
@@ -92,7 +92,7 @@ class Builder:
             return self.rounded(self.node(ROUNDED[name], *operands), x.dtype)
         first = operands[0]
         if name == "clamp":
-            return self.node("min", self.node("max", operands[1], first), operands[2])
+            return self.clamped(*operands)
         if name == "select_n":
             return self.node("select", *operands)
         if name == "convert_element_type":
@@ -102,10 +102,16 @@ class Builder:
             power = self.rounded(self.node("mul", power, first), x.dtype)
         return power
 
+    def clamped(self, least: Operand, x: Operand, most: Operand) -> Operand:
+        """The lesser of `most` and the greater of x and `least`; no operation is on scalars alone."""
+        if isinstance(x, Scalar) and isinstance(least, Scalar):
+            return self.node("max", self.node("min", x, most), self.node("min", least, most))
+        return self.node("min", self.node("max", x, least), most)
+
     def converted(self, first: Operand, x: Lazy) -> Operand:
         (source,) = x.operands
         if x.dtype == np.bool_:
-            return self.node("ne", first, Scalar(None, 0.0))
+            return self.node("ne", first, Scalar.constant(0.0))
         exact = source.dtype == np.bool_ or WIDTH[np.dtype(source.dtype).name] < WIDTH[np.dtype(x.dtype).name]
         return first if exact else self.rounded(first, x.dtype)
 
@@ -115,10 +121,7 @@ class Builder:
         return self.node(f"round_{name}", x) if WIDTH[name] < WIDTH[self.compute] else x
 
     def output(self, x: Any) -> int:
-        """The node of an output; its store rounds, so a round to the output's type is left to that."""
+        """The node of an output; a copy where it is an input."""
         i = self.operand(x)
         assert isinstance(i, int)
-        node = self.nodes[i]
-        if node.op == f"round_{np.dtype(x.dtype).name}" and isinstance(node.operands[0], int):
-            return node.operands[0]
-        return i if node.op != "input" else self.node("copy", i)
+        return i if self.nodes[i].op != "input" else self.node("copy", i)

@@ -70,7 +70,7 @@ class Evaluation:
     def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
         """The outputs of a jaxpr: computed or not."""
         values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
-        read = lambda atom: atom.val if isinstance(atom, core.Literal) else values[atom]
+        read = lambda atom: np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, core.Literal) else values[atom]
         for equation in jaxpr.eqns:
             results = self.equation(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, results, strict=True))
@@ -174,8 +174,11 @@ class Evaluation:
 
     def bind(self, equation: Any, operands: list[Any]) -> list[Any]:
         """Let XLA compute an equation; the cast of a constant is a constant."""
-        if equation.primitive.name == "convert_element_type" and not isinstance(operands[0], jax.core.Tracer):
-            return [np.asarray(operands[0]).astype(equation.outvars[0].aval.dtype)]
+        if equation.primitive.name == "convert_element_type" and isinstance(operands[0], np.ndarray):
+            dtype = equation.outvars[0].aval.dtype
+            if np.dtype(dtype).name in WIDTH and operands[0].dtype.name in (*WIDTH, "bool"):
+                with np.errstate(all="ignore"):
+                    return [operands[0].astype(dtype)]
         same = self.kinds[id(equation)].key
         key = None if same is None or not all(map(is_scalar, operands)) else (same, tuple(map(_identity, operands)))
         if key in self.scalars:
@@ -207,14 +210,16 @@ def _pending(equation: Any, operands: list[Any]) -> Any:
     name, dtype = equation.primitive.name, equation.outvars[0].aval.dtype
     first = operands[0]
     if name == "convert_element_type" and isinstance(first, Reduced):
-        return first._replace(dtype=dtype)
+        wide = first.dtype in (np.float32, np.float64) and np.dtype(dtype).name in WIDTH  # else it is rounded before
+        return first._replace(dtype=dtype) if wide or dtype == first.dtype else None
     if name == "add" and all(isinstance(x, Sum) and x.computed is None for x in operands):
         return Sum(tuple(term for x in operands for term in x.terms), dtype)
     return None
 
 
 def _identity(x: Any) -> Any:
-    return id(x) if isinstance(x, jax.core.Tracer) else (jnp.result_type(x), str(x))
+    """What a number is equal by: a constant's bits, so that 0.0 is not -0.0, and a NaN is itself."""
+    return (x.dtype, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
 
 
 def _is_hashable(x: Any) -> bool:

@@ -5,15 +5,15 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from gradtx.native.elementwise import Builder, held, known
+from gradtx.native.formula import Formula, Scalar
 from gradtx.native.lazy import Evaluation
 from gradtx.native.load import TARGET
-from gradtx.native.program import Formula, compiled
+from gradtx.native.program import compiled
 from gradtx.native.values import WIDTH, Lazy, Member, Sum, Symbol, at, sources
 
 MOST_OPERANDS = 448
@@ -101,9 +101,9 @@ class _Leaves:
 
         That is a copy, best made before that other is overwritten.
         """
-        if isinstance(output, Lazy | Member):
-            return True
-        return id(output) in self.own and output is not old and bool(output.ndim) and output.dtype.name in WIDTH
+        if np.dtype(output.dtype).name not in WIDTH:  # the machine computes booleans, but has no memory for them
+            return False
+        return isinstance(output, Lazy | Member) or (id(output) in self.own and output is not old and output.ndim > 0)
 
     def arrays(self, output: Any) -> list[Any]:
         """The arrays that an output is computed from."""
@@ -118,8 +118,13 @@ class _Leaves:
         results = [self.outputs[k] for k in places]
         values, inputs, arrays = self.symbolic(results) or self.concrete(results)
         number = {id(x): k for k, x in enumerate(arrays)}
-        pairs = [(self.operands[k], x) for k, x in zip(places, results, strict=True)]
-        shared = tuple(number.get(id(old)) if old.dtype == new.dtype else None for old, new in pairs)
+        olds = [self.operands[k] for k in places]
+        alike = [old.dtype == new.dtype for old, new in zip(olds, results, strict=True)]
+        first = [all(old is not other for other in olds[:j]) for j, old in enumerate(olds)]
+        # An output takes over the memory of the operand that it is the new value of, if the leaf reads that: then they
+        # are of one size, and each operand is an array of its own. XLA copies what is needed after the call, or by
+        # others. A leaf has all outputs that read one of its arrays, so nothing else of the step reads them.
+        shared = tuple(number.get(id(old)) if a and b else None for old, a, b in zip(olds, alike, first, strict=True))
         key = (*map(id, values), shared)
         if key not in self.formulas:
             self.formulas[key] = _formula(values, inputs, shared)
@@ -165,15 +170,15 @@ def _call(formula: Formula, program: Any, leaves: list[Leaf]) -> list[Any]:
     scalars: dict[Any, int] = {}
     numbers: list[Any] = []
 
-    def number(x: Any) -> int:
-        key = id(x) if isinstance(x, jax.core.Tracer) else str(x)
+    def number(leaf: Leaf, s: Scalar) -> int:
+        key = s if s.given is None else id(leaf.scalars[s.given])
         if key not in scalars:
             scalars[key] = len(numbers)
+            x = np.asarray(s.number, formula.compute) if s.given is None else leaf.scalars[s.given]
             numbers.append(lax.convert_element_type(x, formula.compute))
         return scalars[key]
 
-    given = lambda leaf, s: s.constant if s.given is None else leaf.scalars[s.given]
-    reads = [number(given(leaf, s)) for leaf in leaves for s in program.scalars] or [number(0.0)] * len(leaves)
+    reads = [number(leaf, s) for leaf in leaves for s in program.scalars or [Scalar.constant(0.0)]]
     inputs, outputs = len(leaves[0].arrays), formula.types[len(leaves[0].arrays) :]
     shapes = [jax.ShapeDtypeStruct(leaf.arrays[0].shape, jnp.dtype(name)) for leaf in leaves for name in outputs]
     taken = [(j, k) for j, k in enumerate(formula.shared) if k is not None]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gradtx
-from gradtx.native.program import MOST_REGISTERS, OPS, Formula, Node, Scalar, compiled
+from gradtx.native.formula import Formula, Node, Scalar
+from gradtx.native.program import MOST_REGISTERS, OPS, compiled
 from tests.native.support import assert_same_steps, needs_native, normal
 
 SPECIAL = [0.0, -0.0, 0.5, -0.5, 2.0, -3.0, 1e-30, 1e30, jnp.inf, -jnp.inf, jnp.nan]
@@ -72,8 +73,8 @@ def test_compound_operations_are_found():
 
 
 def test_what_is_rounded_is_held_as_it_is_stored():
-    nodes = [Node("input", (0,)), Node("mul", (0, 0)), Node("is_finite", (1,)), Node("max", (1, Scalar(None, -9.0)))]
-    nodes += [Node("min", (3, Scalar(None, 9.0))), Node("select", (2, 1, 4))]
+    nodes = [Node("input", (0,)), Node("mul", (0, 0)), Node("is_finite", (1,)), Node("max", (1, Scalar.constant(-9.0)))]
+    nodes += [Node("min", (3, Scalar.constant(9.0))), Node("select", (2, 1, 4))]
     ops = lambda types: [
         OPS[c[0]] for c in compiled(Formula(tuple(nodes), (5,), types, (None,), "float32")).instructions
     ]
