@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #endif
 
+#include "number.h"
 #include "program.h"
 
 #if defined(__clang__)
@@ -28,12 +29,17 @@ struct BFloat {
     memcpy(&x, &wide, 4);
     return x;
   }
-  explicit operator double() const { return static_cast<float>(*this); }
+  explicit operator double() const { return by_hand(static_cast<float>(*this)); }
 };
 
 template <class To, class T>
 To narrow(T x) {
   return static_cast<To>(x);
+}
+
+template <>
+float narrow<float, double>(double x) {
+  return by_hand(static_cast<float>(x));
 }
 
 template <>
@@ -68,6 +74,11 @@ T hold(T x, T most) {
 template <class T, class S>
 void widen(T* to, const S* from, int64_t n) {
   GRADTX_LOOP to[i] = static_cast<T>(from[i]);
+}
+
+template <>
+void widen(double* to, const float* from, int64_t n) {
+  GRADTX_LOOP to[i] = by_hand(from[i]);
 }
 
 template <class S, class T>

@@ -4,6 +4,7 @@
 
 #include "convert.h"
 #include "ffi.h"
+#include "number.h"
 #include "program.h"
 
 namespace gradtx::GRADTX_WIDTH {
@@ -21,18 +22,6 @@ void with_type(int32_t type, void* stream, int64_t at, F f) {
   }
 }
 
-#define GRADTX_MATHS(name)                                    \
-  float name(float x) { return __builtin_##name##f(x); }      \
-  double name(double x) { return __builtin_##name(x); }
-#define GRADTX_MATHS2(name)                                               \
-  float name(float x, float y) { return __builtin_##name##f(x, y); }      \
-  double name(double x, double y) { return __builtin_##name(x, y); }
-GRADTX_MATHS(sqrt) GRADTX_MATHS(cbrt) GRADTX_MATHS(exp) GRADTX_MATHS(expm1) GRADTX_MATHS(log) GRADTX_MATHS(log1p)
-GRADTX_MATHS(tanh) GRADTX_MATHS(atan) GRADTX_MATHS(fabs) GRADTX_MATHS2(pow) GRADTX_MATHS2(atan2)
-
-template <class T> T greater(T x, T y) { return x >= y || x != x ? x : y; }  // NaN wins, as in XLA
-template <class T> T lesser(T x, T y) { return x <= y || x != x ? x : y; }
-
 // Dividing by s is multiplying by 1 / s where neither is near the ends of the range.
 template <class T>
 bool invertible(T s) {
@@ -42,6 +31,8 @@ bool invertible(T s) {
 template <class T>
 class Block {
  public:
+  using N = Number<T>;
+
   Block(const Program& program, const Leaf& leaf) : program_(program), leaf_(leaf) {
     scalars_ = static_cast<const T*>(leaf.scalars);
     int64_t block = 0;
@@ -77,7 +68,7 @@ class Block {
   void unary(const Instruction& in, int64_t n, F f) {
     T* to = registers_[in.to];
     const T* x = registers_[in.x];
-    GRADTX_LOOP to[i] = f(x[i]);
+    GRADTX_LOOP to[i] = static_cast<T>(f(x[i]));
   }
 
   template <class F>
@@ -85,33 +76,32 @@ class Block {
     T* to = registers_[in.to];
     if (in.x < 0) {
       const T x = scalars_[-1 - in.x], *y = registers_[in.y];
-      GRADTX_LOOP to[i] = f(x, y[i]);
+      GRADTX_LOOP to[i] = static_cast<T>(f(x, y[i]));
     } else if (in.y < 0) {
       const T y = scalars_[-1 - in.y], *x = registers_[in.x];
-      GRADTX_LOOP to[i] = f(x[i], y);
+      GRADTX_LOOP to[i] = static_cast<T>(f(x[i], y));
     } else {
       const T *x = registers_[in.x], *y = registers_[in.y];
-      GRADTX_LOOP to[i] = f(x[i], y[i]);
+      GRADTX_LOOP to[i] = static_cast<T>(f(x[i], y[i]));
     }
   }
 
   void ratio_root(const Instruction& in, int64_t n) {
-    T s0 = scalars_[in.s0], s1 = scalars_[in.s1], s2 = scalars_[in.s2], s3 = scalars_[in.s3];
+    const N s0 = scalars_[in.s0], s1 = scalars_[in.s1], s2 = scalars_[in.s2], s3 = scalars_[in.s3];
     T* to = registers_[in.to];
     const T *x = registers_[in.x], *y = registers_[in.y];
-    if (invertible(s0) && invertible(s1)) {
-      const T r0 = 1 / s0, r1 = 1 / s1;
-      GRADTX_LOOP to[i] = x[i] * r0 / (sqrt(y[i] * r1 + s2) + s3);
+    if (invertible(scalars_[in.s0]) && invertible(scalars_[in.s1])) {
+      const N r0 = 1 / s0, r1 = 1 / s1;
+      GRADTX_LOOP to[i] = static_cast<T>(N(x[i]) * r0 / (sqrt(N(y[i]) * r1 + s2) + s3));
     } else {
-      GRADTX_LOOP to[i] = x[i] / s0 / (sqrt(y[i] / s1 + s2) + s3);
+      GRADTX_LOOP to[i] = static_cast<T>(N(x[i]) / s0 / (sqrt(N(y[i]) / s1 + s2) + s3));
     }
   }
 
   void divide(const Instruction& in, int64_t n) {
-    if (in.y >= 0 || !invertible(scalars_[-1 - in.y])) return binary(in, n, [](T x, T y) { return x / y; });
-    const T r = 1 / scalars_[-1 - in.y], *x = registers_[in.x];
-    T* to = registers_[in.to];
-    GRADTX_LOOP to[i] = x[i] * r;
+    if (in.y >= 0 || !invertible(scalars_[-1 - in.y])) return binary(in, n, [](N x, N y) { return x / y; });
+    const N r = 1 / scalars_[-1 - in.y];
+    unary(in, n, [=](N x) { return x * r; });
   }
 
   const T* block(int32_t operand, int64_t n, T* memory) {  // a scalar is spread over a block of its own
@@ -137,8 +127,8 @@ class Block {
     const T* x = registers_[in.x];
     int64_t at = 0;
     for (; at + kLanes <= n; at += kLanes)
-      for (int64_t k = 0; k < kLanes; ++k) lanes_[k] += x[at + k];
-    for (; at < n; ++at) lanes_[at % kLanes] += x[at];
+      for (int64_t k = 0; k < kLanes; ++k) lanes_[k] = static_cast<T>(N(lanes_[k]) + N(x[at + k]));
+    for (; at < n; ++at) lanes_[at % kLanes] = static_cast<T>(N(lanes_[at % kLanes]) + N(x[at]));
   }
 
   void step(const Instruction& in, int64_t at, int64_t n) {
@@ -154,27 +144,27 @@ class Block {
       case kStoreHeld:
         return with_type(leaf_.types[in.to], leaf_.streams[in.to], at,
                          [=](auto* stream) { narrow_held(stream, x, s0, n); });
-      case kAdd: return binary(in, n, [](T x, T y) { return x + y; });
-      case kSub: return binary(in, n, [](T x, T y) { return x - y; });
-      case kMul: return binary(in, n, [](T x, T y) { return x * y; });
+      case kAdd: return binary(in, n, [](N x, N y) { return x + y; });
+      case kSub: return binary(in, n, [](N x, N y) { return x - y; });
+      case kMul: return binary(in, n, [](N x, N y) { return x * y; });
       case kDiv: return divide(in, n);
       case kMax: return binary(in, n, [](T x, T y) { return greater(x, y); });
       case kMin: return binary(in, n, [](T x, T y) { return lesser(x, y); });
       case kPow: return binary(in, n, [](T x, T y) { return pow(x, y); });
       case kAtan2: return binary(in, n, [](T x, T y) { return atan2(x, y); });
       case kAnd: return binary(in, n, [](T x, T y) { return x * y; });
-      case kOr: return binary(in, n, [](T x, T y) { return greater(x, y); });
-      case kEq: return binary(in, n, [](T x, T y) { return T(x == y); });
-      case kNe: return binary(in, n, [](T x, T y) { return T(x != y); });
-      case kLt: return binary(in, n, [](T x, T y) { return T(x < y); });
-      case kLe: return binary(in, n, [](T x, T y) { return T(x <= y); });
-      case kGt: return binary(in, n, [](T x, T y) { return T(x > y); });
-      case kGe: return binary(in, n, [](T x, T y) { return T(x >= y); });
+      case kOr: return binary(in, n, [](T x, T y) { return x > y ? x : y; });
+      case kEq: return binary(in, n, [](N x, N y) { return T(x == y); });
+      case kNe: return binary(in, n, [](N x, N y) { return T(x != y); });
+      case kLt: return binary(in, n, [](N x, N y) { return T(x < y); });
+      case kLe: return binary(in, n, [](N x, N y) { return T(x <= y); });
+      case kGt: return binary(in, n, [](N x, N y) { return T(x > y); });
+      case kGe: return binary(in, n, [](N x, N y) { return T(x >= y); });
       case kNeg: return unary(in, n, [](T x) { return -x; });
       case kAbs: return unary(in, n, [](T x) { return fabs(x); });
-      case kSign: return unary(in, n, [](T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x; });
-      case kSqrt: return unary(in, n, [](T x) { return sqrt(x); });
-      case kRsqrt: return unary(in, n, [](T x) { return 1 / sqrt(x); });
+      case kSign: return unary(in, n, [](N x) { return x > 0 ? N(1) : x < 0 ? N(-1) : x * 0; });
+      case kSqrt: return unary(in, n, [](N x) { return sqrt(x); });
+      case kRsqrt: return unary(in, n, [](N x) { return 1 / sqrt(x); });
       case kCbrt: return unary(in, n, [](T x) { return cbrt(x); });
       case kExp: return unary(in, n, [](T x) { return exp(x); });
       case kExpm1: return unary(in, n, [](T x) { return expm1(x); });
@@ -191,13 +181,13 @@ class Block {
       case kSelect: return select(in, n);
       case kSaturate: return unary(in, n, [=](T x) { return hold(x, s0); });
       case kMulAdd:
-        GRADTX_LOOP to[i] = s0 * x[i] + y[i];
+        GRADTX_LOOP to[i] = static_cast<T>(N(s0) * N(x[i]) + N(y[i]));
         return;
       case kBlend:
-        GRADTX_LOOP to[i] = s0 * x[i] + s1 * y[i];
+        GRADTX_LOOP to[i] = static_cast<T>(N(s0) * N(x[i]) + N(s1) * N(y[i]));
         return;
       case kBlendSquare:
-        GRADTX_LOOP to[i] = s0 * x[i] + s1 * (y[i] * y[i]);
+        GRADTX_LOOP to[i] = static_cast<T>(N(s0) * N(x[i]) + N(s1) * (N(y[i]) * N(y[i])));
         return;
       case kRatioRoot: return ratio_root(in, n);
       case kSum: return add_up(in, n);
@@ -215,12 +205,18 @@ class Block {
 };
 
 template <class T>
-double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
+[[gnu::noinline]] double run_flushed(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
   Block<T> block(program, leaf);
   for (int64_t at = begin; at < end; at += kBlock) {
     block.run(at, end - at < kBlock ? end - at : kBlock, at + kAhead + kBlock <= end ? at + kAhead : 0);
   }
   return block.sum();
+}
+
+template <class T>
+double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
+  Flag flag;
+  return run_flushed<T>(program, leaf, begin, end);
 }
 
 }  // namespace

@@ -11,10 +11,6 @@
 #include <numeric>
 #include <vector>
 
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
-
 #include "call.h"
 #include "ffi.h"
 #include "program.h"
@@ -35,19 +31,6 @@ Machines machines() {
 #endif
   return baseline::machines;
 }
-
-// While this lives, its thread takes numbers too small for a float's full precision for zero, as XLA's own code does:
-// some processors are a hundred times slower with them.
-class FlushToZero {
-#if defined(__SSE2__)
- public:
-  FlushToZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~FlushToZero() { _mm_setcsr(before_); }
-
- private:
-  const unsigned before_;
-#endif
-};
 
 // All leaves of one call, cut into chunks. Whoever is free takes the next chunk; the thread that made the call takes
 // them too, and waits only for chunks that others have begun. So it needs no thread but itself.
@@ -75,7 +58,6 @@ class Work {
   }
 
   void take() {
-    [[maybe_unused]] FlushToZero flush;
     int64_t done = 0;
     for (int64_t k; (k = next_.fetch_add(1)) < size(); ++done)
       chunks_[k].sum = machine_(program_, leaves_[chunks_[k].leaf], chunks_[k].begin, chunks_[k].end);

@@ -1,0 +1,285 @@
+"""Random steps: of all operations that the native machine knows, all dtypes, and all ways of sharing memory.
+
+A program is a list of instructions on numbered values, so that it can be run with JAX, evaluated in intervals, and
+printed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gradtx.core.each import each, sum_each
+from gradtx.core.precision import narrow
+from tests.native import intervals as iv
+from tests.native.intervals import Interval
+
+FLOATS = ("float32", "bfloat16", "float16", "float64")
+CONSTANTS = (0.0, -0.0, 1.0, -1.0, 0.5, 3.0, 0.9, 1e-8, -0.1)
+
+negative = lambda x: Interval(-x.high, -x.low, x.dtype)
+
+
+class Op(NamedTuple):
+    """An operation on values of one dtype (or of booleans): as JAX has it, and on intervals."""
+
+    operands: str  # f: of the dtype, b: a boolean, s: a number of the dtype, c: a constant
+    jax: Callable[..., Any]
+    interval: Callable[..., Interval]
+    gives: str = "f"
+
+
+def powers(k: int) -> Op:
+    def interval(x):
+        size = iv.absolute(x)
+        ends = [size.low**k, size.high**k]
+        if k % 2:
+            ends = [np.sign(x.low) * np.abs(x.low) ** k, np.sign(x.high) * np.abs(x.high) ** k]
+        return iv.hull(ends, x.dtype, 2.0 * k)
+
+    return Op("f", lambda x: lax.integer_pow(x, k), interval)
+
+
+def held(x: Interval, most: float) -> Interval:
+    """Between -most and most; infinities stay, so anything where there may be one."""
+    doubtful = np.isinf(x.low) | np.isinf(x.high)
+    return iv.where(doubtful, Interval(np.clip(x.low, -most, most), np.clip(x.high, -most, most), x.dtype))
+
+
+def cast_held(x: Interval, dtype: str) -> Interval:
+    return iv.cast(held(x, iv.MOST[dtype]) if iv.MOST[dtype] < iv.MOST[x.dtype] else x, dtype)
+
+
+def saturated(x):
+    return jnp.where(jnp.isfinite(x), jnp.clip(x, jnp.asarray(-2.0, x.dtype), jnp.asarray(2.0, x.dtype)), x)
+
+
+RATIO = lambda x, y, s, t: (x / s) / (jnp.sqrt(jnp.abs(y) / t + jnp.asarray(0.1, y.dtype)) + jnp.asarray(0.01, y.dtype))
+
+
+def ratio(x, y, s, t):
+    point = lambda c: Interval.exactly(np.asarray(c).astype(jnp.dtype(x.dtype)))
+    root = iv.rising(np.sqrt, added(iv.over(iv.absolute(y), t), point(0.1)))
+    return iv.over(iv.over(x, s), added(root, point(0.01)))
+
+
+added = lambda x, y: iv.corners(np.add, x, y)
+exact = lambda f: lambda x, y: iv.corners(f, x, y, 0.0)
+either = lambda f: lambda x, y: Interval(f(x.low, y.low), f(x.high, y.high), "bool")
+root = lambda x: iv.rising(np.sqrt, iv.absolute(x))
+
+
+def clamped(least, x, most):
+    return exact(np.minimum)(exact(np.maximum)(x, least), most)
+
+
+OPS = {
+    "add": Op("ff", lax.add, added), "sub": Op("ff", lax.sub, lambda x, y: added(x, negative(y))),
+    "mul": Op("ff", lax.mul, iv.times), "div": Op("ff", lax.div, iv.over), "scale": Op("fs", lax.mul, iv.times),
+    "shift": Op("fs", lax.add, added), "minus": Op("sf", lax.sub, lambda x, y: added(x, negative(y))),
+    "shrink": Op("fs", lax.div, iv.over), "max": Op("ff", lax.max, exact(np.maximum)),
+    "min": Op("fs", lax.min, exact(np.minimum)), "pow": Op("ff", lambda x, y: lax.pow(jnp.abs(x), y),
+                                                           lambda x, y: iv.power(iv.absolute(x), y)),
+    "atan2": Op("ff", lax.atan2, iv.angle), "neg": Op("f", lax.neg, negative), "abs": Op("f", lax.abs, iv.absolute),
+    "sign": Op("f", lax.sign, iv.sign), "sqrt": Op("f", lambda x: lax.sqrt(jnp.abs(x)), root),
+    "rsqrt": Op("f", lambda x: lax.rsqrt(jnp.abs(x)),
+                lambda x: iv.over(Interval.exactly(np.asarray(1, x.dtype)), root(x))),
+    "cbrt": Op("f", lax.cbrt, lambda x: iv.where(iv.small(x), iv.rising(np.cbrt, x))),
+    "exp": Op("f", lax.exp, lambda x: iv.rising(np.exp, x, 64.0)), "tanh": Op("f", lax.tanh, lambda x: iv.rising(np.tanh, x)),
+    "expm1": Op("f", lax.expm1, lambda x: iv.rising(np.expm1, x, 64.0)),
+    "log": Op("f", lambda x: lax.log(jnp.abs(x)),
+              lambda x: iv.where(iv.small(x), iv.rising(np.log, iv.absolute(x)))),
+    "log1p": Op("f", lambda x: lax.log1p(jnp.abs(x)), lambda x: iv.rising(np.log1p, iv.absolute(x))),
+    "atan": Op("f", lax.atan, lambda x: iv.rising(np.arctan, x)), "square": Op("f", lax.square, powers(2).interval),
+    "cube": powers(3), "fourth": powers(4), "fifth": powers(5),
+    "copy": Op("f", lambda x: lax.copy_p.bind(x), lambda x: x), "rev": Op("f", lambda x: lax.rev(x, (0,)),
+                                                    lambda x: Interval(x.low[::-1], x.high[::-1], x.dtype)),
+    "clamp": Op("sfs", lambda s, x, t: lax.clamp(s, x, t), clamped),
+    "clamp_full": Op("sff", lambda s, x, t: lax.clamp(s, jnp.full_like(x, 0.75), t),
+                     lambda s, x, t: clamped(s, Interval(*[np.full_like(x.low, 0.75)] * 2, x.dtype), t)),
+    "saturate": Op("f", saturated, lambda x: held(x, 2.0)),
+    "blend": Op("fsfs", lambda x, s, y, t: s * x + t * y, lambda x, s, y, t: added(iv.times(s, x), iv.times(t, y))),
+    "blend_square": Op("fsfs", lambda x, s, y, t: s * x + t * (y * y),
+                       lambda x, s, y, t: added(iv.times(s, x), iv.times(t, powers(2).interval(y)))),
+    "mul_add": Op("fsf", lambda x, s, y: s * x + y, lambda x, s, y: added(iv.times(s, x), y)),
+    "ratio_root": Op("ffss", RATIO, ratio),
+    "over_zero": Op("f", lambda x: x / jnp.asarray(0.0, x.dtype), lambda x: iv.over_zero(x, 0.0)),
+    "over_minus_zero": Op("f", lambda x: x / jnp.asarray(-0.0, x.dtype), lambda x: iv.over_zero(x, -0.0)),
+    "lt": Op("ff", lax.lt, iv.less, "b"), "gt": Op("fs", lax.gt, lambda x, y: iv.less(y, x), "b"),
+    "ge": Op("ff", lax.ge, lambda x, y: iv.invert(iv.less(x, y)), "b"),
+    "le": Op("fs", lax.le, lambda x, y: iv.invert(iv.less(y, x)), "b"),
+    "eq": Op("ff", lax.eq, iv.equal, "b"), "ne": Op("fs", lax.ne, lambda x, y: iv.invert(iv.equal(x, y)), "b"),
+    "is_finite": Op("f", lax.is_finite,
+                    lambda x: iv.truth(np.isfinite(x.low) & np.isfinite(x.high), np.isinf(x.low) & (x.low == x.high)), "b"),
+    "and": Op("bb", lax.bitwise_and, either(np.minimum), "b"), "or": Op("bb", lax.bitwise_or, either(np.maximum), "b"),
+    "not": Op("b", lax.bitwise_not, iv.invert, "b"),
+    "select": Op("bff", lax.select_n, iv.select), "select_scalar": Op("bfs", lambda b, x, s: jnp.where(b, s, x), lambda b, x, s: iv.select(b, x, s)),
+}  # fmt: skip
+RARE = ("over_zero", "over_minus_zero", "rev", "fifth", "fourth", "pow", "atan2", "exp", "expm1", "clamp_full")
+
+
+class Instruction(NamedTuple):
+    """A value: an operation, what it is given (values by number, "s0" a number that is computed, "c0.5" one that is
+    known), and its dtype."""
+
+    op: str
+    operands: tuple[Any, ...]
+    dtype: str
+
+
+@dataclass
+class Part:
+    """Leaves of one type, and what is done to each: `types` are those of the parameter, its slots and its gradient."""
+
+    shape: tuple[int, ...]
+    types: tuple[str, ...]
+    count: int
+    alike: bool  # whether the leaves are one equation
+    code: list[Instruction] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)  # the values that replace the parameter and its slots
+
+    def values(self, arrays: list[Any], scalars: list[Any], call: Callable[..., Any]) -> list[Any]:
+        """The new parameter and slots, computed by `call(instruction, operands, scalars)`."""
+        found = list(arrays)
+        for one in self.code:
+            found.append(call(one, [found[x] if isinstance(x, int) else x for x in one.operands], scalars))
+        return [found[k] for k in self.outputs]
+
+
+def by_jax(one: Instruction, operands: list[Any], scalars: list[Any]) -> Any:
+    if one.op in ("cast", "narrow"):
+        return (narrow if one.op == "narrow" else lax.convert_element_type)(operands[0], jnp.dtype(one.dtype))
+    dtype = [x.dtype for x in operands if not isinstance(x, str)][-1]
+    number = lambda x: scalars[int(x[1:])] if x[0] == "s" else np.asarray(float(x[1:]))
+    return OPS[one.op].jax(
+        *(lax.convert_element_type(number(x), dtype) if isinstance(x, str) else x for x in operands)
+    )
+
+
+def by_intervals(one: Instruction, operands: list[Any], scalars: list[Any]) -> Interval:
+    if one.op in ("cast", "narrow"):
+        found = (cast_held if one.op == "narrow" else iv.cast)(operands[0], one.dtype)
+        return iv.where(operands[0].anything(), found)
+    dtype = [x.dtype for x in operands if not isinstance(x, str)][-1]
+    number = lambda x: scalars[int(x[1:])] if x[0] == "s" else Interval.exactly(np.float64(x[1:]).astype(jnp.dtype(dtype)))
+    given = [iv.cast(number(x), dtype) if isinstance(x, str) else x for x in operands]
+    found = OPS[one.op].interval(*given)
+    chosen = one.op.startswith("select")
+    return found if chosen else iv.where(reduce(np.logical_or, [x.anything() for x in given]), found)
+
+
+def random_part(rng: np.random.Generator) -> Part:
+    """Leaves of one type, with something random done to them."""
+    pick = lambda xs: xs[rng.integers(len(xs))]
+    shape = pick([(1,), (5,), (127,), (128,), (130,), (3, 47), (300,)])
+    dtypes = [pick(FLOATS) for _ in range(pick([1, 2, 2, 3]))]
+    slots = [pick(dtypes) if rng.random() < 0.95 else "bool" for _ in range(rng.integers(4))]
+    many = rng.random() < 0.4
+    part = Part(shape, (pick(dtypes), *slots, pick(dtypes)), int(rng.integers(2, 4)) if many else 1, bool(many))
+    types = list(part.types)
+
+    def add(op: str, *operands: Any, dtype: str) -> int:
+        part.code.append(Instruction(op, operands, dtype))
+        types.append(dtype)
+        return len(types) - 1
+
+    def converted(x: int, dtype: str) -> int:
+        kind = "narrow" if types[x] in FLOATS and dtype in FLOATS and rng.random() < 0.4 else "cast"
+        return x if types[x] == dtype else add(kind, x, dtype=dtype)
+
+    def value(dtype: str) -> int:
+        """A value of a dtype; recent ones are likelier."""
+        some = [k for k, t in enumerate(types) if t == dtype]
+        return int(some[-1 - min(int(rng.exponential(3)), len(some) - 1)]) if some else converted(pick(range(len(types))), dtype)
+
+    for _ in range(rng.integers(1, 14)):
+        name = pick([op for op in OPS if op not in RARE]) if rng.random() < 0.9 else pick(RARE)
+        dtype = pick([t for t in types if t != "bool"])
+        if rng.random() < 0.1:
+            converted(value(dtype), pick(FLOATS))
+            continue
+        scalar = lambda: f"s{rng.integers(3)}" if rng.random() < 0.6 else f"c{pick(CONSTANTS)}"
+        operands = [value("bool") if kind == "b" else value(dtype) if kind == "f" else scalar() for kind in OPS[name].operands]
+        add(name, *operands, dtype="bool" if OPS[name].gives == "b" else dtype)
+    for k, dtype in enumerate(part.types[:-1]):
+        other = pick(range(len(part.types)))  # an array, perhaps of another operand
+        computed = converted(value(types[-1]), dtype) if rng.random() < 0.5 else value(dtype)
+        same = [x for x in part.outputs if types[x] == dtype]
+        choices = [computed, computed, k, other, other, pick(same) if same else computed]
+        chosen = pick(choices) if k else computed
+        part.outputs.append(converted(chosen, dtype))
+    return part
+
+
+@dataclass
+class RandomStep:
+    """A step on parts, with three numbers: one that is closed over, one of the state, and a sum over leaves."""
+
+    parts: list[Part]
+    measured: int  # the part whose gradients are summed up
+    donate: tuple[int, ...]
+
+    @classmethod
+    def make(cls, seed: int) -> "RandomStep":
+        rng = np.random.default_rng(seed)
+        parts = [random_part(rng) for _ in range(rng.integers(1, 4))]
+        donate = [(), (0,), (0, 1), (1,), (0, 1, 2)][rng.integers(5)]
+        return cls(parts, int(rng.integers(len(parts))), donate)
+
+    def arguments(self, seed: int) -> tuple[Any, Any, Any]:
+        """Parameters, state and gradients; new arrays each time."""
+        rng = np.random.default_rng(seed)
+
+        def array(shape, dtype):
+            if dtype == "bool":
+                return jnp.asarray(rng.random(shape) < 0.5)
+            x = rng.standard_normal(shape) * np.where(rng.random(shape) < 0.1, 10.0 ** rng.integers(-4, 4), 1.0)
+            return jnp.asarray(x, dtype)
+
+        leaves = lambda part, types: [[array(part.shape, t) for t in types] for _ in range(part.count)]
+        params = [[x for (x,) in leaves(part, part.types[:1])] for part in self.parts]
+        slots = [leaves(part, part.types[1:-1]) for part in self.parts]
+        grads = [[x for (x,) in leaves(part, part.types[-1:])] for part in self.parts]
+        return params, {"number": jnp.float32(rng.uniform(0.2, 2.0)), "slots": slots}, grads
+
+    def step(self, closed: Any) -> Callable[[Any, Any, Any], Any]:
+        """The step as JAX computes it."""
+
+        def step(params, state, grads):
+            size = np.prod(self.parts[self.measured].shape)
+            mean = lambda g: jnp.sum(g.astype(jnp.float32) * jnp.asarray(1 / size, jnp.float32))
+            scalars = [closed, state["number"], sum_each(mean, grads[self.measured])]
+            new_params, new_slots = [], []
+            for part, ps, ss, gs in zip(self.parts, params, state["slots"], grads, strict=True):
+                leaves = [(p, *s, g) for p, s, g in zip(ps, ss, gs, strict=True)]
+                one = lambda leaf, *scalars, part=part: part.values(list(leaf), list(scalars), by_jax)
+                found = each(one, leaves, *scalars) if part.alike else [one(leaf, *scalars) for leaf in leaves]
+                new_params.append([x[0] for x in found])
+                new_slots.append([x[1:] for x in found])
+            return new_params, {"number": state["number"], "slots": new_slots}
+
+        return step
+
+    def intervals(self, closed: Any, params: Any, state: Any, grads: Any) -> Any:
+        """What it may give."""
+        exactly = lambda tree: jax.tree.map(Interval.exactly, tree)
+        some = [iv.cast(Interval.exactly(g), "float32") for g in grads[self.measured]]
+        size = np.float32(1 / np.prod(self.parts[self.measured].shape))
+        means = [iv.total(iv.times(x, Interval.exactly(size))) for x in some]
+        scalars = [Interval.exactly(closed), Interval.exactly(state["number"])]
+        scalars.append(iv.hull([np.sum([x.low for x in means]), np.sum([x.high for x in means])], "float32", 4.0))
+        new_params, new_slots = [], []
+        for part, ps, ss, gs in zip(self.parts, params, state["slots"], grads, strict=True):
+            with np.errstate(all="ignore"):
+                found = [
+                    part.values([exactly(p), *map(Interval.exactly, s), exactly(g)], scalars, by_intervals)
+                    for p, s, g in zip(ps, ss, gs, strict=True)
+                ]
+            new_params.append([x[0] for x in found])
+            new_slots.append([x[1:] for x in found])
+        return new_params, {"number": Interval.exactly(state["number"]), "slots": new_slots}

@@ -1,0 +1,69 @@
+"""Random steps against what rounding allows, computed in float64: whatever shares memory, casts, is fused or is held."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradtx
+from gradtx.native.step import in_one_pass
+from tests.native.intervals import Interval
+from tests.native.programs import RandomStep
+from tests.native.support import calls, needs_native
+
+pytestmark = needs_native
+
+
+def check(seed, plain=False):
+    """Run one random step; how many numbers it gave, of how many much is known, and how many calls it made."""
+    program, closed = RandomStep.make(seed), jnp.float32(0.75)
+    arguments, kept = program.arguments(seed), program.arguments(seed)
+    function = lambda closed, *xs: in_one_pass(program.step(closed), *xs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some donated buffers were not usable")
+        lowered = jax.jit(function, donate_argnums=[k + 1 for k in program.donate]).lower(closed, *arguments)
+        found = lowered.compile()(closed, *arguments)
+    allowed = program.intervals(closed, *kept)
+    numbers = known = 0
+    for what, x in [("native", found)] + ([("plain", run_plain(program, closed, kept))] if plain else []):
+        ours, theirs = (jax.tree.leaves(t, is_leaf=lambda x: isinstance(x, Interval)) for t in (x, allowed))
+        for k, (x, interval) in enumerate(zip(ours, theirs, strict=True)):
+            assert x.dtype.name == interval.dtype
+            right = interval.contains(x)
+            assert right.all(), report(program, seed, what, k, np.asarray(x), interval, right)
+            numbers, known = numbers + x.size, known + interval.is_tight().sum()
+    for k in set(range(3)) - set(program.donate):
+        same = jax.tree.map(lambda x, y: np.asarray(x).tobytes() == np.asarray(y).tobytes(), arguments[k], kept[k])
+        assert all(jax.tree.leaves(same)), f"seed {seed}: argument {k} was overwritten, and it was not donated"
+    return np.array([numbers, known, calls(lowered.as_text())])
+
+
+def run_plain(program, closed, arguments):
+    with gradtx.native.off():
+        return jax.jit(lambda closed, *xs: in_one_pass(program.step(closed), *xs))(closed, *arguments)
+
+
+def report(program, seed, what, leaf, x, interval, right):
+    at = tuple(np.argwhere(~right)[0])
+    parts = "\n".join(
+        "\n".join([f"{p.shape} x {p.count} {p.types} gives {p.outputs}", *(f"  {k + len(p.types)}: {i}" for k, i in enumerate(p.code))])
+        for p in program.parts
+    )
+    return (
+        f"seed {seed}, {what}, output {leaf}, {(~right).sum()} of {x.size} numbers: at {at} {x[at]} is not within "
+        f"[{interval.low[at]}, {interval.high[at]}]; donated {program.donate}\n{parts}"
+    )
+
+
+def check_all(seeds):
+    with jax.enable_x64(True):
+        numbers, known, native = sum(check(seed, plain=seed % 10 == 0) for seed in seeds)
+    assert known > 0.85 * numbers
+    assert native > 0.5 * len(seeds)
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_random_steps(part):
+    check_all(range(50 * part, 50 * part + 50))
