@@ -17,6 +17,7 @@ from gradtx.core import precision
 from gradtx.core.each import each
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
+from gradtx.core.values import fingerprint
 
 
 def apply_rule(
@@ -42,7 +43,7 @@ def apply_rule(
         ]
     run = partial(_run, rule, state, static, stacked)
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((leaves, shared, traced))):
-        run = _traced_once(rule, state, tuple(static.items()), stacked)
+        run = _traced_once(rule, state, tuple(static.items()), stacked, tuple(map(fingerprint, static.values())))
     return each(run, leaves, shared, traced)
 
 
@@ -55,8 +56,11 @@ def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: A
 
 @lru_cache(maxsize=4096)
 def _traced_once(
-    rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool
+    rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool, bits: tuple[Any, ...]
 ) -> Callable[..., Any]:
+    """A jitted rule; `bits` tell -0.0 from 0.0, which are equal."""
+    del bits
+
     def call(*operands: Any) -> Any:
         return _run(rule, state, dict(static), stacked, *operands)
 

@@ -26,7 +26,7 @@ class Frozen:
         self.value = value
         try:
             hash(value)
-            self.key: Any = value
+            self.key: Any = fingerprint(value) if isinstance(value, float) else value
         except TypeError:
             leaves, treedef = jax.tree.flatten(value)
             traced = _traced(*leaves)
@@ -247,6 +247,8 @@ def fingerprint(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | np.ndarray | np.generic):
         x = np.asarray(leaf)
         return x.shape, str(x.dtype), x.tobytes()
+    if isinstance(leaf, float) and (leaf != leaf or (leaf == 0.0 and np.signbit(leaf))):  # by their bits, too
+        return np.float64(leaf).tobytes()
     return leaf
 
 

@@ -121,6 +121,7 @@ OPS = {
     "select": Op("bff", lax.select_n, iv.select), "select_scalar": Op("bfs", lambda b, x, s: jnp.where(b, s, x), lambda b, x, s: iv.select(b, x, s)),
 }  # fmt: skip
 RARE = ("over_zero", "over_minus_zero", "rev", "fifth", "fourth", "pow", "atan2", "exp", "expm1", "clamp_full")
+OFTEN = [op for op in OPS if op not in RARE] + 2 * ["blend", "blend_square", "mul_add", "ratio_root", "saturate"]
 
 
 class Instruction(NamedTuple):
@@ -177,8 +178,8 @@ def random_part(rng: np.random.Generator) -> Part:
     """Leaves of one type, with something random done to them."""
     pick = lambda xs: xs[rng.integers(len(xs))]
     shape = pick([(1,), (5,), (127,), (128,), (130,), (3, 47), (300,)])
-    dtypes = [pick(FLOATS) for _ in range(pick([1, 2, 2, 3]))]
-    slots = [pick(dtypes) if rng.random() < 0.95 else "bool" for _ in range(rng.integers(4))]
+    dtypes = [pick(FLOATS) for _ in range(pick([1, 1, 2, 2, 3]))]
+    slots = [pick(dtypes) if rng.random() < 0.97 else "bool" for _ in range(rng.integers(5))]
     many = rng.random() < 0.4
     part = Part(shape, (pick(dtypes), *slots, pick(dtypes)), int(rng.integers(2, 4)) if many else 1, bool(many))
     types = list(part.types)
@@ -189,16 +190,19 @@ def random_part(rng: np.random.Generator) -> Part:
         return len(types) - 1
 
     def converted(x: int, dtype: str) -> int:
-        kind = "narrow" if types[x] in FLOATS and dtype in FLOATS and rng.random() < 0.4 else "cast"
+        kind = "narrow" if types[x] in FLOATS and dtype in FLOATS and rng.random() < 0.5 else "cast"
         return x if types[x] == dtype else add(kind, x, dtype=dtype)
 
     def value(dtype: str) -> int:
-        """A value of a dtype; recent ones are likelier."""
+        """A value of a dtype: an array, or another, of which recent ones are likelier."""
         some = [k for k, t in enumerate(types) if t == dtype]
+        arrays = [k for k in some if k < len(part.types)]
+        if arrays and rng.random() < 0.3:
+            return pick(arrays)
         return int(some[-1 - min(int(rng.exponential(3)), len(some) - 1)]) if some else converted(pick(range(len(types))), dtype)
 
-    for _ in range(rng.integers(1, 14)):
-        name = pick([op for op in OPS if op not in RARE]) if rng.random() < 0.9 else pick(RARE)
+    for _ in range(rng.integers(1, 17)):
+        name = pick(OFTEN) if rng.random() < 0.9 else pick(RARE)
         dtype = pick([t for t in types if t != "bool"])
         if rng.random() < 0.1:
             converted(value(dtype), pick(FLOATS))
@@ -207,10 +211,10 @@ def random_part(rng: np.random.Generator) -> Part:
         operands = [value("bool") if kind == "b" else value(dtype) if kind == "f" else scalar() for kind in OPS[name].operands]
         add(name, *operands, dtype="bool" if OPS[name].gives == "b" else dtype)
     for k, dtype in enumerate(part.types[:-1]):
-        other = pick(range(len(part.types)))  # an array, perhaps of another operand
+        other = pick([0, *range(len(part.types))])  # an array, perhaps of another operand
         computed = converted(value(types[-1]), dtype) if rng.random() < 0.5 else value(dtype)
         same = [x for x in part.outputs if types[x] == dtype]
-        choices = [computed, computed, k, other, other, pick(same) if same else computed]
+        choices = [computed, computed, computed, k, other, other, other, pick(same) if same else computed]
         chosen = pick(choices) if k else computed
         part.outputs.append(converted(chosen, dtype))
     return part
