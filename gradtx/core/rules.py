@@ -56,7 +56,11 @@ def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: A
 
 @lru_cache(maxsize=4096)
 def _traced_once(
-    rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool, bits: tuple[Any, ...]
+    rule: Callable[..., Any],
+    state: type[Any],
+    static: tuple[tuple[str, Any], ...],
+    stacked: bool,
+    bits: tuple[Any, ...],
 ) -> Callable[..., Any]:
     """A jitted rule; `bits` tell -0.0 from 0.0, which are equal."""
     del bits

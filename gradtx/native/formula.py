@@ -1,4 +1,4 @@
-"""Formulas: what is computed for each element of a leaf, and the shapes in them that are one operation of the machine."""
+"""Formulas: what is computed for each element of a leaf, with the shapes that are one operation of the machine."""
 
 import struct
 from collections.abc import Iterable, Sequence

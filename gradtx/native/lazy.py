@@ -4,9 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-import jax
-import jax.core
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend import core

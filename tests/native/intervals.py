@@ -54,7 +54,9 @@ def hull(parts: list[np.ndarray], dtype: str, ulps: float = 0.0) -> Interval:
     low, high = low - doubt[0], high + doubt[1]
     most = MOST[dtype] * (1 - EPS[dtype])
     return Interval(
-        np.where(low < -most, -np.inf, np.minimum(low, most)), np.where(high > most, np.inf, np.maximum(high, -most)), dtype
+        np.where(low < -most, -np.inf, np.minimum(low, most)),
+        np.where(high > most, np.inf, np.maximum(high, -most)),
+        dtype,
     )
 
 

@@ -68,7 +68,9 @@ def test_constants_of_a_formula():
     numbers = [0.0, -0.0, 1.0, float("inf"), float("nan"), -float("nan"), 5e-324]
     assert len({Scalar.constant(x) for x in numbers}) == len(numbers)
     assert Scalar.constant(float("nan")) == Scalar.constant(float("nan"))
-    assert [np.float64(Scalar.constant(x).number).tobytes() for x in numbers] == [np.float64(x).tobytes() for x in numbers]
+    assert [np.float64(Scalar.constant(x).number).tobytes() for x in numbers] == [
+        np.float64(x).tobytes() for x in numbers
+    ]
 
 
 def test_an_optimizer_with_another_zero_is_another():

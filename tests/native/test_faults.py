@@ -51,7 +51,11 @@ def memory_is_taken_over_before_the_last_read(right):
 def a_register_is_given_away_that_is_read_again(_):
     def release(self, x):
         if self.homes[x] >= len(self.formula.types):
-            self.free[:] = {*self.free, self.homes[x], *[h for h in self.homes.values() if h >= len(self.formula.types)]}
+            self.free[:] = {
+                *self.free,
+                self.homes[x],
+                *[h for h in self.homes.values() if h >= len(self.formula.types)],
+            }
 
     return release
 
@@ -102,8 +106,9 @@ def what_is_held_is_found_anywhere(_):
 
 @fault(partition._Leaves, "changes")
 def booleans_are_outputs(_):
-    return lambda self, output, old: isinstance(output, lazy.Lazy | lazy.Member) or (
-        id(output) in self.own and output is not old and output.ndim > 0
+    return lambda self, output, old: (
+        isinstance(output, lazy.Lazy | lazy.Member)
+        or (id(output) in self.own and output is not old and output.ndim > 0)
     )
 
 

@@ -1,4 +1,4 @@
-"""Random steps against what rounding allows, computed in float64: whatever shares memory, casts, is fused or is held."""
+"""Random steps against what rounding allows, in float64: whatever shares memory, casts, is fused or is held."""
 
 import warnings
 
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.native import partition
+from gradtx.native.program import OPS
 from gradtx.native.step import in_one_pass
 from tests.native.intervals import Interval
 from tests.native.programs import RandomStep
@@ -48,7 +50,12 @@ def run_plain(program, closed, arguments):
 def report(program, seed, what, leaf, x, interval, right):
     at = tuple(np.argwhere(~right)[0])
     parts = "\n".join(
-        "\n".join([f"{p.shape} x {p.count} {p.types} gives {p.outputs}", *(f"  {k + len(p.types)}: {i}" for k, i in enumerate(p.code))])
+        "\n".join(
+            [
+                f"{p.shape} x {p.count} {p.types} gives {p.outputs}",
+                *(f"  {k + len(p.types)}: {i}" for k, i in enumerate(p.code)),
+            ]
+        )
         for p in program.parts
     )
     return (
@@ -64,6 +71,25 @@ def check_all(seeds):
     assert native > 0.5 * len(seeds)
 
 
-@pytest.mark.parametrize("part", range(6))
+def test_they_use_every_operation_of_the_machine(monkeypatch):
+    programs, right = set(), partition.compiled
+    monkeypatch.setattr(partition, "compiled", lambda formula: programs.add(right(formula)) or right(formula))
+    with jax.enable_x64(True):
+        for seed in range(80):
+            program = RandomStep.make(seed)
+            step = lambda *xs, program=program: in_one_pass(program.step(jnp.float32(0.75)), *xs)
+            jax.jit(step).lower(*program.arguments(seed))
+    assert {OPS[code[0]] for one in programs if one is not None for code in one.instructions} == set(OPS)
+
+
+@pytest.mark.parametrize("part", range(5))
 def test_random_steps(part):
-    check_all(range(50 * part, 50 * part + 50))
+    """200 steps, of 400 leaves or groups of leaves with a program each."""
+    check_all(range(40 * part, 40 * part + 40))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("part", range(10))
+def test_more_random_steps(part):
+    """And 3,000."""
+    check_all(range(1000 + 300 * part, 1300 + 300 * part))

@@ -40,7 +40,9 @@ def test_casts_and_swaps(high, low):
         p, s, g = (np.arange(130) % 7 + k for k in (1, 20, 40))
         make = lambda: [{name: jnp.asarray(x, t) for name in FORMS} for x, t in ((p, high), (s, low), (g / 2, high))]
         step = lambda *xs: in_one_pass(
-            lambda p, s, g: tuple({name: f(p[name], s[name], g[name], to)[k] for name, f in FORMS.items()} for k in range(2)),
+            lambda p, s, g: tuple(
+                {name: f(p[name], s[name], g[name], to)[k] for name, f in FORMS.items()} for k in range(2)
+            ),
             *xs,
         )
         for donate in ((), (0, 1)):
