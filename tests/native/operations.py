@@ -113,5 +113,6 @@ OPS = {
     "select": Op("bff", lax.select_n, iv.select),
     "select_scalar": Op("bfs", lambda b, x, s: jnp.where(b, s, x), iv.select),
 }  # fmt: skip
-RARE = ("over_zero", "over_minus_zero", "rev", "fifth", "fourth", "pow", "atan2", "exp", "expm1", "clamp_full")
-OFTEN = [op for op in OPS if op not in RARE] + 2 * ["blend", "blend_square", "mul_add", "ratio_root", "saturate"]
+RARE = ("over_zero", "over_minus_zero", "rev", "fifth", "fourth", "clamp_full")
+OFTEN = [op for op in OPS if op not in RARE] + ["and", "or", "not", "gt"]
+OFTEN += 2 * ["blend", "blend_square", "mul_add", "ratio_root", "saturate"]

@@ -115,7 +115,10 @@ def random_part(rng: np.random.Generator) -> Part:
         operands = [
             value("bool") if kind == "b" else value(dtype) if kind == "f" else scalar() for kind in OPS[name].operands
         ]
-        add(name, *operands, dtype="bool" if OPS[name].gives == "b" else dtype)
+        gives = "bool" if OPS[name].gives == "b" else dtype
+        found = add(name, *operands, dtype=gives)
+        if gives == "bool" and rng.random() < 0.6:
+            add("select", found, value(dtype), value(dtype), dtype=dtype)
     for k, dtype in enumerate(part.types[:-1]):
         other = pick([0, *range(len(part.types))])  # an array, perhaps of another operand
         computed = converted(value(types[-1]), dtype) if rng.random() < 0.5 else value(dtype)
