@@ -67,7 +67,7 @@ class Evaluation:
     def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
         """The outputs of a jaxpr: computed or not."""
         values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
-        read = lambda atom: np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, core.Literal) else values[atom]
+        read = lambda atom: _constant(atom) if isinstance(atom, core.Literal) else values[atom]
         for equation in jaxpr.eqns:
             results = self.equation(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, results, strict=True))
@@ -212,6 +212,10 @@ def _pending(equation: Any, operands: list[Any]) -> Any:
     if name == "add" and all(isinstance(x, Sum) and x.computed is None for x in operands):
         return Sum(tuple(term for x in operands for term in x.terms), dtype)
     return None
+
+
+def _constant(literal: Any) -> np.ndarray:
+    return np.asarray(literal.val, literal.aval.dtype)
 
 
 def _identity(x: Any) -> Any:

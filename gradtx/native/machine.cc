@@ -86,6 +86,12 @@ class Block {
     }
   }
 
+  // Whether an operand is a scalar that counts as no zero.
+  bool plain(const Instruction& in) const {
+    const T s = in.x < 0 ? scalars_[-1 - in.x] : in.y < 0 ? scalars_[-1 - in.y] : T(0);
+    return !(fabs(s) < least(s));
+  }
+
   void ratio_root(const Instruction& in, int64_t n) {
     const N s0 = scalars_[in.s0], s1 = scalars_[in.s1], s2 = scalars_[in.s2], s3 = scalars_[in.s3];
     T* to = registers_[in.to];
@@ -148,8 +154,12 @@ class Block {
       case kSub: return binary(in, n, [](N x, N y) { return x - y; });
       case kMul: return binary(in, n, [](N x, N y) { return x * y; });
       case kDiv: return divide(in, n);
-      case kMax: return binary(in, n, [](T x, T y) { return greater(x, y); });
-      case kMin: return binary(in, n, [](T x, T y) { return lesser(x, y); });
+      case kMax:
+        if (plain(in)) return binary(in, n, [](T x, T y) { return plain_greater(x, y); });
+        return binary(in, n, [](N x, N y) { return greater<T>(x, y); });
+      case kMin:
+        if (plain(in)) return binary(in, n, [](T x, T y) { return plain_lesser(x, y); });
+        return binary(in, n, [](N x, N y) { return lesser<T>(x, y); });
       case kPow: return binary(in, n, [](T x, T y) { return pow(x, y); });
       case kAtan2: return binary(in, n, [](T x, T y) { return atan2(x, y); });
       case kAnd: return binary(in, n, [](T x, T y) { return x * y; });

@@ -96,14 +96,19 @@ template <class T> using Number = T;
 GRADTX_MATHS(cbrt) GRADTX_MATHS(exp) GRADTX_MATHS(expm1) GRADTX_MATHS(log) GRADTX_MATHS(log1p) GRADTX_MATHS(tanh)
 GRADTX_MATHS(atan) GRADTX_MATHS2(pow) GRADTX_MATHS2(atan2)
 
-// NaN wins, and 0 is greater than -0, as in XLA. A choice between numbers moves them.
+// The greater and the lesser: NaN wins, and 0 is greater than -0, as in XLA. Where one is a scalar that is not 0,
+// the plain ones say the same.
 template <class T>
-T greater(T x, T y) {
-  x = flush(x), y = flush(y);
-  const T both = x + y;  // of zeros, -0 only if both are
-  return x > y || x != x ? x : x == 0 && y == 0 ? both : y;
+T greater(Number<T> a, Number<T> b) {
+  const T x = static_cast<T>(a), y = static_cast<T>(b), plain = x > y || x != x ? x : y;
+  return x == y && x == 0 ? x + y : plain;  // the sum of zeros is -0 only if both are
 }
-template <class T> T lesser(T x, T y) { return -greater(-x, -y); }
+template <class T>
+T lesser(Number<T> a, Number<T> b) {
+  return -greater<T>(-static_cast<T>(a), -static_cast<T>(b));
+}
+template <class T> T plain_greater(T x, T y) { return x >= y || x != x ? x : y; }
+template <class T> T plain_lesser(T x, T y) { return x <= y || x != x ? x : y; }
 
 }  // namespace
 }  // namespace gradtx::GRADTX_WIDTH

@@ -2,6 +2,7 @@
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +68,45 @@ def test_a_state_that_keeps_the_old_parameters(low):
         new, state = jax.jit(lambda p, s, g: gradtx.step(tx, p, s, g))(params, tx.init(params), params)
         np.testing.assert_array_equal(new["w"], 0.5)
         np.testing.assert_array_equal(np.asarray(state[0]["w"], np.float32), 1.0)
+
+
+def alone(p, s, g):
+    return p - g, s + 2 * p
+
+
+def change_places(p, s, g):
+    return s.astype(jnp.float32) - g, p.astype(s.dtype)
+
+
+def scanned(p, s, g):
+    return jax.lax.scan(lambda carry, _: (in_one_pass(change_places, *carry, g), None), (p, s), None, length=5)[0]
+
+
+ARRAYS = {
+    "one array as all": lambda x: in_one_pass(alone, x, x, x),
+    "one constant as two": lambda x: in_one_pass(alone, jnp.zeros(5), jnp.zeros(5), x),
+    "equal values of one program": lambda x: in_one_pass(alone, x * 2, x * 2, x),
+    "read after the step": lambda x: (in_one_pass(alone, x, x + 1, x), jnp.cumsum(x)),
+    "summed while it is overwritten": lambda x: in_one_pass(lambda p, s, g: (p - g, s + jnp.sum(p)), x, x + 1, x),
+    "one element of what is overwritten": lambda x: in_one_pass(lambda p, s, g: (p - g, s + p[3]), x, x + 1, x),
+    "of another shape than it was": lambda x: in_one_pass(lambda p, s, g: (p - g, jnp.stack([p, g])), x, x + 1, x),
+    "of another dtype than it was": lambda x: in_one_pass(
+        lambda p, s, g: (p - g, (s + p).astype(jnp.bfloat16)), x, x + 1, x
+    ),
+    "a carry that changes places": lambda x: scanned(x, x.astype(jnp.bfloat16), x),
+    "a step in a step": lambda x: in_one_pass(lambda p, s, g: in_one_pass(alone, p - 1, s, g), x, x + 1, x),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_that_are_one_and_arrays_that_others_read(name):
+    x = jnp.arange(5.0)
+    step = jax.jit(lambda x: ARRAYS[name](x))
+    assert calls(step.lower(x).as_text()) >= 1
+    with gradtx.native.off():
+        wanted = jax.jit(lambda x: ARRAYS[name](x))(x)
+    chex.assert_trees_all_equal(step(x), wanted)
+    chex.assert_trees_all_equal(x, jnp.arange(5.0))
 
 
 def test_booleans_are_kept_by_xla():
