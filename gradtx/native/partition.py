@@ -101,7 +101,7 @@ class _Leaves:
 
         That is a copy, best made before that other is overwritten.
         """
-        if np.dtype(output.dtype).name not in WIDTH:  # the machine computes booleans, but has no memory for them
+        if output.dtype.name not in WIDTH:  # the machine computes booleans, but has no memory for them
             return False
         return isinstance(output, Lazy | Member) or (id(output) in self.own and output is not old and output.ndim > 0)
 
