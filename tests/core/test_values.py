@@ -141,3 +141,12 @@ def test_stacking_keeps_names():
     two = stacked([gradtx.adam(0.1), gradtx.adam(0.2)])
     chex.assert_trees_all_equal(two.learning_rate, jnp.array([0.1, 0.2]))
     assert two.name == "adam"
+
+
+def test_an_optimizer_with_another_zero_is_another():
+    """Else a jitted function that takes it as a static argument runs the program of the first."""
+    assert gradtx.scale(0.0) != gradtx.scale(-0.0)
+    assert gradtx.scale(0.0) == gradtx.scale(0.0) == gradtx.scale(0)
+    update = jax.jit(lambda tx, g: tx.update(g, tx.init(g))[0], static_argnums=0)
+    for zero in (0.0, -0.0):
+        np.testing.assert_array_equal(1 / update(gradtx.scale(zero), jnp.ones(2)), np.copysign(np.inf, zero))

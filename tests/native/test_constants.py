@@ -71,12 +71,3 @@ def test_constants_of_a_formula():
     assert [np.float64(Scalar.constant(x).number).tobytes() for x in numbers] == [
         np.float64(x).tobytes() for x in numbers
     ]
-
-
-def test_an_optimizer_with_another_zero_is_another():
-    """Else a jitted function that takes it as a static argument runs the program of the first."""
-    assert gradtx.scale(0.0) != gradtx.scale(-0.0)
-    assert gradtx.scale(0.0) == gradtx.scale(0.0) == gradtx.scale(0)
-    update = jax.jit(lambda tx, g: tx.update(g, tx.init(g))[0], static_argnums=0)
-    for zero in (0.0, -0.0):
-        np.testing.assert_array_equal(1 / update(gradtx.scale(zero), jnp.ones(2)), np.copysign(np.inf, zero))
