@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.eager import compiled
 from gradtx.core.errors import describe, is_inexact
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
+@compiled
 def safe_norm(
     x: ArrayLike,
     min_norm: ArrayLike,
@@ -42,6 +44,7 @@ def safe_norm(
     return precision.narrow(jnp.where(above, norm(regular, keepdims=keepdims), least), precision.real_dtype(x.dtype))
 
 
+@compiled
 def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
     """max(sqrt(mean |x|^2), min_rms), whose derivative is 0 where the root is not above min_rms, at x = 0 too.
 
@@ -58,6 +61,7 @@ def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
     return precision.narrow(jnp.where(rms > least, rms, least), precision.real_dtype(x.dtype))
 
 
+@compiled
 def safe_increment(count: ArrayLike) -> Array:
     """count + 1, and count where that is the largest number of its dtype.
 

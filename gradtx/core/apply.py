@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.each import each
+from gradtx.core.eager import at_once, compiled
 from gradtx.core.errors import is_none, path_str, structure_mismatch
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, as_transformation
@@ -14,6 +15,7 @@ from gradtx.core.typing import Array, DType, PyTree
 from gradtx.native.step import in_one_pass
 
 
+@compiled
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
     """theta + u for every leaf, added in float32 or wider and rounded once to the parameter's dtype.
 
@@ -88,9 +90,14 @@ def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, 
     """
     if isinstance(params, Packed) and not isinstance(grads, Packed):
         grads = params.like(grads)
+    if any(map(callable, extra.values())):
+        return _step(as_transformation(tx), params, state, grads, extra)
+    return at_once(_step, as_transformation(tx), params, state, grads, extra)
 
+
+def _step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: dict[str, Any]) -> Any:
     def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
-        updates, state = as_transformation(tx).update(precision.widen(grads), state, params, **extra)
+        updates, state = tx.update(precision.widen(grads), state, params, **extra)
         return apply_updates(params, updates), state
 
     return in_one_pass(whole, params, state, grads)

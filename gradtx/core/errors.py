@@ -1,5 +1,6 @@
 """Errors that say what, got, wanted and where: helpers that name a leaf by its path."""
 
+from functools import lru_cache
 from typing import Any, Never
 
 import jax
@@ -30,6 +31,11 @@ def is_inexact(x: Any) -> bool:
     dtype = getattr(x, "dtype", None)
     if dtype is None:
         return isinstance(x, float | complex)
+    return _is_inexact(dtype)
+
+
+@lru_cache(maxsize=256)
+def _is_inexact(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.inexact)
 
 

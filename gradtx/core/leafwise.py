@@ -13,7 +13,7 @@ from gradtx.core import errors, precision, restart
 from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.slots import SlotStart, start_leaf, zeros
+from gradtx.core.slots import SlotStart, filled, start_leaf, zeros
 from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
 from gradtx.core.typing import Array, Mask, PyTree
 
@@ -103,12 +103,17 @@ class Leafwise:
         """Whether a schedule needs a step count that the state does not have."""
         return "count" not in state_fields(self.state)[1] and any(isinstance(h, Schedule) for h in self.hyper.values())
 
+    def asked_of(self, extra: dict[str, Any]) -> dict[str, Any]:
+        """Those of the extra arguments of `update` that are looked at."""
+        asking = [f for f in (self.reduce, self.finish) if f is not None]
+        return {name: x for name, x in extra.items() if any(wants(f, name) for f in asking)}
+
     def init(self, params: PyTree) -> Any:
         """The state at step 0: every slot at its start, on its parameter's sharding."""
         state = self._init_inner(params)
         if not self.follows_schedule:
             return state
-        count = jnp.zeros((), jnp.int32)
+        count = filled((), 0, jnp.int32)
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
     def _init_inner(self, params: PyTree) -> Any:
@@ -133,7 +138,7 @@ class Leafwise:
         }
         shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
         if "count" in state_fields(self.state)[1]:
-            shared["count"] = jnp.zeros((), jnp.int32)
+            shared["count"] = filled((), 0, jnp.int32)
         return self.state(**slots, **shared)
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:

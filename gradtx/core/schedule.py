@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import at_once
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.values import Maker, Value, maker, split_arguments
 
@@ -33,14 +34,18 @@ class Schedule(Value):
         Returns:
             A floating-point array of the shape of `step`.
         """
+        if self._maker is not _FUNCTION:
+            return at_once(Schedule._number, self, step)
+        if stateful_of(self) is not None:
+            raise TypeError(
+                "a stateful schedule has no number at a step: give the transformation that has it to "
+                f"gradtx.inject_hyperparams, which keeps its state; got {self.arguments['fn']!r}"
+            )
+        return jnp.asarray(self.arguments["fn"](precision.cast(step, jnp.int32)), jnp.result_type(float))
+
+    def _number(self, step: ArrayLike) -> Array:
+        """The number at `step`, by the maker's formula."""
         dtype = jnp.result_type(float)
-        if self._maker is _FUNCTION:
-            if stateful_of(self) is not None:
-                raise TypeError(
-                    "a stateful schedule has no number at a step: give the transformation that has it to "
-                    f"gradtx.inject_hyperparams, which keeps its state; got {self.arguments['fn']!r}"
-                )
-            return jnp.asarray(self.arguments["fn"](precision.cast(step, jnp.int32)), dtype)
         # The formula runs in JAX's default float, whatever dtype the caller's numbers have.
         cast_numbers = lambda tree: jax.tree.map(lambda x: precision.number_in(x, dtype), tree, is_leaf=_is_schedule)
         # One by one: `jax.tree.map` over the dictionary would sort the arguments by name.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import jax
@@ -9,6 +10,7 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import outside
 from gradtx.core.stacks import Stack
 from gradtx.core.switch import Switch
 from gradtx.core.typing import Array, DType, PyTree
@@ -83,9 +85,9 @@ def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]
 
     def start(params: PyTree) -> Array:
         first = value(params) if callable(value) else value
-        kept = dtype or precision.scalar_dtype(params, slot_dtype)
+        kept = precision.real_dtype(dtype or precision.scalar_dtype(params, slot_dtype))
         # A copy: the value may be the caller's own array, and the state may be donated.
-        return jnp.array(first, precision.real_dtype(kept), copy=True)
+        return filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
 
     return start
 
@@ -150,10 +152,25 @@ def like(p: Any, value: Any, dtype: DType) -> Array:
         )
     if not isinstance(p, jax.Array):
         return jnp.full(p.shape, value, dtype, device=getattr(p, "sharding", None))
-    filled = jnp.full_like(p, value, dtype=dtype)
     if not isinstance(p, jax.core.Tracer):
-        return jnp.array(filled, copy=True) if p.shape == () else filled  # not the array that `value` may be
-    return filled + _zeros_of(p).astype(filled.dtype)
+        if isinstance(p.sharding, jax.sharding.SingleDeviceSharding):
+            return filled(p.shape, value, dtype, p.sharding if p.committed else None)
+        like = jnp.full_like(p, value, dtype=dtype)
+        return jnp.array(like, copy=True) if p.shape == () else like  # not the array that `value` may be
+    full = jnp.full_like(p, value, dtype=dtype)
+    return full + _zeros_of(p).astype(full.dtype)
+
+
+def filled(shape: tuple[int, ...], value: Any, dtype: DType, place: Any = None) -> Array:
+    """An array of `value` on one device, in a buffer of its own; made by one compiled call for each type."""
+    if not outside():
+        return jnp.full(shape, value, dtype, device=place)
+    return _filler(shape, jnp.dtype(dtype), place)(value)
+
+
+@lru_cache(maxsize=1024)
+def _filler(shape: tuple[int, ...], dtype: Any, place: Any) -> Callable[[Any], Array]:
+    return jax.jit(lambda value: jnp.full(shape, value, dtype), out_shardings=place)
 
 
 def _zeros_of(p: Array) -> Array:

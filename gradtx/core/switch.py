@@ -4,6 +4,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_every: list["Switch"] = []
+
 
 class Switch:
     """A setting that is off until it is turned; its truth value is how it stands here and now.
@@ -16,6 +18,7 @@ class Switch:
     def __init__(self, name: str, module: str) -> None:
         self._name, self.__module__ = name, module
         self._on: ContextVar[bool] = ContextVar(name, default=False)
+        _every.append(self)
 
     def __reduce__(self) -> str:
         return self._name  # pickled as the variable of that name in its module
@@ -35,3 +38,8 @@ class Switch:
             yield
         finally:
             self._on.reset(token)
+
+
+def settings() -> tuple[bool, ...]:
+    """How all switches stand here and now: what is traced under some settings is not the program for others."""
+    return tuple(map(bool, _every))

@@ -9,10 +9,12 @@ import jax
 
 from gradtx.core import precision
 from gradtx.core.arguments import Accept
+from gradtx.core.eager import at_once, outside
 from gradtx.core.leafwise import Leafwise
 from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
+from gradtx.native.step import in_one_pass
 
 P = ParamSpec("P")
 
@@ -62,8 +64,12 @@ class GradientTransformation(Value, Apparent):
         Returns:
             The new updates, of the shapes and dtypes of `updates`, and the new state, of the types of `state`.
         """
-        with jax.named_scope(self.name):
-            return self.build().update(updates, state, params, **extra)
+        built = self.build()
+        if extra and outside():
+            extra = built.asked_of(extra) if isinstance(built, Leafwise) else extra
+            if any(map(callable, extra.values())):  # a function to call, likely made for this step alone
+                return _update(self, updates, state, params, extra)
+        return at_once(_update, self, updates, state, params, extra, compiled=_update_eagerly)
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """Unpack as the pair: `init, update = tx`."""
@@ -76,6 +82,18 @@ class GradientTransformation(Value, Apparent):
         if isinstance(pair, GradientTransformation):
             return pair
         return Pair(pair.init, with_extra(pair.update))
+
+
+def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
+    with jax.named_scope(tx.name):
+        return tx.build().update(updates, state, params, **extra)
+
+
+def _update_eagerly(
+    tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+) -> Any:
+    """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own, and can be native."""
+    return in_one_pass(lambda *whole: _update(tx, *whole, extra), updates, state, params)
 
 
 def transformation(body: Callable[P, TransformationLike]) -> Callable[P, GradientTransformation]:
@@ -147,6 +165,7 @@ _pair.__name__, _pair.__qualname__ = "GradientTransformation", "_PAIR"
 _foreign.__name__, _foreign.__qualname__ = "as_transformation", "_FOREIGN"
 _PAIR: Maker = maker(GradientTransformation, _pair)
 _FOREIGN: Maker = maker(GradientTransformation, _foreign)
+_PAIR.opaque = _FOREIGN.opaque = True
 
 
 def is_foreign(tx: GradientTransformation) -> bool:

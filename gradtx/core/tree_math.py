@@ -8,15 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import averages, precision, tree
+from gradtx.core.eager import compiled
 from gradtx.core.errors import is_inexact
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
 
 
+@compiled
 def tree_total(x: PyTree) -> Array:
     """The sum of all elements, in float32 or wider; 0 without elements."""
     return tree.total(x)
 
 
+@compiled
 def tree_vdot(x: PyTree, y: PyTree) -> Array:
     """The inner product `sum conj(x) y` of two trees, in float32 or wider; its real part where they are complex."""
     return tree.vdot(x, y)
@@ -27,6 +30,7 @@ def tree_size(x: PyTree) -> int:
     return tree.size(x)
 
 
+@compiled
 def tree_norm(x: PyTree, ord: float | str = 2, *, squared: bool = False) -> Array:
     """The norm of all elements of a tree as one vector, in float32 or wider; its gradient at zero is zero.
 
@@ -50,6 +54,7 @@ def tree_norm(x: PyTree, ord: float | str = 2, *, squared: bool = False) -> Arra
     return jnp.square(norm) if squared else norm
 
 
+@compiled
 def tree_max(x: PyTree) -> Array:
     """The largest element of a tree, in the widest of its leaves' compute dtypes; -inf without elements."""
     dtype = precision.scalar_dtype(x)
@@ -57,11 +62,13 @@ def tree_max(x: PyTree) -> Array:
     return jnp.max(jnp.stack(parts)) if parts else jnp.full((), -jnp.inf, dtype)
 
 
+@compiled
 def tree_min(x: PyTree) -> Array:
     """The smallest element of a tree, in the widest of its leaves' compute dtypes; inf without elements."""
     return -tree_max(jax.tree.map(lambda a: -precision.cast(a, precision.compute_dtype(jnp.result_type(a))), x))
 
 
+@compiled
 def tree_add_scaled(x: PyTree, scale: ArrayLike, y: PyTree) -> PyTree:
     """`x + scale * y` for every leaf, computed in float32 or wider and rounded once to the dtype of `x`."""
 
@@ -75,6 +82,7 @@ def tree_add_scaled(x: PyTree, scale: ArrayLike, y: PyTree) -> PyTree:
     return jax.tree.map(add, x, y)
 
 
+@compiled
 def tree_cast(x: PyTree, dtype: DType | None) -> PyTree:
     """The floating-point leaves in another dtype; integers, flags and keys as they are, and all of them for None.
 
@@ -94,6 +102,7 @@ def tree_cast(x: PyTree, dtype: DType | None) -> PyTree:
     return jax.tree.map(cast, x)
 
 
+@compiled
 def tree_random_like(
     key: Array, like: PyTree, sampler: Callable[..., Array] = jax.random.normal, dtype: DType | None = None
 ) -> PyTree:
@@ -109,6 +118,7 @@ def tree_random_like(
     return jax.tree.map(draw, tree_split_key(key, like), like)
 
 
+@compiled
 def tree_split_key(key: Array, like: PyTree) -> PyTree:
     """A tree with a random key of its own for every leaf of another."""
     structure = jax.tree.structure(like)
@@ -132,6 +142,7 @@ def tree_dtype(x: PyTree, *, promote: bool = False) -> np.dtype:
         return jnp.dtype(jnp.result_type(*dtypes) if dtypes else jnp.result_type(float))
 
 
+@compiled
 def tree_allclose(x: PyTree, y: PyTree, rtol: float = 1e-5, atol: float = 1e-8, *, equal_nan: bool = False) -> Array:
     """Whether two trees of one structure agree to a tolerance in every element, a boolean scalar.
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import jax
 import jax.core
@@ -11,6 +11,7 @@ import numpy as np
 
 from gradtx.core.arguments import Parameter, parameters_of
 
+T = TypeVar("T")
 _set = object.__setattr__
 
 
@@ -41,6 +42,9 @@ class Frozen:
 
 class Maker:
     """What a decorator such as `@transformation` returns: a function of hyperparameters that makes a value of them."""
+
+    opaque = False
+    """Whether its values hold code that only runs as it stands: what others wrote may look at numbers."""
 
     def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
         self.kind, self.body, self.parameters = kind, body, parameters
@@ -81,10 +85,11 @@ class Value:
     arguments; `repr` is that call. An argument is also an attribute: `gradtx.adam(1e-3).b1`.
     """
 
-    __slots__ = ("_built", "_dynamic", "_maker", "_static")
+    __slots__ = ("_built", "_dynamic", "_maker", "_remembered", "_static")
     _built: Any
     _dynamic: dict[str, Any]
     _maker: Maker
+    _remembered: Any
     _static: dict[str, Frozen]
 
     def __init_subclass__(cls) -> None:
@@ -109,6 +114,7 @@ class Value:
         _set(self, "_dynamic", dynamic)
         _set(self, "_static", static)
         _set(self, "_built", None)
+        _set(self, "_remembered", None)
         return self
 
     def build(self) -> Any:
@@ -116,6 +122,12 @@ class Value:
         if self._built is None:
             _set(self, "_built", self._build())
         return self._built
+
+    def remember(self, ask: Callable[[Self], T]) -> T:
+        """What `ask` says of this value, which is asked once; there is one such question."""
+        if self._remembered is None:
+            _set(self, "_remembered", ask(self))
+        return cast(T, self._remembered)
 
     def _build(self) -> Any:
         args, kwargs = split_arguments(self._maker, self.arguments)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, DType
 
@@ -57,7 +58,7 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
             bound.arguments.update(others | {k: precision.cast(x, wide) for k, x in given.items()})
             return jax.tree.map(lambda x: precision.narrow(x, dtype), formula(*bound.args, **bound.kwargs))
 
-        return rounded
+        return compiled(rounded)
 
     return decorate
 

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.eager import compiled
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.projections.simplex import onto_simplex
 from gradtx.projections.vectors import arrays, check_scale, join, resize, sizes
 
 
+@compiled
 def projection_l1_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with sum |y| <= scale.
 
@@ -36,6 +38,7 @@ def projection_l1_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     return _where(inside, tree, _l1_sphere(tree, size, split, scale))
 
 
+@compiled
 def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with sum |y| = scale: |x| projected onto the simplex, with the signs of x.
 
@@ -54,6 +57,7 @@ def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     return _l1_sphere(tree, *join(sizes(tree)), scale)
 
 
+@compiled
 def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with ||y|| <= scale: y = x min(1, scale / ||x||).
 
@@ -74,6 +78,7 @@ def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     return _where(norm <= precision.cast(scale, norm.dtype), tree, _l2_sphere(tree, size, split, norm, scale))
 
 
+@compiled
 def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with ||y|| = scale: y = x scale / ||x||, and for x = 0 one with equal elements.
 
@@ -93,6 +98,7 @@ def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     return _l2_sphere(tree, size, split, _norm(size), scale)
 
 
+@compiled
 def projection_linf_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with |y| <= scale everywhere: y = x / |x| min(|x|, scale).
 

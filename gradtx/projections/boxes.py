@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import compiled
 from gradtx.core.hyperparameters import check_ordered
 from gradtx.core.typing import Array, PyTree
 from gradtx.projections.vectors import check_real, check_scale
 
 
+@compiled
 def projection_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
     """The nearest tree between two bounds: y = min(max(x, lower), upper).
 
@@ -31,6 +33,7 @@ def projection_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
     return jax.tree.map(_clip, tree, _spread(lower, tree), _spread(upper, tree))
 
 
+@compiled
 def projection_hypercube(tree: PyTree, scale: PyTree = 1) -> PyTree:
     """The nearest tree with 0 <= y <= scale: see `projection_box`.
 
@@ -50,6 +53,7 @@ def projection_hypercube(tree: PyTree, scale: PyTree = 1) -> PyTree:
     return projection_box(tree, 0, scale)
 
 
+@compiled
 def projection_non_negative(tree: PyTree) -> PyTree:
     """The nearest tree with y >= 0: y = max(x, 0).
 

@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision, tree
+from gradtx.core.eager import compiled
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.projections.vectors import arrays
 
 
+@compiled
 def projection_vector(x: PyTree, a: PyTree) -> PyTree:
     """The multiple of `a` that is nearest to x: y = a <a, x> / <a, a>, and 0 for a = 0.
 
@@ -22,6 +24,7 @@ def projection_vector(x: PyTree, a: PyTree) -> PyTree:
     return _add(jax.tree.map(jnp.zeros_like, x), _over(_inner(a, x), a), a)
 
 
+@compiled
 def projection_hyperplane(x: PyTree, a: PyTree, b: ArrayLike) -> PyTree:
     """The nearest tree with <a, y> = b: y = x + a (b - <a, x>) / <a, a>, and x for a = 0.
 
@@ -38,6 +41,7 @@ def projection_hyperplane(x: PyTree, a: PyTree, b: ArrayLike) -> PyTree:
     return _add(x, _over(precision.cast(b, inner.dtype) - inner, a), a)
 
 
+@compiled
 def projection_halfspace(x: PyTree, a: PyTree, b: ArrayLike) -> PyTree:
     """The nearest tree with <a, y> <= b: y = x - a max(<a, x> - b, 0) / <a, a>, and x for a = 0.
 

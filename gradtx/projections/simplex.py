@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import compiled
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.projections.vectors import arrays, check_real, check_scale, join
 
 
+@compiled
 def projection_simplex(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree of non-negative numbers with a given sum: for the sum 1, a distribution.
 

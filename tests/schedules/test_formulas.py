@@ -86,7 +86,7 @@ def test_stacked_equals_separate(card: Card):
     steps = jnp.array(card.steps)
     stacked = jax.tree.map(lambda *xs: jnp.stack(xs), *values)
     got = jax.vmap(lambda schedule: schedule(steps))(stacked)
-    chex.assert_trees_all_close(got, jnp.stack([value(steps) for value in values]), rtol=1e-6, atol=1e-7)
+    chex.assert_trees_all_close(got, jnp.stack([value(steps) for value in values]), rtol=2e-6, atol=1e-7)
 
 
 @cards
