@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.each import each
-from gradtx.core.eager import at_once, compiled
+from gradtx.core.eager import at_once, compiled, outside
 from gradtx.core.errors import is_none, path_str, structure_mismatch
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, as_transformation
@@ -15,7 +15,6 @@ from gradtx.core.typing import Array, DType, PyTree
 from gradtx.native.step import in_one_pass
 
 
-@compiled
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
     """theta + u for every leaf, added in float32 or wider and rounded once to the parameter's dtype.
 
@@ -31,6 +30,15 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
         ValueError: the trees, or the shapes of two leaves, differ.
         TypeError: an update that is no number for its parameter: fractional for an integer, complex for a real one.
     """
+    return _apply_eagerly(params, updates) if outside() else _apply(params, updates)
+
+
+@compiled
+def _apply_eagerly(params: PyTree, updates: PyTree) -> PyTree:
+    return in_one_pass(lambda params, _, updates: (_apply(params, updates), ()), params, (), updates)[0]
+
+
+def _apply(params: PyTree, updates: PyTree) -> PyTree:
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     try:
         matched = treedef.flatten_up_to(updates)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, get_type_hints
+from weakref import WeakKeyDictionary, ref
 
 import jax
 import jax.core
@@ -18,6 +19,9 @@ from gradtx.core.each import each
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 from gradtx.core.values import fingerprint
+
+MOST_TRACED = 1024  # with other static arguments, of one rule
+_known: WeakKeyDictionary[Callable[..., Any], dict[str, dict[Any, Any]]] = WeakKeyDictionary()
 
 
 def apply_rule(
@@ -43,7 +47,7 @@ def apply_rule(
         ]
     run = partial(_run, rule, state, static, stacked)
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((leaves, shared, traced))):
-        run = _traced_once(rule, state, tuple(static.items()), stacked, tuple(map(fingerprint, static.values())))
+        run = _traced_once(rule, state, tuple(static.items()), stacked)
     return each(run, leaves, shared, traced)
 
 
@@ -54,22 +58,31 @@ def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: A
     )
 
 
-@lru_cache(maxsize=4096)
-def _traced_once(
-    rule: Callable[..., Any],
-    state: type[Any],
-    static: tuple[tuple[str, Any], ...],
-    stacked: bool,
-    bits: tuple[Any, ...],
-) -> Callable[..., Any]:
-    """A jitted rule; `bits` tell -0.0 from 0.0, which are equal."""
-    del bits
+def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool) -> Any:
+    """The rule as a function that is traced once for each type of leaf, as long as the rule is there."""
+    traced = _of(rule, "traced")
+    key = (state, stacked, tuple((name, type(x), fingerprint(x)) for name, x in static))  # 0.0 and -0.0 are two
+    if key not in traced:
+        if len(traced) >= MOST_TRACED:
+            traced.clear()
+        traced[key] = _traceable(ref(rule), state, dict(static), stacked)
+    return traced[key]
 
+
+def _traceable(rule: Callable[[], Any], state: type[Any], static: dict[str, Any], stacked: bool) -> Callable[..., Any]:
     def call(*operands: Any) -> Any:
-        return _run(rule, state, dict(static), stacked, *operands)
+        return _run(rule(), state, static, stacked, *operands)
 
-    call.__name__ = call.__qualname__ = getattr(rule, "__name__", "rule")
+    call.__name__ = call.__qualname__ = getattr(rule(), "__name__", "rule")
     return jax.jit(call)
+
+
+def _of(function: Callable[..., Any], what: str) -> dict[Any, Any]:
+    """A dictionary about a function, which goes when the function goes: with what it closes over."""
+    try:
+        return _known.setdefault(function, {}).setdefault(what, {})
+    except TypeError:  # it takes no weak references
+        return {}
 
 
 def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced: Any) -> Any:
@@ -124,11 +137,13 @@ def state_fields(state: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(f for f in fields if f in marked), tuple(f for f in fields if f not in marked)
 
 
-@lru_cache(maxsize=4096)
 def wants(rule: Callable[..., Any], name: str, *, needed: bool = False) -> bool:
     """Whether a function has a parameter of this name (`needed`: one without a default)."""
-    parameter = inspect.signature(rule).parameters.get(name)
-    return parameter is not None and (not needed or parameter.default is inspect.Parameter.empty)
+    parameters = _of(rule, "parameters")
+    if not parameters:
+        given = inspect.signature(rule).parameters.values()
+        parameters |= {p.name: p.default is inspect.Parameter.empty for p in given} | {"": False}
+    return parameters.get(name, False) if needed else bool(name) and name in parameters
 
 
 def keep_type(x: Any, like: Any) -> Any:

@@ -93,6 +93,17 @@ def test_a_rule_is_traced_once_per_leaf_type_under_jit():
     assert len(calls) == 6
 
 
+def test_the_sign_of_a_static_zero_counts():
+    def rule(g, *, by):
+        return g / by
+
+    g = jnp.ones(2)
+    for by in (0.0, -0.0, 0, 1.0, True):
+        tx = gradtx.leafwise(rule, by=by)
+        wanted = np.divide(1.0, float(by)) if by else np.copysign(np.inf, by)
+        assert jax.jit(lambda g, tx=tx: tx.update(g, ())[0])(g).tolist() == [wanted] * 2
+
+
 def test_one_trace_for_a_hundred_values_of_each_hyperparameter():
     params, grads = make_params(), at(make_grads(1), 0)
     chex.clear_trace_counter()
