@@ -94,7 +94,7 @@ def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]
 
 def copy(dtype: DType | None = None) -> SlotStart:
     """A slot that starts as a copy of the parameter, in a buffer of its own."""
-    return SlotStart(lambda p, dtype: jnp.array(p, dtype, copy=True), dtype, whole=True)
+    return SlotStart(copied, dtype, whole=True)
 
 
 def zeros_shaped(
@@ -166,6 +166,17 @@ def filled(shape: tuple[int, ...], value: Any, dtype: DType, place: Any = None) 
     if not outside():
         return jnp.full(shape, value, dtype, device=place)
     return _filler(shape, jnp.dtype(dtype), place)(value)
+
+
+def copied(p: Any, dtype: DType) -> Array:
+    """A copy of an array, in a buffer of its own, made by one compiled call for each type."""
+    alone = isinstance(p, jax.Array) and outside() and isinstance(p.sharding, jax.sharding.SingleDeviceSharding)
+    return _copier(jnp.dtype(dtype))(p) if alone else jnp.array(p, dtype, copy=True)
+
+
+@lru_cache(maxsize=64)
+def _copier(dtype: Any) -> Callable[[Any], Array]:
+    return jax.jit(lambda p: jnp.array(p, dtype, copy=True))
 
 
 @lru_cache(maxsize=1024)
