@@ -14,6 +14,10 @@ from gradtx.core.values import Maker
 Extra: TypeAlias = Callable[[Any, Any], dict[str, Any]]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 SHAPES: Shapes = {"scalar": (), "vector": (5,), "matrix": (4, 3), "kernel": (2, 3, 2, 4)}
+_compiled: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, _, **about: _compiled.append(event) if event.endswith("backend_compile_duration") else None
+)
 FEW: Shapes = {"scalar": (), "matrix": (4, 3)}  # for the laws, whose time is nearly all compilation
 
 
@@ -33,6 +37,13 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.nda
     """Normal numbers, complex where the dtype is."""
     x = rng.standard_normal(shape)
     return x + 1j * rng.standard_normal(shape) if jnp.issubdtype(dtype, jnp.complexfloating) else np.asarray(x)
+
+
+def compilations(call: Callable[[], Any]) -> int:
+    """How many programs are compiled while `call` runs; those of before are not, unless `jax.clear_caches` ran."""
+    before = len(_compiled)
+    jax.block_until_ready(call())
+    return len(_compiled) - before
 
 
 def at(tree: Any, i: int) -> Any:

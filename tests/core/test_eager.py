@@ -15,19 +15,7 @@ import pytest
 import gradtx
 from gradtx.core import eager
 from gradtx.core.keys import Unkeyed, key_of
-
-compiled: list[str] = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda event, _, **about: compiled.append(event) if event.endswith("backend_compile_duration") else None
-)
-
-
-def compilations(call):
-    """How many programs are compiled while `call` runs."""
-    before = len(compiled)
-    jax.block_until_ready(call())
-    return len(compiled) - before
-
+from tests.support import compilations
 
 def leaves(n, dtype=jnp.float32):
     return {f"layer{k}": jnp.full(5, k + 1.0, dtype) for k in range(n)}

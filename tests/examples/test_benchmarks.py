@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-from examples.benchmarks import process
+from examples.benchmarks import eager, process
 from examples.benchmarks.__main__ import INTERRUPTED, main
 from examples.benchmarks.cases import MODELS, OPTIMIZERS, WORKLOADS, Absent, Case, every, usual
 from examples.benchmarks.libraries import HUGE_PAGES, LIBRARIES, USUAL, no_huge_pages
@@ -261,3 +261,17 @@ def test_quick_run(tmp_path):
         assert torch.get("seconds", 0) > 0 or "torch" in torch["absent"]
         assert ours.get("limit", 1) > 0  # none where the native library was not built
     assert "of limit" in done.stdout
+
+
+def test_eager_calls_are_measured_in_turns(capsys, monkeypatch):
+    names = [row.name for row in eager.rows((2,))]
+    assert len(set(names)) == len(names)
+    monkeypatch.setattr(sys, "argv", ["eager", "--only", "hinge", "--rounds", "2"])
+    eager.main()
+    machine, versions, *_, row, summary = capsys.readouterr().out.splitlines()
+    assert machine.startswith("Machine: ") and "Optax" in versions
+    assert row.startswith("hinge_loss") and len(row.split()[1:6]) == 5
+    assert summary.startswith("Slower than Optax: ")
+    monkeypatch.setattr(sys, "argv", ["eager", "--only", "nothing of that name"])
+    with pytest.raises(SystemExit):
+        eager.main()

@@ -1,0 +1,25 @@
+"""Eager steps: one program for all hyperparameters."""
+
+import pytest
+
+from gradtx.core import eager
+from gradtx.core.keys import key_of_value
+from tests.catalogue import every_transformation
+from tests.laws.test_states import extra_of
+from tests.support import FEW, at, compilations, make_grads, make_params, nudged, types_of
+
+
+@every_transformation
+def test_an_eager_step_is_one_program_for_all_hyperparameters(row, monkeypatch):
+    params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
+    extra = extra_of(row, params, grads)
+    if any(callable(x) for x in extra.values()):
+        pytest.skip("it is given functions, which may be others at each step")
+    key = lambda tx: key_of_value(tx, lambda leaf: None)
+    assert key(row.tx) == key(nudged(row.tx, 1))
+    monkeypatch.setattr(eager.Program, "run", lambda self, plain, operands: self.compiled(*operands))  # or fail
+    state = row.tx.init(params)
+    updates, after = row.tx.update(grads, state, params, **extra)
+    assert types_of(after) == types_of(state) and types_of(updates) == types_of(grads)
+    others = [nudged(row.tx, k) for k in (1, 2)]
+    assert compilations(lambda: [tx.update(grads, state, params, **extra) for tx in others]) == 0
