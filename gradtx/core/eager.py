@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from gradtx.core.arguments import Accept, Interval
 from gradtx.core.keys import Keyed, Unkeyed, key_of, key_of_value
 from gradtx.core.switch import settings
 from gradtx.core.values import Value
@@ -69,7 +70,8 @@ def _program(keyed: Keyed) -> Program:
 def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Callable[..., R] | None = None) -> R:
     """`call(value, *operands)`; outside of any trace, and unless the value is opaque, as one compiled call.
 
-    Values that differ only in their hyperparameters share a program, in which these are operands.
+    Values that differ only in their hyperparameters share a program, in which these are operands; but see
+    `_taken_apart` for decays.
 
     Args:
         call: a function of the module, which is part of the key.
@@ -79,23 +81,40 @@ def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Call
     """
     if not outside():
         return call(value, *operands)
-    key, leaves, structure = value.remember(_taken_apart)
+    key, numbers, kept, structure = value.remember(_taken_apart)
     if key is None:
         return call(value, *operands)
 
     def make() -> Callable[..., R]:
-        return lambda leaves, *operands: (compiled or call)(structure.unflatten(leaves), *operands)
+        def traced(numbers: list[Any], *operands: Any) -> R:
+            left = iter(numbers)
+            leaves = [next(left) if x is None else x for x in kept]
+            return (compiled or call)(structure.unflatten(leaves), *operands)
 
-    return program((call, key), make).run(lambda: call(value, *operands), (leaves, *operands))
+        return traced
+
+    return program((call, key), make).run(lambda: call(value, *operands), (numbers, *operands))
 
 
-def _taken_apart(value: Value) -> tuple[Hashable, list[Any], Any]:
-    """The key of a value's program, None where there is none, and the value as leaves and structure."""
+def _taken_apart(value: Value) -> tuple[Hashable, list[Any], list[float | None], Any]:
+    """The key of a value's program, None where there is none; its operands; its leaves, None for these; its structure.
+
+    A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
+    Python's, and off by 1.3e-5 of it in float32.
+    """
     leaves, structure = jax.tree.flatten(value)
+    kept: list[float | None] = []
+
+    def leaf(x: Any, accepts: Accept) -> Hashable:
+        share = isinstance(accepts, Interval) and accepts.high == 1 and isinstance(x, int | float)
+        kept.append(x if share else None)
+        return key_of(x) if share else None
+
     try:
-        return key_of_value(value, lambda _: None), leaves, structure
+        key = key_of_value(value, leaf)
     except (Unkeyed, RecursionError):
-        return None, leaves, structure
+        return None, [], [], structure
+    return key, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, structure
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from gradtx.core.arguments import Accept
 from gradtx.core.values import Maker, Value
 
 
@@ -71,7 +72,7 @@ def key_of(x: Any) -> Hashable:
     if isinstance(x, tuple | frozenset):
         return type(x), tuple(map(key_of, x)) if isinstance(x, tuple) else frozenset(map(key_of, x))
     if isinstance(x, Value):
-        return key_of_value(x, key_of)
+        return key_of_value(x, lambda leaf, _: key_of(leaf))
     inner = getattr(x, "__wrapped__", None)  # of `jax.jit`, `jax.custom_jvp` and their like
     if callable(x) and isinstance(inner, types.FunctionType):
         key_of(inner)  # refuses what it closes over
@@ -79,8 +80,10 @@ def key_of(x: Any) -> Hashable:
     raise Unkeyed(type(x))
 
 
-def key_of_value(value: Value, leaf: Callable[[Any], Hashable]) -> Hashable:
+def key_of_value(value: Value, leaf: Callable[[Any, Accept], Hashable]) -> Hashable:
     """A key of a value: of its maker, of its static arguments, and what `leaf` says of each hyperparameter.
+
+    `leaf` is called with a hyperparameter and what its argument accepts, in the order of the value's leaves.
 
     Raises:
         Unkeyed: its maker is opaque, or a static argument has no key.
@@ -92,7 +95,8 @@ def key_of_value(value: Value, leaf: Callable[[Any], Hashable]) -> Hashable:
     for name, argument in value.arguments.items():
         if name in value.dynamic:
             leaves, treedef = jax.tree.flatten(argument, is_leaf=is_value)
-            keys = tuple(key_of_value(x, leaf) if is_value(x) else leaf(x) for x in leaves)
+            accepts = value.maker.parameters[name].accepts
+            keys = tuple(key_of_value(x, leaf) if is_value(x) else leaf(x, accepts) for x in leaves)
             arguments.append((name, treedef, keys))
         else:
             arguments.append((name, _of_static(argument)))

@@ -82,16 +82,16 @@ def tree_add_scaled(x: PyTree, scale: ArrayLike, y: PyTree) -> PyTree:
     return jax.tree.map(add, x, y)
 
 
-@compiled
 def tree_cast(x: PyTree, dtype: DType | None) -> PyTree:
     """The floating-point leaves in another dtype; integers, flags and keys as they are, and all of them for None.
 
     Complex leaves take the complex dtype of that precision. A number too large for the dtype becomes its largest.
     """
-    if dtype is None:
-        return x
-    real = jnp.dtype(dtype)
+    return x if dtype is None else _cast(x, jnp.dtype(dtype))
 
+
+@compiled
+def _cast(x: PyTree, real: np.dtype) -> PyTree:
     def cast(a: Any) -> Any:
         if not is_inexact(a):
             return a
