@@ -6,7 +6,7 @@ where it is known that it does the same at the next call.
 
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import jax
 import numpy as np
@@ -46,7 +46,7 @@ class Program:
         if not self.refused or jax.tree.structure(operands) not in self.refused:
             try:
                 return self.compiled(*operands)
-            except (FloatingPointError, jax.errors.JaxRuntimeError):  # of the run, not of the trace
+            except FloatingPointError:  # what `jax.debug_nans` looks for was found
                 raise
             except Exception:  # whatever it is, the call without a trace says what is right
                 pass
@@ -140,7 +140,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
                 left = iter(operands)
                 whole = [x if key else next(left) for x, key in zip(values, static, strict=True)]
                 start = len(whole) - len(names)
-                return function(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
+                return cast(Any, function)(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
 
             return traced
 

@@ -93,7 +93,8 @@ def _update_eagerly(
     tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
 ) -> Any:
     """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own, and can be native."""
-    return in_one_pass(lambda *whole: _update(tx, *whole, extra), updates, state, params)
+    whole = lambda updates, state, params: _update(tx, updates, state, params, extra)
+    return in_one_pass(whole, updates, state, params)
 
 
 def transformation(body: Callable[P, TransformationLike]) -> Callable[P, GradientTransformation]:
