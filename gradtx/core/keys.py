@@ -49,11 +49,11 @@ BY_VALUE = (type(None), bool, int, float, complex, str, bytes, np.dtype, enum.En
 BY_IDENTITY = (type, types.ModuleType, np.ufunc, Maker)
 
 
-def key_of(x: Any) -> Hashable:
+def key_of(x: Any, seen: frozenset[int] = frozenset()) -> Hashable:
     """A key of something static.
 
     Functions that were made by the same piece of code from equal values have equal keys, so that a function made anew
-    for each optimizer has one key. No key holds an array.
+    for each optimizer has one key; what they read from their module counts. No key holds an array.
 
     Raises:
         Unkeyed: an array or a traced value is in it, a list, dictionary or other object that may change is closed
@@ -64,18 +64,20 @@ def key_of(x: Any) -> Hashable:
     if isinstance(x, BY_IDENTITY):
         return Same(x)
     if isinstance(x, types.FunctionType):
-        return _function(x)
+        return _function(x, seen)
     if isinstance(x, types.BuiltinFunctionType) and isinstance(x.__self__, types.ModuleType | type(None)):
         return Same(x)
     if isinstance(x, functools.partial):
-        return "partial", key_of(x.func), tuple(map(key_of, x.args)), _named(x.keywords)
+        return "partial", key_of(x.func, seen), tuple(key_of(y, seen) for y in x.args), _named(x.keywords, seen)
     if isinstance(x, tuple | frozenset):
-        return type(x), tuple(map(key_of, x)) if isinstance(x, tuple) else frozenset(map(key_of, x))
+        keys = [key_of(y, seen) for y in x]
+        return type(x), tuple(keys) if isinstance(x, tuple) else frozenset(keys)
     if isinstance(x, Value):
         return key_of_value(x, lambda leaf, _: key_of(leaf))
     inner = getattr(x, "__wrapped__", None)  # of `jax.jit`, `jax.custom_jvp` and their like
     if callable(x) and isinstance(inner, types.FunctionType):
-        key_of(inner)  # refuses what it closes over
+        for cell in inner.__closure__ or ():
+            key_of(cell.cell_contents, seen)  # refuses arrays
         return Same(x)
     raise Unkeyed(type(x))
 
@@ -109,20 +111,35 @@ def _of_static(x: Any) -> Hashable:
     return (treedef, tuple(map(key_of, leaves))) if len(leaves) != 1 or leaves[0] is not x else key_of(x)
 
 
-def _function(f: types.FunctionType) -> Hashable:
-    cells = f.__closure__ or ()
+def _function(f: types.FunctionType, seen: frozenset[int]) -> Hashable:
+    """The code of a function, and all that it reads besides its arguments."""
+    if id(f) in seen:
+        return "itself"
+    seen |= {id(f)}
     try:
-        closed_over = tuple(key_of(cell.cell_contents) for cell in cells if cell.cell_contents is not f)
+        closed_over = tuple(key_of(cell.cell_contents, seen) for cell in f.__closure__ or ())
     except ValueError:  # a cell that is not filled yet
         raise Unkeyed(f) from None
-    return (
-        Same(f.__code__),
-        Same(f.__globals__),
-        closed_over,
-        tuple(map(key_of, f.__defaults__ or ())),
-        _named(f.__kwdefaults__ or {}),
-    )
+    outer = f.__globals__
+    read = tuple((name, _global(outer[name], f, seen)) for name in sorted(_names(f.__code__)) if name in outer)
+    defaults = tuple(key_of(x, seen) for x in f.__defaults__ or ())
+    return Same(f.__code__), Same(outer), closed_over, read, defaults, _named(f.__kwdefaults__ or {}, seen)
 
 
-def _named(arguments: dict[str, Any]) -> Hashable:
-    return tuple((name, key_of(x)) for name, x in sorted(arguments.items()))
+def _names(code: types.CodeType) -> set[str]:
+    """The names of globals and attributes in a piece of code, and in the functions in it."""
+    inner = [_names(x) for x in code.co_consts if isinstance(x, types.CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _global(x: Any, reader: types.FunctionType, seen: frozenset[int]) -> Hashable:
+    """A key of what a function reads from its module: a function there by what it reads, what is imported by itself."""
+    if isinstance(x, types.FunctionType):
+        return _function(x, seen) if x.__module__ == reader.__module__ else Same(x)
+    if isinstance(x, list | dict | set | jax.Array | np.ndarray | np.generic):
+        raise Unkeyed(type(x))
+    return key_of(x, seen) if isinstance(x, (*BY_VALUE, tuple, Value)) else Same(x)
+
+
+def _named(arguments: dict[str, Any], seen: frozenset[int]) -> Hashable:
+    return tuple((name, key_of(x, seen)) for name, x in sorted(arguments.items()))

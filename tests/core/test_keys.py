@@ -43,3 +43,26 @@ def test_what_may_hold_arrays_or_change_has_no_key():
         key_of(made(gradtx.adam(jnp.float32(0.1))))
     with pytest.raises(Unkeyed):
         key_of(gradtx.GradientTransformation(lambda p: (), lambda u, s, p=None: (u, s)))
+
+
+rate, numbers = 0.5, [1.0]
+
+
+def helper(step):
+    return rate * step
+
+
+def test_what_a_function_reads_from_its_module_counts(monkeypatch):
+    reading = lambda: lambda step: helper(step)
+    first = key_of(reading())
+    assert key_of(reading()) == first
+    monkeypatch.setitem(globals(), "rate", 0.25)
+    assert key_of(reading()) != first
+    with pytest.raises(Unkeyed):
+        key_of(lambda step: numbers[0] * step)
+    results = []
+    for value in (0.5, 0.25):  # as in a script's loop: one piece of code, and a global variable that changes
+        monkeypatch.setitem(globals(), "rate", value)
+        tx = gradtx.sgd(lambda step: rate * jnp.ones(()))
+        results.append(float(tx.update(jnp.ones(()), tx.init(jnp.ones(())))[0]))
+    assert results == [-0.5, -0.25]
