@@ -1,7 +1,10 @@
 """What a wrapper's or a combinator's state declares its fields to be, for all that walks states."""
 
+import inspect
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 from gradtx.core.typing import Array
@@ -35,13 +38,27 @@ Joint: TypeAlias = Annotated[Array, JointMark()]
 """The type of a field with what is known of all parameters together, and of no use once one of them is another."""
 
 
+def hints_of(state: type[Any]) -> dict[str, Any]:
+    """The annotations of a state type's fields, with what marks them; those of no base beyond: it may be a peer's.
+
+    Raises:
+        NameError: an annotation does not resolve.
+    """
+    hints: dict[str, Any] = {}
+    for cls in state.__mro__:
+        if not all(field in hints for field in getattr(state, "_fields", ())):
+            own = SimpleNamespace(__annotations__=inspect.get_annotations(cls))
+            hints = get_type_hints(own, vars(sys.modules[cls.__module__]), include_extras=True) | hints
+    return hints
+
+
 @lru_cache(maxsize=1024)
 def marks(state: type[Any]) -> dict[str, Any]:
     """The marks of a state type's fields, by name, in the order of the fields."""
     if not hasattr(state, "_fields"):
         return {}
     try:
-        hints = get_type_hints(state, include_extras=True)
+        hints = hints_of(state)
     except (NameError, TypeError):  # somebody else's, whose annotations do not resolve
         return {}
     found: dict[str, Any] = {name: getattr(hint, "__metadata__", None) for name, hint in hints.items()}

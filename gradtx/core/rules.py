@@ -1,12 +1,10 @@
 """Running a rule on leaves: dtypes, and one trace for all leaves of one type."""
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
-from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import jax
@@ -16,6 +14,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.each import each
+from gradtx.core.fields import hints_of
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 from gradtx.core.values import fingerprint
@@ -128,12 +127,8 @@ def increment(count: Array) -> Array:
 def state_fields(state: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of a state type's slots, and of its other fields."""
     fields = getattr(state, "_fields", ())
-    hints: dict[str, Any] = {}
-    for cls in state.__mro__:
-        if not all(field in hints for field in fields):  # bases beyond may be another library's, see `peers`
-            own = SimpleNamespace(__annotations__=inspect.get_annotations(cls))
-            hints = get_type_hints(own, vars(sys.modules[cls.__module__]), include_extras=True) | hints
-    marked = {n for n, t in hints.items() if any(isinstance(m, SlotMark) for m in getattr(t, "__metadata__", ()))}
+    metadata = {name: getattr(hint, "__metadata__", ()) for name, hint in hints_of(state).items()}
+    marked = {name for name, marks in metadata.items() if any(isinstance(mark, SlotMark) for mark in marks)}
     return tuple(f for f in fields if f in marked), tuple(f for f in fields if f not in marked)
 
 

@@ -5,10 +5,12 @@ import builtins
 import importlib
 import inspect
 import keyword
+import math
 import pkgutil
 import re
 import warnings
 
+import jax.numpy as jnp
 import pytest
 
 import gradtx
@@ -24,7 +26,17 @@ TREES = {module: ast.parse(inspect.getsource(module)) for module in [gradtx, *MO
 # Names of other libraries, of tools and of what an example may have; all else must be found in gradtx.
 ELSEWHERE = {
     *("jax", "jnp", "np", "optax", "flax", "nnx", "TrainState", "eqx", "optuna", "orbax", "pytest", "pickle"),
-    *("OneCycleLR", "RAdamScheduleFree", "JAX_COMPILATION_CACHE_DIR", "jax_enable_x64", "out_shardings"),
+    *dir(jnp),
+    *dir(math),
+    *(
+        "OneCycleLR",
+        "RAdamScheduleFree",
+        "ReduceLROnPlateau",
+        "GRADTX_FLUSH_BY_HAND",
+        "JAX_COMPILATION_CACHE_DIR",
+        "jax_enable_x64",
+        "out_shardings",
+    ),
     *("madvise", "always", "theta", "x_0", "model", "batch", "train_step", "layer", "layer1", "kernel", "decays"),
     *("file", "data", "solution", "parameter", "strength", "adv_tx", "State", "README", "ROWS", "test", "whole_tree"),
     *("soft_sign", "add_sign", "test_add_sign"),  # what the tutorials make
