@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from gradtx.core import precision
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array
+from gradtx.core.varying import together, vary_with
 
 
 def hungarian_algorithm(cost_matrix: Array) -> tuple[Array, Array]:
@@ -61,7 +62,7 @@ def _columns_of(costs: Array) -> Array:
         return column_of, row_of, u, v
 
     nobody = lambda size: jnp.full(size, -1, jnp.int32)
-    start = nobody(n), nobody(m), jnp.zeros(n, costs.dtype), jnp.zeros(m, costs.dtype)
+    start = vary_with((nobody(n), nobody(m), jnp.zeros(n, costs.dtype), jnp.zeros(m, costs.dtype)), costs)
     return jax.lax.fori_loop(0, n, add_row, start)[0]
 
 
@@ -86,7 +87,9 @@ def _shortest_path(costs: Array, row_of: Array, u: Array, v: Array, row: Array) 
         jnp.full((), -1, jnp.int32),
         jnp.zeros((), costs.dtype),
     )
-    _, lengths, before, done, sink, total = jax.lax.while_loop(lambda carry: carry[0] >= 0, visit, start)
+    _, lengths, before, done, sink, total = jax.lax.while_loop(
+        lambda carry: carry[0] >= 0, visit, vary_with(start, costs)
+    )
     return lengths, before, done, sink, total
 
 
@@ -99,5 +102,5 @@ def _exchange(column_of: Array, row_of: Array, before: Array, sink: Array, row: 
         return column_of.at[i].set(column), row_of.at[column].set(i), column_of[i], i
 
     start = column_of, row_of, sink, jnp.full((), -1, jnp.int32)
-    column_of, row_of, _, _ = jax.lax.while_loop(lambda carry: carry[3] != row, back, start)
+    column_of, row_of, _, _ = jax.lax.while_loop(lambda carry: carry[3] != row, back, together(start))
     return column_of, row_of

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, Protocol, cast
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.explicit import zeros_like
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, with_extra
 from gradtx.core.typing import Array, PyTree, TransformationLike
 from gradtx.core.values import Maker, maker
@@ -82,7 +83,7 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
             return after.update(updates, after_state, params, **extra, **aux)
 
         def wait(updates: PyTree, after_state: Any) -> tuple[PyTree, Any]:
-            return jax.tree.map(jnp.zeros_like, updates), after_state
+            return jax.tree.map(zeros_like, updates), after_state
 
         ready = _ready(middle_state)
         if ready is None:

@@ -26,6 +26,7 @@ from gradtx.core.transformation import (
     transformation,
 )
 from gradtx.core.typing import Array, PyTree
+from gradtx.core.varying import vary_as_all
 
 Every: TypeAlias = Annotated[Hyperparameter, Interval("[1, inf)", integer=True, schedule=as_schedule)]
 """A whole number >= 1, or a schedule of them."""
@@ -103,9 +104,10 @@ def accumulate(
         zero = lambda: jnp.zeros((), jnp.int32)
         info = () if judge is None else jax.eval_shape(judge, params, zero(), params)[1]
         info = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), info)
-        weight = jnp.zeros((), precision.scalar_dtype(params))
+        weight = vary_as_all(jnp.zeros((), precision.scalar_dtype(params)), params)
         acc = gather.init(params).acc_grads
-        return MultiStepsState(zero(), zero(), tx.init(params), acc, info, weight, jnp.zeros((), jnp.bool_))
+        state = MultiStepsState(zero(), zero(), tx.init(params), acc, info, weight, jnp.zeros((), jnp.bool_))
+        return state if judge is None else vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MultiStepsState]:
         if not all(hasattr(state, field) for field in MultiStepsState._fields):

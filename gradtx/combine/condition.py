@@ -14,6 +14,7 @@ from gradtx.core.fields import GatedState
 from gradtx.core.rules import increment
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import vary_as_all
 
 Condition: TypeAlias = Callable[..., ArrayLike]
 """`(step, ...) -> bool`: steps count from 0, and extra arguments of `update` are given by name where it takes them."""
@@ -110,7 +111,8 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
 
     def init(params: PyTree) -> ApplyIfFiniteState:
         zero = lambda: jnp.zeros((), jnp.int32)
-        return ApplyIfFiniteState(zero(), jnp.ones((), jnp.bool_), zero(), tx.init(params))
+        state = ApplyIfFiniteState(zero(), jnp.ones((), jnp.bool_), zero(), tx.init(params))
+        return vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
         _check("apply_if_finite", ApplyIfFiniteState, state)

@@ -1,6 +1,7 @@
 """Flattening: an inner transformation that sees all parameters as one vector."""
 
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors, precision
 from gradtx.core.errors import is_none
+from gradtx.core.explicit import automatically, in_a_row, sharding_of, zeros_like
 from gradtx.core.slots import slot_dtype
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
@@ -56,7 +58,7 @@ def flatten(inner: Inner) -> Pair:
                 errors.check_same_shape("flatten", "params", path, jnp.asarray(g), p if p is None else jnp.asarray(p))
                 filled.append(g)
             elif p is not None:
-                filled.append(jnp.zeros(jnp.shape(p), jnp.result_type(p)))
+                filled.append(zeros_like(jnp.asarray(p)))
         flat, state = tx.update(_vector(filled), state, flat_params, **extra)
         return treedef.unflatten(_leaves(flat, [g for _, g in leaves], like)), state
 
@@ -67,22 +69,20 @@ def _vector(leaves: list[Any]) -> Array:
     """All elements in a row, in the dtype that a slot of the widest of them has."""
     dtypes = {jnp.dtype(jnp.result_type(x)) for x in leaves} or {jnp.dtype(jnp.float32)}
     dtype = slot_dtype(reduce(precision.promote, dtypes))
-    parts = [jnp.reshape(precision.cast(x, dtype), -1) for x in leaves]
-    return jnp.concatenate(parts) if parts else jnp.zeros(0, dtype)
+    parts = [precision.cast(x, dtype) for x in leaves]
+    joined = lambda *parts: jnp.concatenate([jnp.reshape(x, -1) for x in parts])
+    return automatically(joined, parts, in_a_row(parts)) if parts else jnp.zeros(0, dtype)
 
 
 def _leaves(flat: Array, updates: list[Any], like: list[Any]) -> list[Any]:
     """The vector cut into leaves of the shapes of `like`, each in the dtype of its update."""
-    new: list[Any] = []
-    start = 0
-    for g, p in zip(updates, like, strict=True):
-        if p is None:
-            new.append(None)
-            continue
-        part = jnp.reshape(flat[start : start + jnp.size(p)], jnp.shape(p))
-        start += jnp.size(p)
-        if g is None:
-            new.append(None)
-        else:
-            new.append(precision.narrow(part if jnp.iscomplexobj(g) else part.real, jnp.result_type(g)))
-    return new
+    here = [jnp.asarray(p if g is None else g) for g, p in zip(updates, like, strict=True) if p is not None]
+
+    def cut(flat: Array) -> list[Array]:
+        ends = list(accumulate(p.size for p in here))
+        return [jnp.reshape(flat[end - p.size : end], p.shape) for p, end in zip(here, ends, strict=True)]
+
+    parts = iter(automatically(cut, (flat,), list(map(sharding_of, here))))
+    new = [None if p is None else next(parts) for p in like]
+    rounded = lambda g, x: precision.narrow(x if jnp.iscomplexobj(g) else x.real, jnp.result_type(g))
+    return [None if g is None or x is None else rounded(g, x) for g, x in zip(updates, new, strict=True)]

@@ -7,10 +7,9 @@ from typing import Any
 import jax
 import jax.core
 import jax.numpy as jnp
-from jax.extend import core
 
 from gradtx.core.typing import Array
-from gradtx.native.primitive import transparent
+from gradtx.native.primitive import evaluated, opened, transparent
 
 
 def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> list[Any]:
@@ -62,24 +61,22 @@ def _by_type(leaves: Sequence[Any]) -> Iterable[tuple[list[int], list[Any]]]:
 
 def _bind(function: Callable[..., Any], leaves: list[Any], shared: tuple[Any, ...], *, total: bool) -> list[Any]:
     """The results for leaves of one type, or their sum alone."""
-    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(leaves[0], *shared)
+    jaxpr, consts, shape = opened(function, leaves[0], *shared)
     structure = jax.tree.structure(shape)
     if jaxpr.effects:
         results = [function(leaf, *shared) for leaf in leaves]
         return [reduce(jnp.add, results)] if total else results
-    common, own = jax.tree.leaves(shared), [jax.tree.leaves(leaf) for leaf in leaves]
-    operands = (*jaxpr.consts, *common, *(x for arrays in own for x in arrays))
-    flat = each_p.bind(*operands, jaxpr=jaxpr.jaxpr, shared=len(common), count=len(leaves), total=total)
+    common, own = (*jax.tree.leaves(shared), *consts), [jax.tree.leaves(leaf) for leaf in leaves]
+    operands = (*(x for arrays in own for x in arrays), *common)
+    flat = each_p.bind(*operands, jaxpr=jaxpr, shared=len(common), count=len(leaves), total=total)
     width = structure.num_leaves
     return [structure.unflatten(flat[at : at + width]) for at in range(0, len(flat), width)]
 
 
 def _plain(*operands: Any, jaxpr: Any, shared: int, count: int, total: bool) -> list[Any]:
-    consts = len(jaxpr.constvars)
-    call = core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, operands[:consts]))
-    common, own = operands[consts : consts + shared], operands[consts + shared :]
+    own, common = operands[: len(operands) - shared], operands[len(operands) - shared :]
     width = len(own) // count
-    results = [call(*own[i * width : (i + 1) * width], *common) for i in range(count)]
+    results = [evaluated(*own[i * width : (i + 1) * width], *common, jaxpr=jaxpr) for i in range(count)]
     if total:
         return [reduce(jnp.add, column) for column in zip(*results, strict=True)]
     return [x for row in results for x in row]

@@ -16,6 +16,7 @@ from gradtx.core.selection import MaskedNode, resolve_mask
 from gradtx.core.slots import SlotStart, filled, start_leaf, zeros
 from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
 from gradtx.core.typing import Array, Mask, PyTree
+from gradtx.core.varying import vary_as_all
 
 
 class EmptyState(NamedTuple):
@@ -137,6 +138,8 @@ class Leafwise:
             for name, start in self.slots.items()
         }
         shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
+        # What `reduce` or `finish` may change follows from the leaves, and so varies over devices as these do.
+        shared |= vary_as_all({name: x for name, x in shared.items() if name != "rng_key"}, params)
         if "count" in state_fields(self.state)[1]:
             shared["count"] = filled((), 0, jnp.int32)
         return self.state(**slots, **shared)

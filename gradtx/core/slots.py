@@ -14,6 +14,7 @@ from gradtx.core.eager import outside
 from gradtx.core.stacks import Stack
 from gradtx.core.switch import Switch
 from gradtx.core.typing import Array, DType, PyTree
+from gradtx.core.varying import vary_as_all, vary_with
 
 
 class SlotMark:
@@ -87,7 +88,8 @@ def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]
         first = value(params) if callable(value) else value
         kept = precision.real_dtype(dtype or precision.scalar_dtype(params, slot_dtype))
         # A copy: the value may be the caller's own array, and the state may be donated.
-        return filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
+        begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
+        return vary_as_all(begin, params)
 
     return start
 
@@ -129,7 +131,7 @@ def zeros_shaped(
 def start_leaf(start: Callable[[Any], Any], p: Any) -> Any:
     """How a slot of a leaf starts; where leaves are packed, of each leaf of their stack."""
     if not isinstance(p, Stack):
-        return start(p)
+        return start(p) if isinstance(start, SlotStart) else vary_with(start(p), p)
     if isinstance(start, SlotStart):
         return Stack(start(p.value))
     if not isinstance(p.value, jax.ShapeDtypeStruct):

@@ -14,6 +14,7 @@ from gradtx.core.leafwise import Leafwise
 from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
+from gradtx.core.varying import vary_as_all, vary_like
 from gradtx.native.step import in_one_pass
 
 P = ParamSpec("P")
@@ -86,7 +87,8 @@ class GradientTransformation(Value, Apparent):
 
 def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
     with jax.named_scope(tx.name):
-        return tx.build().update(updates, state, params, **extra)
+        updates, new = tx.build().update(updates, state, params, **extra)
+        return updates, vary_like(new, state)
 
 
 def _update_eagerly(
@@ -130,10 +132,9 @@ class Foreign:
 
     pair: TransformationLike
 
-    @property
-    def init(self) -> Callable[..., Any]:
+    def init(self, params: PyTree) -> Any:
         """The pair's own `init`."""
-        return self.pair.init
+        return vary_as_all(self.pair.init(params), params)
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """The pair's own update, its results cast back to the dtypes they had."""

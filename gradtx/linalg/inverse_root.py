@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.core.precision import cast, real_dtype, widen
 from gradtx.core.typing import Array, ArrayLike
+from gradtx.core.varying import together
 from gradtx.linalg.newton_schulz import frobenius_norm
 from gradtx.linalg.power_iteration import power_iteration
 
@@ -81,7 +82,7 @@ def _root(
     m, h = z * a, (z ** (1 / p)) * identity
     first = error_of(m)
     start = (jnp.zeros((), jnp.int32), m, h, first, h, first)
-    *_, best, error = jax.lax.while_loop(unsettled, advance, start)
+    *_, best, error = jax.lax.while_loop(unsettled, advance, together(start))
     return best * (scale ** (-1 / p)).astype(a.dtype), error
 
 

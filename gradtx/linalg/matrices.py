@@ -1,15 +1,15 @@
 """Arrays as stacks of matrices, so that one call does all matrices of one shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.explicit import automatically, sharding_of
 from gradtx.core.selection import resolve_labels
 from gradtx.core.stacks import Packed, Stack
 from gradtx.core.typing import Array, PyTree
@@ -86,50 +86,41 @@ def from_matrices(y: Array, x: Array, numbers: DimensionNumbers) -> Array:
     return y.reshape([x.shape[a] for a in order]).transpose([order.index(a) for a in range(x.ndim)])
 
 
-def gathered(x: Array) -> Array:
-    """`x` on every device where it has explicit sharding; elsewhere `x` itself."""
-    return jax.sharding.reshard(x, PartitionSpec(*[None] * x.ndim)) if any(_spec(x)) else x
-
-
-def laid_out_like(y: Array, x: Array) -> Array:
-    """`y` with the explicit sharding of `x`, of the same shape, where it has one."""
-    return jax.sharding.reshard(y, _spec(x)) if any(_spec(x)) else y
-
-
 def on_matrices(
-    function: Callable[[Array], Array], leaves: list[Any], numbers: list[DimensionNumbers | None]
+    function: Callable[..., Array], leaves: list[Any], numbers: list[DimensionNumbers | None], **shared: Any
 ) -> list[Any]:
     """Apply a function of stacked matrices, (k, m, n) -> (k, m, n), once for all matrices of one shape and dtype.
 
     Args:
-        function: acts on each matrix of a stack by itself.
+        function: `(matrices, **shared) -> matrices`, which acts on each matrix of a stack by itself.
         leaves: arrays, or None.
         numbers: their dimension numbers; a leaf without stays as it is.
+        **shared: what else the function needs. It closes over no arrays: these may lie on the mesh, too.
 
     Returns:
         The leaves, in their shapes. Leaves with explicit sharding keep it; between, XLA chooses.
     """
     here = [i for i, (x, number) in enumerate(zip(leaves, numbers, strict=True)) if x is not None and number]
     arrays = [leaves[i] for i in here]
-    specs = [_spec(x) for x in arrays]
+    options, structure = jax.tree.flatten(shared, is_leaf=is_none)
+    traced = {k: x for k, x in enumerate(options) if isinstance(x, jax.Array)}
 
-    def run(*arrays: Array) -> tuple[Array, ...]:
+    def run(arrays: Sequence[Array], traced: dict[int, Array]) -> tuple[Array, ...]:
+        given = structure.unflatten([traced.get(k, x) for k, x in enumerate(options)])
         matrices = [to_matrices(x, cast(Any, numbers[i])) for x, i in zip(arrays, here, strict=True)]
         stacks = [x.reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in matrices]
         groups: dict[Any, list[int]] = {}
         for j, stack in enumerate(stacks):
             groups.setdefault((stack.shape[1:], stack.dtype), []).append(j)
         for members in groups.values():
-            joined = function(jnp.concatenate([stacks[j] for j in members]))
+            joined = function(jnp.concatenate([stacks[j] for j in members]), **given)
             start = 0
             for j in members:
                 stop = start + len(stacks[j])
                 stacks[j], start = joined[start:stop], stop
         return tuple(from_matrices(s, x, cast(Any, numbers[i])) for s, x, i in zip(stacks, arrays, here, strict=True))
 
-    explicit = any(any(spec) for spec in specs)
-    automatic = cast(Any, jax.sharding.auto_axes(run, out_sharding=tuple(specs))) if explicit else run
-    results = automatic(*arrays)
+    results = automatically(run, (arrays, traced), tuple(map(sharding_of, arrays)))
     new = list(leaves)
     for i, y in zip(here, results, strict=True):
         new[i] = y
@@ -158,8 +149,3 @@ def _check(name: str, path: Any, x: Any, numbers: DimensionNumbers) -> None:
     fits = all(-ndim <= a < ndim for a in given)
     if not fits or len({a % ndim for a in given}) < len(given) or len(given) < 2:
         raise ValueError(f"{name}: {numbers} does not fit the shape {np.shape(x)} at {path_str(path)}")
-
-
-def _spec(x: Array) -> PartitionSpec:
-    """How `x` lies on the explicit axes of a mesh."""
-    return jax.typeof(x).sharding.spec

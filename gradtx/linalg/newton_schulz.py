@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
@@ -104,23 +105,32 @@ def orthogonalise(
     return x.mT if tall else x
 
 
-def coefficient_rows(coefficients: Any, steps: int | None, dtype: Any) -> Array:
-    """The coefficients of each step, one row per step.
+def triples(coefficients: Any) -> Any:
+    """The numbers of coefficients, one triple or rows of them: in NumPy, or in JAX where some are arrays of it.
 
     Raises:
-        ValueError: an unknown name, or coefficients that are not triples.
+        ValueError: an unknown name, or coefficients that are not triples of finite numbers.
     """
     if isinstance(coefficients, str):
         if coefficients not in COEFFICIENTS:
             known = ", ".join(COEFFICIENTS)
             raise ValueError(f"orthogonalise: coefficients must be triples or one of {known}, got {coefficients!r}")
         coefficients = COEFFICIENTS[coefficients]
+    in_jax = any(isinstance(x, jax.Array) for x in jax.tree.leaves(coefficients))
     try:
-        table = precision.cast(jnp.asarray(coefficients), dtype)
+        table: Any = jnp.asarray(coefficients) if in_jax else np.asarray(coefficients)
     except (TypeError, ValueError):
         raise ValueError(f"orthogonalise: coefficients must be numbers, got {coefficients!r}") from None
+    if not in_jax and not (np.issubdtype(table.dtype, np.number) and np.isfinite(table).all()):
+        raise ValueError(f"orthogonalise: coefficients must be finite numbers, got {coefficients!r}")
     if table.ndim not in (1, 2) or table.shape[-1] != 3 or not table.size:
         raise ValueError(f"orthogonalise: coefficients must be (a, b, c) or a sequence of them, got {coefficients!r}")
+    return table
+
+
+def coefficient_rows(coefficients: Any, steps: int | None, dtype: Any) -> Array:
+    """The coefficients of each step, one row per step."""
+    table = precision.cast(triples(coefficients), dtype)
     if table.ndim == 1:
         return jnp.tile(table, (5 if steps is None else steps, 1))
     missing = 0 if steps is None else max(0, steps - len(table))

@@ -9,6 +9,7 @@ from gradtx.core import precision
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, ArrayLike
+from gradtx.core.varying import vary_with
 
 
 def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: ArrayLike | None = None) -> Array:
@@ -57,8 +58,9 @@ def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: ArrayLike | 
         longer = (1 + jnp.sqrt(1 + 4 * jnp.square(t))) / 2
         return (new, new + (t - 1) / longer * (new - x), longer), None
 
-    start = jnp.zeros(target.shape, wide)
-    (x, _, _), _ = jax.lax.scan(step, (start, start, jnp.ones(target.shape[1:], wide)), length=iters, unroll=unroll)
+    nothing = jnp.zeros(target.shape, wide)
+    start = vary_with((nothing, nothing, jnp.ones(target.shape[1:], wide)), (gram, target, largest))
+    (x, _, _), _ = jax.lax.scan(step, start, length=iters, unroll=unroll)
     return precision.narrow(x, dtype)
 
 

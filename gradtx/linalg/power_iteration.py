@@ -10,6 +10,7 @@ from gradtx.core import tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.precision import cast, compute_dtype, real_dtype, scalar_dtype, widen
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import settled, together
 
 
 def power_iteration(
@@ -74,7 +75,8 @@ def _iterate(
 
     v = _normalised(v, v)
     nothing = jnp.zeros((), scalar_dtype(v))
-    _, _, v, value = jax.lax.while_loop(unsettled, advance, (jnp.zeros((), jnp.int32), nothing, v, nothing))
+    start = (jnp.zeros((), jnp.int32), nothing, v, nothing)
+    _, _, v, value = jax.lax.while_loop(unsettled, advance, together(settled(advance, start)))
     return value, v
 
 

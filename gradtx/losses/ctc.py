@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, ArrayLike
+from gradtx.core.varying import vary_with
 from gradtx.losses.inputs import Values, as_mask, loss
 from gradtx.losses.ranges import held
 from gradtx.losses.softmax import log_softmax
@@ -120,7 +121,7 @@ def _forward(frames: tuple[Array, Array, Array], again: Array, log_epsilon: Arra
         alpha = jax.tree.map(lambda old, new: jnp.where(skip[:, None], old, new), alpha, after)
         return alpha, alpha
 
-    start = before(log_zero).at[:, 0].set(0), log_zero
+    start = vary_with((before(log_zero).at[:, 0].set(0), log_zero), (frames, again))
     (blank, emit), (log_blank, log_emit) = jax.lax.scan(advance, start, frames)
     return jnp.logaddexp(blank, before(emit)), log_blank, log_emit
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gradtx.core.errors import describe, path_str
 from gradtx.core.typing import Array, PyTree
+from gradtx.core.varying import settled
 from gradtx.microbatching.accumulators import AccumulationType, combined
 
 P = ParamSpec("P")
@@ -131,6 +132,7 @@ def in_parts(
     result = (lambda i: gather.aggregate(one(i))) if by_row else one
     run = n if real is None else min(real, n) if isinstance(real, int) else jnp.minimum(real, n)
     carry = gather.init(jax.eval_shape(result, first))
+    carry = settled(lambda c: gather.update(c, result(jnp.zeros((), jnp.int32)), jnp.zeros((), jnp.int32)), carry)
     return gather.finalize(jax.lax.fori_loop(0, run, lambda i, c: gather.update(c, result(i), i), carry))
 
 

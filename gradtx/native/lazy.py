@@ -26,10 +26,10 @@ EACH = "gradtx_each"
 """The primitive of one function on many leaves; see core/each.py."""
 
 FUNCTIONS = {"pjit", "jit"}
-CALLS = {"closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"}
+CALLS = {"closed_call", "core_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call"}
 OPAQUE = {
     "dot_general", "conv_general_dilated", "while", "scan", "cond", "sort", "cholesky", "qr", "svd", "eigh",
-    "triangular_solve", "custom_call", "ffi_call", "shard_map",
+    "triangular_solve", "custom_call", "ffi_call", "shard_map", "call_hi_primitive",
 }  # fmt: skip
 """A nested function with one of these is computed as it is; others stand in line."""
 
@@ -64,7 +64,7 @@ class Evaluation:
         self.symbols: dict[tuple[int, ...], Symbol] = {}
         self.singles: dict[tuple[Any, int], Any] = {}
 
-    def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    def run(self, jaxpr: Any, arguments: Sequence[Any], consts: Sequence[Any] = ()) -> list[Any]:
         """The outputs of a jaxpr: computed or not."""
         values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
         read = lambda atom: _constant(atom) if isinstance(atom, core.Literal) else values[atom]
@@ -81,7 +81,7 @@ class Evaluation:
         kind = self.kinds.get(id(equation)) or self.kinds.setdefault(id(equation), self.kind(equation))
         alike = all(is_scalar(x) for x in operands)
         if kind.inner is not None and not (alike and name in FUNCTIONS and _gives_numbers(equation)):
-            return self.run(kind.inner.jaxpr, kind.inner.consts, operands)
+            return self.run(kind.inner.jaxpr, operands, kind.inner.consts)
         if any(isinstance(x, Member | Reduced | Sum) for x in operands):
             pending = _pending(equation, operands)
             if pending is not None:
@@ -108,14 +108,13 @@ class Evaluation:
 
     def each(self, operands: list[Any], *, jaxpr: Any, shared: int, count: int, total: bool) -> list[Any]:
         """The outputs of one function on many leaves, evaluated once where it is elementwise."""
-        first = len(jaxpr.constvars)
-        consts, common, own = operands[:first], operands[first : first + shared], operands[first + shared :]
+        own, common = operands[: len(operands) - shared], operands[len(operands) - shared :]
         width = len(own) // count
         try:
             symbols = [self.symbol(own[k::width]) for k in range(width)]
-            return self.spread(self.run(jaxpr, consts, [*symbols, *common]), count, total)
+            return self.spread(self.run(jaxpr, [*symbols, *common]), count, total)
         except NotAlike:
-            rows = [self.run(jaxpr, consts, [*own[i * width : (i + 1) * width], *common]) for i in range(count)]
+            rows = [self.run(jaxpr, [*own[i * width : (i + 1) * width], *common]) for i in range(count)]
         if total:
             rows = [[reduce(lax.add, map(self.force, column))] for column in zip(*rows, strict=True)]
         return [x for row in rows for x in row]
@@ -241,7 +240,7 @@ def _in_line(equation: Any) -> Any:
     if name not in FUNCTIONS | CALLS:
         return None
     inner = equation.params.get("jaxpr") or equation.params.get("call_jaxpr")
-    inner = core.ClosedJaxpr(inner, []) if isinstance(inner, core.Jaxpr) else inner
+    inner = inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, [])
     return None if name in FUNCTIONS and _is_opaque(inner.jaxpr) else inner
 
 

@@ -32,10 +32,10 @@ class Leaf(NamedTuple):
     places: list[int]  # where its outputs are among the step's
 
 
-def run(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
-    """Evaluate a step's jaxpr, its elementwise leaves by native calls; each output is a new value of its operand."""
+def run(*operands: Any, jaxpr: Any) -> list[Any]:
+    """Evaluate a step's jaxpr, its elementwise leaves by native calls; outputs are new values of the first operands."""
     evaluation = Evaluation(known, held, _summed)
-    outputs = evaluation.run(jaxpr, consts, operands)
+    outputs = evaluation.run(jaxpr, operands)
     groups: dict[Formula, list[Leaf]] = {}
     for leaf in _Leaves(evaluation, outputs, operands).all():
         groups.setdefault(leaf.formula, []).append(leaf)
@@ -182,16 +182,24 @@ def _call(formula: Formula, program: Any, leaves: list[Leaf]) -> list[Any]:
     inputs, outputs = len(leaves[0].arrays), formula.types[len(leaves[0].arrays) :]
     shapes = [jax.ShapeDtypeStruct(leaf.arrays[0].shape, jnp.dtype(name)) for leaf in leaves for name in outputs]
     taken = [(j, k) for j, k in enumerate(formula.shared) if k is not None]
+    arrays = [x for leaf in leaves for x in leaf.arrays]
     call = jax.ffi.ffi_call(
         TARGET,
-        [jax.ShapeDtypeStruct((), formula.compute)] if formula.total else shapes,
+        [_type_of_total(formula.compute, (*numbers, *arrays))] if formula.total else shapes,
         input_output_aliases={1 + i * inputs + k: i * len(outputs) + j for i in range(len(leaves)) for j, k in taken},
     )
-    arrays = [x for leaf in leaves for x in leaf.arrays]
     numbered = lambda xs: np.array(xs, np.int32).ravel()
     sizes = numbered([inputs, len(outputs), program.registers, len(leaves)])
     code, given_to = numbered(program.instructions), numbered(reads)
     return list(call(_handed_over(jnp.stack(numbers), leaves), *arrays, code=code, reads=given_to, sizes=sizes))
+
+
+def _type_of_total(dtype: str, operands: Any) -> Any:
+    """The type of a sum over operands: inside `shard_map` it varies over devices as they do."""
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return jax.ShapeDtypeStruct((), dtype)
+    zero = lambda x: lax.full_like(x, 0, dtype, shape=())
+    return jax.eval_shape(lambda *xs: reduce(lax.add, map(zero, xs)), *operands)
 
 
 def _handed_over(numbers: Any, leaves: list[Leaf]) -> Any:

@@ -8,13 +8,32 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 
+def opened(function: Callable[..., Any], *operands: Any) -> tuple[Any, list[Any], Any]:
+    """What `function` computes: a jaxpr whose last operands are its constants, these constants, and its results' types.
+
+    A jaxpr that is a parameter of an equation must hold no arrays: they would be no operands to whoever transforms it.
+    """
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*operands)
+    consts, jaxpr = list(closed.consts), closed.jaxpr
+    if consts:
+        jaxpr = jaxpr.replace(constvars=[], invars=[*jaxpr.invars, *jaxpr.constvars])
+    return jaxpr, consts, shapes
+
+
+def evaluated(*operands: Any, jaxpr: Any) -> list[Any]:
+    """What an opened jaxpr computes."""
+    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))(*operands)
+
+
 def transparent(name: str, plain: Callable[..., list[Any]], types: Callable[..., list[Any]]) -> Any:
     """A primitive of several results that stands for `plain(*operands, **parameters)`; `types` are its results'.
 
-    It keeps in one equation what `plain` would trace to many.
+    It keeps in one equation what `plain` would trace to many. Equations inside that JAX expands before it lowers a
+    program (newer releases have such, in `jnp.interp` for one) are expanded as `plain` is traced for that.
     """
     primitive = core.Primitive(name)
     primitive.multiple_results = True
+    primitive.is_high = lambda *_, **__: False
 
     def batch(operands: Sequence[Any], axes: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[int]]:
         results = jax.vmap(lambda *xs: plain(*xs, **parameters), in_axes=tuple(axes))(*operands)

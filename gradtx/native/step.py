@@ -5,11 +5,10 @@ from typing import Any
 
 import jax
 import jax.core
-from jax.extend import core
 from jax.interpreters import mlir
 
 from gradtx.native import load, partition
-from gradtx.native.primitive import transparent
+from gradtx.native.primitive import evaluated, opened, transparent
 
 
 def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any) -> Any:
@@ -18,27 +17,15 @@ def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, g
     if not (load.wanted() and _traced(leaves)):
         return step(params, state, grads)
     call = lambda *xs: step(*jax.tree.unflatten(treedef, xs))
-    jaxpr, shapes = jax.make_jaxpr(call, return_shape=True)(*leaves)
+    jaxpr, consts, shapes = opened(call, *leaves)
     structure = jax.tree.structure(shapes)
-    if jaxpr.effects or structure != jax.tree.structure((params, state)):
-        return jax.tree.unflatten(structure, core.jaxpr_as_fun(jaxpr)(*leaves))
-    results = step_p.bind(*jaxpr.consts, *leaves, jaxpr=jaxpr.jaxpr)
-    return jax.tree.unflatten(structure, results)
+    run = evaluated if jaxpr.effects or structure != jax.tree.structure((params, state)) else step_p.bind
+    return jax.tree.unflatten(structure, run(*leaves, *consts, jaxpr=jaxpr))
 
 
 def _traced(leaves: Sequence[Any]) -> bool:
     arrays = all(hasattr(x, "dtype") and x.dtype != jax.dtypes.float0 for x in leaves)
     return arrays and any(isinstance(x, jax.core.Tracer) for x in leaves)
-
-
-def _plain(*operands: Any, jaxpr: Any) -> list[Any]:
-    consts = len(jaxpr.constvars)
-    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, operands[:consts]))(*operands[consts:])
-
-
-def _native(*operands: Any, jaxpr: Any) -> list[Any]:
-    consts = len(jaxpr.constvars)
-    return partition.run(jaxpr, operands[:consts], operands[consts:])
 
 
 def _lower(ctx: Any, *operands: Any, **parameters: Any) -> Any:
@@ -47,9 +34,9 @@ def _lower(ctx: Any, *operands: Any, **parameters: Any) -> Any:
     devices = module.axis_context
     mapped = hasattr(devices, "mesh") and devices.manual_axes == frozenset(devices.mesh.axis_names)
     alone = getattr(devices, "num_devices", None) == 1
-    chosen = _native if (alone or mapped) and not module.lowering_parameters.for_export else _plain
+    chosen = partition.run if (alone or mapped) and not module.lowering_parameters.for_export else evaluated
     return mlir.lower_fun(chosen, multiple_results=True)(ctx, *operands, **parameters)
 
 
-step_p = transparent("gradtx_step", _plain, lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
+step_p = transparent("gradtx_step", evaluated, lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
 mlir.register_lowering(step_p, _lower, platform="cpu")

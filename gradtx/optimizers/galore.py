@@ -11,6 +11,7 @@ from gradtx.core import precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import is_none
+from gradtx.core.explicit import gathered, laid_out_like
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
 from gradtx.core.restart import is_per_leaf, next_count, of_leaf
@@ -18,7 +19,8 @@ from gradtx.core.selection import MaskedNode
 from gradtx.core.slots import Slot, slot_dtype
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
-from gradtx.linalg.matrices import from_matrices, gathered, laid_out_like, resolve_dimensions, to_matrices
+from gradtx.core.varying import vary_with
+from gradtx.linalg.matrices import from_matrices, resolve_dimensions, to_matrices
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind
 
@@ -101,8 +103,12 @@ def scale_by_galore(
         (*stack, m, n), left = shape.shape, on_left(shape, side)
         r = min(rank, m, n)
         dtype = projector_dtype or slot_dtype(p.dtype)
-        return jnp.zeros((*stack, m if left else n, r), dtype), jnp.zeros(
-            (*stack, *((r, n) if left else (m, r))), p.dtype
+        return vary_with(
+            (
+                jnp.zeros((*stack, m if left else n, r), dtype),
+                jnp.zeros((*stack, *((r, n) if left else (m, r))), p.dtype),
+            ),
+            p,
         )
 
     def init(params: PyTree) -> GaLoreState:

@@ -20,7 +20,7 @@ from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.linalg.matrices import on_matrices, resolve_dimensions
-from gradtx.linalg.newton_schulz import PRECONDITIONINGS, coefficient_rows, orthogonalise
+from gradtx.linalg.newton_schulz import PRECONDITIONINGS, orthogonalise, triples
 from gradtx.optimizers.adam import adam
 from gradtx.transforms.decay import DecayKind
 
@@ -41,7 +41,7 @@ class IsCoefficients(Guess):
 
     def __call__(self, where: str, name: str, x: Any) -> Any:
         if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
-            coefficient_rows(x, None, jnp.float32)
+            triples(x)
         return x
 
 
@@ -118,7 +118,7 @@ def scale_by_muon(
     numbers: dict[str, Any] = dict(beta=beta, nesterov=nesterov, bias_correction=bias_correction)
     momentum = leafwise(muon_momentum_rule, MuonState, mu=zeros(mu_dtype), **numbers).named(name)
 
-    def direction(u: Array) -> Array:
+    def direction(u: Array, ns_coeffs: Any, eps: Any, consistent_rms: Any) -> Array:
         x = u if ns_dtype is None or jnp.iscomplexobj(u) else precision.cast(u, ns_dtype)
         if orthogonaliser is None:
             x = orthogonalise(x, ns_coeffs, ns_steps, preconditioning=preconditioning, eps=eps)
@@ -147,7 +147,8 @@ def scale_by_muon(
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, MuonState]:
         wide, state = momentum.update(precision.widen(updates), state)
         leaves, treedef = jax.tree.flatten(wide, is_leaf=is_none)
-        new = on_matrices(direction, leaves, dimensions(updates))
+        shared = dict(ns_coeffs=ns_coeffs, eps=eps, consistent_rms=consistent_rms)
+        new = on_matrices(direction, leaves, dimensions(updates), **shared)
         return precision.round_like(treedef.unflatten(new), updates), state
 
     return Pair(init, update)

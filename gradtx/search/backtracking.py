@@ -13,6 +13,7 @@ from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import together, vary_as_all
 from gradtx.search.line import check_leaves, least_of_parabola, scaled, start_line, zeros_like
 
 ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
@@ -95,7 +96,7 @@ def scale_by_backtracking_linesearch(
     def init(params: PyTree) -> ScaleByBacktrackingLinesearchState:
         check_leaves(name, params)
         number = lambda x: scalar(x)(params)
-        info = BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), number(jnp.inf))
+        info = BacktrackingLinesearchInfo(vary_as_all(jnp.zeros((), jnp.int32), params), number(jnp.inf))
         grad = zeros_like(params) if store_grad else None
         return ScaleByBacktrackingLinesearchState(number(0.0 if relative else 1.0), number(jnp.inf), grad, info)
 
@@ -131,7 +132,7 @@ def scale_by_backtracking_linesearch(
             jnp.zeros((), jnp.int32), jnp.minimum(before, longest), line.value, line.grad if store_grad else None,
             infinite,
         )  # fmt: skip
-        end = jax.lax.while_loop(going_on, shorter, jax.lax.stop_gradient(start))
+        end = jax.lax.while_loop(going_on, shorter, together(jax.lax.stop_gradient(start)))
         stay = jnp.isinf(end.error)
         step = jnp.where(stay, 0, end.step)
         value = jnp.where(stay, line.value, end.value)

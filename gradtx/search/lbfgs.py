@@ -12,7 +12,7 @@ from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.fields import Joint
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
-from gradtx.core.slots import Slot, zeros, zeros_shaped
+from gradtx.core.slots import Slot, scalar, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.search.line import check_leaves, filled, first_length, times
@@ -141,7 +141,7 @@ def scale_by_lbfgs(
         check_leaves(name, params)
         each = lambda start: jax.tree.map(start, params)
         memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
-        weights = jnp.zeros(memory_size, precision.scalar_dtype(params))
+        weights = scalar(lambda params: jnp.zeros(memory_size))(params)
         return ScaleByLBFGSState(
             jnp.zeros((), jnp.int32), each(zeros()), each(zeros()), each(memory), each(memory), weights
         )

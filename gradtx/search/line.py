@@ -14,6 +14,7 @@ from gradtx.core.errors import is_none
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.slots import like
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import settled
 
 Loss = Callable[[PyTree], Array]
 
@@ -210,4 +211,5 @@ def reused(loss: Loss, params: PyTree, search: Any) -> tuple[Array, PyTree]:
         found = jax.value_and_grad(loss)(params)
         return jax.tree.map(lambda x, y: precision.cast(x, y.dtype), found, kept)
 
+    kept = settled(lambda _: evaluate(), kept)
     return jax.lax.cond(jnp.isfinite(search.value), lambda: kept, evaluate)

@@ -15,6 +15,7 @@ from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, PyTree
+from gradtx.core.varying import together, vary_as_all
 from gradtx.search.lbfgs import CAREFUL, ZOOM
 from gradtx.search.line import bound, check_leaves, filled, first_length, times
 from gradtx.transforms.scale import identity, scale, scale_by_lr
@@ -65,7 +66,7 @@ def solve_newton(
 
     zero = jax.tree.map(jnp.zeros_like, g)
     start = Conjugate(jnp.zeros((), jnp.int32), zero, g, g, size_sq, jnp.zeros((), jnp.bool_))
-    return jax.lax.while_loop(going_on, step, start)
+    return jax.lax.while_loop(going_on, step, together(start))
 
 
 def forcing(rtol: Array, norm: Array, before: Array) -> Array:
@@ -101,7 +102,8 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
 
     def init(params: PyTree) -> ScaleByNewtonCGState:
         check_leaves(name, params, real_only=True)
-        return ScaleByNewtonCGState(jnp.zeros((), jnp.int32), *(scalar(jnp.inf)(params) for _ in range(2)))
+        state = ScaleByNewtonCGState(jnp.zeros((), jnp.int32), *(scalar(jnp.inf)(params) for _ in range(2)))
+        return vary_as_all(state, params)
 
     def update(
         updates: PyTree, state: ScaleByNewtonCGState, params: PyTree = None, **extra: Any

@@ -13,6 +13,7 @@ from gradtx.core.apply import step as take_step
 from gradtx.core.averages import safe_divide, sign
 from gradtx.core.transformation import as_transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
+from gradtx.core.varying import settled, together, vary_with
 from gradtx.search.lbfgs import lbfgs
 from gradtx.search.line import check_leaves, reused, searches_in, times
 
@@ -131,6 +132,8 @@ def solve(
 def _start(
     fun: Callable[..., Any], tx: Any, params: PyTree, args: tuple[Any, ...], tol: ArrayLike | None
 ) -> Progress:  # fmt: skip
+    # Inside `shard_map`, devices whose losses differ solve each its own.
+    params = settled(lambda params: vary_with(params, fun(params, *args)), params)
     value, grad = jax.value_and_grad(fun)(params, *args)
     value = precision.cast(value, precision.scalar_dtype(params))
     norm, none = _norm(grad, value), jnp.zeros((), jnp.int32)
@@ -161,7 +164,7 @@ def _advance(fun: Callable[..., Any], tx: Any, args: Any, follow: bool, now: Pro
         count = now.iterations + 1, now.evaluations + evaluations, idle
         return Progress(params, state, value, grad, norm, *count, curvature, now.least_tol, tol)
 
-    return jax.lax.while_loop(lambda now: going_on(now) & (now.iterations < until), step, now)
+    return jax.lax.while_loop(lambda now: going_on(now) & (now.iterations < until), step, together(now))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -179,7 +182,7 @@ def _end(fun: Callable[..., Any], args: tuple[Any, ...], now: Progress, tol: Arr
         fall, eps = now.norm * safe_divide(now.norm, 2 * curvature), float(jnp.finfo(now.value.dtype).eps)
         return (now.norm <= change) | ((curvature > 0) & (fall <= 4 * eps * jnp.abs(now.value)))
 
-    rounded = jax.lax.cond(idle, at_rounding, lambda: jnp.zeros((), jnp.bool_))
+    rounded = jax.lax.cond(idle, at_rounding, lambda: jnp.zeros_like(idle))
     reason = jnp.where(
         small, StopReason.GRADIENT,
         jnp.where(

@@ -14,6 +14,7 @@ from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import together, vary_as_all
 from gradtx.search.line import Line, check_leaves, first_length, scaled, start_line, zeros_like
 
 Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
@@ -183,7 +184,7 @@ def search(
         jnp.zeros((), jnp.int32), start, start, start, start, jnp.zeros((), jnp.bool_), hopeless, start, line.grad,
         (infinite, infinite),
     )  # fmt: skip
-    return jax.lax.while_loop(going_on, step, first)
+    return jax.lax.while_loop(going_on, step, together(first))
 
 
 @transformation
@@ -239,7 +240,8 @@ def scale_by_zoom_linesearch(
     def init(params: PyTree) -> ScaleByZoomLinesearchState:
         check_leaves(name, params)
         number = lambda x: scalar(x)(params)
-        info = ZoomLinesearchInfo(jnp.zeros((), jnp.int32), number(jnp.inf), number(jnp.inf))
+        steps = vary_as_all(jnp.zeros((), jnp.int32), params)
+        info = ZoomLinesearchInfo(steps, number(jnp.inf), number(jnp.inf))
         return ScaleByZoomLinesearchState(number(0.0 if relative else 1.0), number(jnp.inf), zeros_like(params), info)
 
     def update(

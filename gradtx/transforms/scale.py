@@ -1,7 +1,6 @@
 """Scaling: by a number, by a learning rate, to zero."""
 
-import jax.numpy as jnp
-
+from gradtx.core.explicit import zeros_like
 from gradtx.core.hyperparameters import NonNegative, Real, ScheduleLike
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import transformation
@@ -15,7 +14,7 @@ def identity_rule(g: Array) -> Array:
 
 def zero_rule(g: Array) -> Array:
     """u = 0, also where g is not finite."""
-    return jnp.zeros_like(g)
+    return zeros_like(g)
 
 
 def scale_rule(g: Array, *, step_size: ArrayLike) -> Array:

@@ -14,6 +14,7 @@ from gradtx.core.fields import InnerState
 from gradtx.core.rules import increment
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
+from gradtx.core.varying import vary_with
 from gradtx.wrappers.rates import applied_rates
 
 Measure = Callable[..., Any]
@@ -81,7 +82,8 @@ def monitor(
         number = jax.ShapeDtypeStruct((), precision.scalar_dtype(params))
         extra = {name: number for f in (measures or {}).values() for name in inspect.signature(f).parameters}
         shapes = jax.eval_shape(measured, count, params, params, params, state, extra)
-        return MonitorState(count, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), state)
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return MonitorState(count, vary_with(nothing, params), state)
 
     def update(
         updates: PyTree, state: MonitorState, params: PyTree = None, **extra: Any

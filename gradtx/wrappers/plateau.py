@@ -12,6 +12,7 @@ from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.varying import vary_as_all
 from gradtx.transforms.scale import scale_rule
 
 Times: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf)", integer=True)]
@@ -94,7 +95,7 @@ def reduce_on_plateau(
 
     def init(params: PyTree) -> ReduceLROnPlateauState:
         number = lambda x: scalar(x)(params)
-        none = lambda: jnp.zeros((), jnp.int32)
+        none = lambda: vary_as_all(jnp.zeros((), jnp.int32), params)
         return ReduceLROnPlateauState(number(1.0), number(jnp.inf), none(), none(), none(), number(0.0))
 
     def update(

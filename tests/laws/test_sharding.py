@@ -1,6 +1,7 @@
 """Law 9: on eight devices a sharded run equals an unsharded one, and slots lie where their parameters do."""
 
 import contextlib
+from functools import partial
 
 import chex
 import jax
@@ -11,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import gradtx
 from tests.catalogue import every_transformation
 from tests.laws.test_values import skip_exempt
-from tests.support import train
+from tests.support import make_grads, make_params, train
 
 STEPS = 20
 SPECS = {"w": PartitionSpec("x"), "v": PartitionSpec(None, "x")}
@@ -56,3 +57,29 @@ def test_sharded_run_equals_unsharded(row):
         if not row.random:
             pairs = jax.device_get((sharded[0], alone[0]))
             chex.assert_trees_all_close(*pairs, rtol=1e-4, atol=1e-5)
+
+
+@every_transformation
+def test_an_explicit_mesh_need_not_be_set(row):
+    """Nor is it in the way of hyperparameters that lie on it: types of a scan say all, and nothing is compiled."""
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit, AxisType.Explicit))
+    put = lambda x, *spec: jax.device_put(x, NamedSharding(mesh, PartitionSpec(*spec)))
+    specs = {
+        "rows": ("x",),
+        "both": ("x", "y"),
+        "last": (None, ("x", "y")),
+        "kernel": (None, "y", None, "x"),
+        "one": (),
+    }
+    shapes = {"rows": (8,), "both": (8, 4), "last": (3, 8), "kernel": (1, 2, 3, 4), "one": ()}
+    params = {name: put(x, *specs[name]) for name, x in make_params(shapes=shapes).items()}
+    grads = {name: put(x, None, *specs[name]) for name, x in make_grads(2, shapes=shapes).items()}
+    run = lambda tx, p, g: train(tx, p, g, row.extra)
+    on_mesh = jax.tree.map(lambda h: put(jnp.asarray(h)), row.tx)
+    alone = jax.eval_shape(partial(run, row.tx), params, grads)
+    with jax.set_mesh(mesh):
+        within = jax.eval_shape(partial(run, row.tx), params, grads)
+    for new, _, updates in (alone, within, jax.eval_shape(run, on_mesh, params, grads)):
+        for name, spec in specs.items():
+            assert new[name].sharding.spec == params[name].sharding.spec
+            assert updates[name].sharding.spec == PartitionSpec(None, *spec)

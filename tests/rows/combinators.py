@@ -48,7 +48,6 @@ BASES = {
         "modulus",
     ),
 }
-FLAT = {"sharding": "one vector has one sharding"}
 
 
 def around(name):
@@ -73,7 +72,7 @@ def around(name):
             complex=kind,
             label=f"{name}-freeze",
         ),
-        Row(gradtx.flatten(tx), oracle, exempt=FLAT, **same),
+        Row(gradtx.flatten(tx), oracle, **same),
         Row(gradtx.split_real_and_imaginary(tx), oracle, complex="pairs", label=name),
         Row(gradtx.graft(tx, other), oracles.grafted(oracle, other_oracle, "leaf"), label=name),
         Row(gradtx.graft(tx, other, per="tree"), oracles.grafted(oracle, other_oracle, "tree"), label=f"{name}-tree"),
@@ -105,10 +104,9 @@ def nested(name, i):
         "pairs" if tx.name == "split_real_and_imaginary" else "modulus" if tx.name == "graft" else kind
         for tx, _ in rows
     ]
-    flat = [FLAT if "flatten" in repr(tx) else {} for tx, _ in rows]
     return [
-        Row(tx, oracle, complex=kind, exempt=exempt, label=f"{name}-nested{i + 3 * k}")
-        for k, ((tx, oracle), kind, exempt) in enumerate(zip(rows, kinds, flat, strict=True))
+        Row(tx, oracle, complex=kind, label=f"{name}-nested{i + 3 * k}")
+        for k, ((tx, oracle), kind) in enumerate(zip(rows, kinds, strict=True))
     ]
 
 

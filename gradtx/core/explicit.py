@@ -1,0 +1,62 @@
+"""Arrays on the explicit axes of a mesh, whose types say how they lie; the mesh need not be set."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from gradtx.core.typing import Array
+
+
+def sharding_of(x: Array) -> NamedSharding:
+    """How `x` lies on the explicit axes of its mesh."""
+    return jax.typeof(x).sharding
+
+
+def is_cut(x: Array) -> bool:
+    """Whether `x` is cut along an explicit axis of a mesh."""
+    return any(sharding_of(x).spec)
+
+
+def gathered(x: Array) -> Array:
+    """`x` on every device where it has explicit sharding; elsewhere `x` itself."""
+    return jax.sharding.reshard(x, NamedSharding(sharding_of(x).mesh, PartitionSpec())) if is_cut(x) else x
+
+
+def laid_out_like(y: Array, x: Array) -> Array:
+    """`y` with the explicit sharding of `x`, of the same shape, where it has one."""
+    return jax.sharding.reshard(y, sharding_of(x)) if is_cut(x) else y
+
+
+def zeros_like(x: Array) -> Array:
+    """Zeros of the type of `x`; newer releases of JAX give them no explicit sharding where the mesh is not set."""
+    return laid_out_like(jnp.zeros_like(x), x)
+
+
+def automatically(function: Callable[..., Any], operands: Any, shardings: Any) -> Any:
+    """`function(*operands)`, within which XLA chooses how arrays lie, if operands or results have explicit sharding.
+
+    Args:
+        function: closes over no arrays: these may lie on the mesh, too.
+        operands: trees of arrays.
+        shardings: the tree of the results' explicit shardings.
+    """
+    known = [*map(sharding_of, jax.tree.leaves(operands)), *jax.tree.leaves(shardings)]
+    cut: Any = next((sharding for sharding in known if any(sharding.spec)), None)
+    if cut is None:
+        return function(*operands)
+    run: Any = jax.sharding.auto_axes(function, out_sharding=shardings)
+    with jax.sharding.use_abstract_mesh(cut.mesh):
+        return run(*operands)
+
+
+def in_a_row(arrays: Sequence[Array]) -> NamedSharding:
+    """How a vector of all elements of arrays lies: along the axes of the mesh that cut each of them, if it fits."""
+    mesh = next((sharding_of(x).mesh for x in arrays if is_cut(x)), sharding_of(arrays[0]).mesh)
+    each = [jax.tree.leaves(tuple(sharding_of(x).spec)) for x in arrays]
+    common = tuple(name for name in each[0] if all(name in names for names in each))
+    fits = sum(x.size for x in arrays) % prod(mesh.shape[name] for name in common) == 0
+    return NamedSharding(mesh, PartitionSpec(common) if common and fits else PartitionSpec())
