@@ -97,10 +97,20 @@ def rms(x: Array) -> Array:
     return sqrt(mean_sq(x))
 
 
+@jax.custom_jvp
 def safe_divide(x: Array, y: Array) -> Array:
-    """`x / y`, and zero where `y` is zero, with finite derivatives there."""
+    """`x / y`, and zero where `y` is zero, with derivatives that are zero there, and finite where `y` is tiny."""
     zero = y == 0
     return jnp.where(zero, 0, x / jnp.where(zero, 1, y))
+
+
+@safe_divide.defjvp
+def _safe_divide_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """d(x / y) = (dx - x / y dy) / y: JAX's own rule has 1 / y^2, which overflows."""
+    (x, y), (dx, dy) = primals, tangents
+    with jax.numpy_dtype_promotion("standard"):  # of a complex x and a real y
+        ratio = safe_divide(x, y)
+        return ratio, safe_divide(dx - ratio * dy, y)
 
 
 def divide_up_to(x: Array, y: Array, most: ArrayLike) -> Array:

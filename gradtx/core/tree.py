@@ -41,7 +41,7 @@ def unit(tree: PyTree) -> Array:
     # Its inverse is a normal number, too.
     bounded = jnp.clip(most, float(info.smallest_normal) * 4, 1 / (float(info.smallest_normal) * 4))
     power = jax.lax.reduce_precision(bounded, exponent_bits=info.nexp, mantissa_bits=0)
-    return jnp.where(jnp.isfinite(most) & (most > 0), power, 1)
+    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(most) & (most > 0), power, 1))
 
 
 def scaled_norm_sq(tree: PyTree, unit: Array) -> Array:

@@ -10,7 +10,7 @@ from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, P
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot, scalar, zeros
 from gradtx.core.transformation import GradientTransformation, transformation
-from gradtx.core.tree import norm
+from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -41,7 +41,7 @@ def spam_rule(
     """Adam on clipped g, from fresh averages and a small step after each reset."""
     place, since = after_reset(s.count, reset_every)
     mu, nu = fresh(s.mu, place), fresh(s.nu, place)
-    largest, size = sqrt(jnp.asarray(threshold)).astype(nu.dtype) * sqrt(nu), sqrt(abs_sq(g))
+    largest, size = sqrt(jnp.asarray(threshold)).astype(nu.dtype) * sqrt(nu), jnp.abs(g)
     spike = (size > largest) & (nu > 0) & (place.astype(nu.dtype) >= clip_after)
     g = jnp.where(spike, safe_divide(largest, size), 1) * g
     mu, nu = ema(mu, g, b1), ema(nu, abs_sq(g), b2)
@@ -55,15 +55,17 @@ def stable_spam_rule(
     norm_sq_decay: ArrayLike, max_decay: ArrayLike, reset_every: int,
 ) -> tuple[Array, ScaleByStableSpamState]:  # fmt: skip
     """Adam on g clipped to its usual largest entry and rescaled to its usual norm."""
-    size = sqrt(abs_sq(g))
+    # What is nearly subnormal counts as 0: XLA makes one division of two in a row, by a product that would vanish.
+    g = jnp.where(jnp.max(jnp.abs(g), initial=0) < 1e6 * jnp.finfo(s.nu.dtype).tiny, 0, g)
+    size = jnp.abs(g)
     peak = jnp.max(size, initial=0)
     s = s._replace(max_mean=ema(s.max_mean, peak, max_decay))
     usual_peak = debias(s.max_mean, max_decay, s.count)
     g = jnp.where(size > usual_peak, safe_divide(usual_peak, peak), 1) * g
-    n = norm(g)
+    n = scaled_norm(g)
     s = s._replace(norm_mean=ema(s.norm_mean, n, norm_decay), norm_sq_mean=ema(s.norm_sq_mean, n**2, norm_sq_decay))
     mean, mean_sq = debias(s.norm_mean, norm_decay, s.count), debias(s.norm_sq_mean, norm_sq_decay, s.count)
-    g = safe_divide(mean / (sqrt(mean_sq) + eps), n) * g
+    g = safe_divide(mean, n) * g / (sqrt(mean_sq) + eps)
     place, since = after_reset(s.count, reset_every)
     mu, nu = ema(fresh(s.mu, place), g, b1), ema(fresh(s.nu, place), abs_sq(g), b2)
     return debias(mu, b1, since) / (sqrt(debias(nu, b2, since)) + eps), s._replace(mu=mu, nu=nu)
