@@ -62,7 +62,7 @@ def average_per_element_updates(per_elt_axis: Axes = 0) -> Pair:
         mean = lambda g: averages.mean(precision.widen(g), axes_of(per_elt_axis, g))
         return jax.tree.map(lambda g: precision.narrow(mean(g), g.dtype), updates), state
 
-    return Pair(lambda params: EmptyState(), update)
+    return Pair(lambda params: EmptyState(), update, "examples", EmptyState)
 
 
 def average_rule(g: Array, s: AccumulateAvgUpdatesState, *, share: Array) -> tuple[Array, AccumulateAvgUpdatesState]:

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, Protocol, cast
 import jax
 import jax.numpy as jnp
 
+from gradtx.core import checks, gate
 from gradtx.core.explicit import zeros_like
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, with_extra
 from gradtx.core.typing import Array, PyTree, TransformationLike
@@ -74,8 +75,9 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
         return before.init(params), middle.init(params), after.init(params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        before_state, middle_state, after_state = state
-        updates, before_state = before.update(updates, before_state, params, **extra)
+        before_state, middle_state, after_state = checks.check_tuple("process", 3, state)
+        with gate.EXAMPLES.turned():
+            updates, before_state = before.update(updates, before_state, params, **extra)
         result, middle_state = aggregate(updates, middle_state, params, **extra)
         updates, aux = result if aggregator_has_aux else (result, {})
 
@@ -92,7 +94,7 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
             updates, after_state = jax.lax.cond(ready, step, wait, updates, after_state)
         return updates, (before_state, middle_state, after_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything")
 
 
 def _ready(state: Any) -> Array | None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gradtx.aggregating.average import Axes, axes_of, get_batch_size_from_per_elt_updates
 from gradtx.aggregating.protocol import Aggregator, aggregation, process
 from gradtx.combine.chain import chain
-from gradtx.core import averages, precision
+from gradtx.core import averages, checks, precision
 from gradtx.core.arguments import Interval
 from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.leafwise import EmptyState
@@ -85,6 +85,9 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
         if accumulation_steps == 1:
             return (precision.round_like(mean, like), {"sum_sq_diff_grads": squares, "sample_size": n}), state
 
+        name = "get_per_element_mean_and_sum_sq_diff_grads"
+        checks.check_tree(name, "the state's mean_grads", mean, state.mean_grads)
+        checks.check_tree(name, "the state's sum_sq_diff_grads", squares, state.sum_sq_diff_grads)
         t = state.micro_step + 1
         ready = t == accumulation_steps
         over_t = lambda x: x / precision.cast(t, x.dtype)
@@ -102,7 +105,9 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
         )
         return (given(precision.round_like(mean, like)), aux), new_state
 
-    return Pair(init, update)
+    return Pair(
+        init, update, "examples", EmptyState if accumulation_steps == 1 else PerElementMeanAndSumSqDiffGradsState
+    )
 
 
 @transformation
@@ -145,7 +150,7 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
             jax.tree.map(ema, state.variance_grads_ema, jax.tree.map(variance, precision.widen(sum_sq_diff_grads))),
         )
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", PerElementMeanAndVarianceEMAState, {"variance_grads_ema": zeros(real=True)})
 
 
 @aggregation

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.skip import Skip, SkipLike
-from gradtx.core import precision
+from gradtx.core import checks, gate, precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import describe, is_none
@@ -110,11 +110,12 @@ def accumulate(
         return state if judge is None else vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MultiStepsState]:
-        if not all(hasattr(state, field) for field in MultiStepsState._fields):
-            raise TypeError(f"accumulate: state must be MultiStepsState from init, got {type(state).__name__}")
+        treedef = jax.tree.structure(updates, is_leaf=is_none)
+        gate.fitted("accumulate", updates, jax.tree.leaves(updates, is_leaf=is_none), treedef, state.acc_grads)
         skipped, info = jnp.zeros((), jnp.bool_), ()
         if judge is not None:
             skipped, info = judge(updates, state.gradient_step, params)
+            checks.check_like("accumulate", "skip_state", state.skip_state, info)
             info = jax.tree.map(keep_type, info, state.skip_state)
         weight = jnp.where(skipped, 0, _weight_of(extra, state.acc_weight.dtype))
         total = state.acc_weight + weight
@@ -149,7 +150,7 @@ def accumulate(
             updated=full,
         )
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", MultiStepsState, {"mini_step": 0, "gradient_step": 0, "updated": False})
 
 
 def has_updated(state: MultiStepsState) -> Array:

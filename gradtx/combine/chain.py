@@ -1,9 +1,10 @@
 """Chains: one transformation after another, in wide dtypes between."""
 
+from contextlib import nullcontext
 from typing import Any, cast
 
-from gradtx.core import precision
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, transformation
+from gradtx.core import checks, gate, precision
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, takes_examples, transformation
 from gradtx.core.typing import PyTree
 
 
@@ -12,12 +13,15 @@ def _run(
 ) -> tuple[PyTree, tuple[Any, ...]]:
     wide = precision.widen(updates)
     new_states: list[Any] = []
-    for link, state in zip(links, states, strict=True):
-        if is_foreign(link):
-            narrow, state = link.update(precision.round_like(wide, updates), state, params, **extra)
-            wide = precision.widen(narrow)
-        else:
-            wide, state = link.update(wide, state, params, **extra)
+    # What stands before a link that averages over examples sees their axis, which the parameters have not.
+    examples = max((i for i, link in enumerate(links) if takes_examples(link)), default=0)
+    for i, (link, state) in enumerate(zip(links, states, strict=True)):
+        with gate.EXAMPLES.turned() if i < examples else nullcontext():
+            if is_foreign(link):
+                narrow, state = link.update(precision.round_like(wide, updates), state, params, **extra)
+                wide = precision.widen(narrow)
+            else:
+                wide, state = link.update(wide, state, params, **extra)
         new_states.append(state)
     return precision.round_like(wide, updates), tuple(new_states)
 
@@ -44,11 +48,9 @@ def chain(*links: Inner) -> Pair:
         return tuple(link.init(params) for link in transformations)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        if not isinstance(state, tuple) or len(cast("tuple[Any, ...]", state)) != len(transformations):
-            raise ValueError(f"chain: state must be the tuple of {len(transformations)} from init, got {_kind(state)}")
-        return _run(transformations, updates, cast("tuple[Any, ...]", state), params, extra)
+        return _run(transformations, updates, checks.check_tuple("chain", len(links), state), params, extra)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything")
 
 
 @transformation
@@ -68,15 +70,11 @@ def named_chain(**links: Inner) -> Pair:
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         if not isinstance(state, dict) or set(cast("dict[str, Any]", state)) != set(transformations):
-            raise ValueError(f"named_chain: state must have the keys {list(transformations)}, got {_kind(state)}")
+            raise ValueError(
+                f"named_chain: state must have the keys {list(transformations)}, got {checks.kind_of(state)}"
+            )
         states = tuple(state[name] for name in transformations)
         updates, states = _run(tuple(transformations.values()), updates, states, params, extra)
         return updates, dict(zip(transformations, states, strict=True))
 
-    return Pair(init, update)
-
-
-def _kind(state: Any) -> str:
-    if isinstance(state, tuple | dict):
-        return f"{type(state).__name__} of {len(cast('tuple[Any, ...]', state))}"
-    return type(state).__name__
+    return Pair(init, update, "anything")

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.errors import is_inexact
 from gradtx.core.fields import InnerState
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
@@ -43,13 +44,10 @@ def split_real_and_imaginary(inner: Inner) -> Pair:
         return SplitRealAndImaginaryState(tx.init(_split(params)))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        if not hasattr(state, "inner_state"):
-            name = type(state).__name__
-            raise TypeError(f"split_real_and_imaginary: state must be SplitRealAndImaginaryState from init, got {name}")
         new, inner_state = tx.update(_split(updates), state.inner_state, _split(params), **extra)
         return jax.tree.map(_merge_leaf, new, is_leaf=_is_pair), SplitRealAndImaginaryState(inner_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything", SplitRealAndImaginaryState)
 
 
 def _split(tree: PyTree) -> PyTree:
@@ -57,9 +55,9 @@ def _split(tree: PyTree) -> PyTree:
 
 
 def _split_leaf(x: Any) -> Any:
-    dtype = jnp.result_type(x)
-    if not jnp.issubdtype(dtype, jnp.complexfloating):
+    if not is_inexact(x) or not jnp.issubdtype(jnp.result_type(x), jnp.complexfloating):
         return x
+    dtype = jnp.result_type(x)
     if isinstance(x, jax.ShapeDtypeStruct):
         part: Any = jax.ShapeDtypeStruct(x.shape, precision.real_dtype(dtype), sharding=x.sharding)
         return SplitRealAndImaginaryArrays(part, part)

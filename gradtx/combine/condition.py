@@ -63,12 +63,11 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
         return ConditionallyTransformState(tx.init(params), jnp.zeros((), jnp.int32))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        _check("conditionally_transform", ConditionallyTransformState, state)
         run = _ask("conditionally_transform", should_transform_fn, state.step, extra)
         new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
         return new, ConditionallyTransformState(inner_state, increment(state.step))
 
-    return Pair(init, update)
+    return Pair(init, update, "arrays", ConditionallyTransformState, {"step": 0})
 
 
 @transformation
@@ -87,12 +86,11 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
         return ConditionallyMaskState(jnp.zeros((), jnp.int32), tx.init(params))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        _check("conditionally_mask", ConditionallyMaskState, state)
         run = _ask("conditionally_mask", should_transform_fn, state.step, extra)
         new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
         return tree.where(run, new), ConditionallyMaskState(increment(state.step), inner_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "arrays", ConditionallyMaskState, {"step": 0})
 
 
 @transformation
@@ -115,7 +113,6 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
         return vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        _check("apply_if_finite", ApplyIfFiniteState, state)
         finite = tree.all_finite(updates)
         in_a_row = jnp.where(finite, 0, increment(state.notfinite_count))
         total = jnp.where(finite, state.total_notfinite, increment(state.total_notfinite))
@@ -123,7 +120,9 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
         new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
         return tree.where(run, new), ApplyIfFiniteState(in_a_row, finite, total, inner_state)
 
-    return Pair(init, update)
+    return Pair(
+        init, update, "arrays", ApplyIfFiniteState, {"notfinite_count": 0, "last_finite": True, "total_notfinite": 0}
+    )
 
 
 def update_if(
@@ -146,8 +145,3 @@ def _ask(name: str, condition: Condition, step: Array, extra: dict[str, Any]) ->
     if answer.shape or answer.dtype != jnp.bool_:
         raise TypeError(f"{name}: should_transform_fn must return one bool, got {describe(answer)}")
     return answer
-
-
-def _check(name: str, wanted: type[Any], state: Any) -> None:
-    if not all(hasattr(state, field) for field in wanted._fields):
-        raise TypeError(f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}")

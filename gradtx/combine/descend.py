@@ -3,6 +3,7 @@
 from typing import Any
 
 from gradtx.combine.chain import chain
+from gradtx.core import checks
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
@@ -49,12 +50,13 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
         return inner.init(params), add.init(params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        decay_state, add_state = checks.check_tuple("decay_beside", 2, state)
         direction, _ = turn.update(updates, EmptyState())
-        decayed, inner_state = inner.update(direction, state[0], params, **extra)
-        updates, add_state = add.update(updates, state[1], decayed)
+        decayed, inner_state = inner.update(direction, decay_state, params, **extra)
+        updates, add_state = add.update(updates, add_state, decayed)
         return updates, (inner_state, add_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers")
 
 
 @transformation

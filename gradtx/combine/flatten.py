@@ -62,7 +62,7 @@ def flatten(inner: Inner) -> Pair:
         flat, state = tx.update(_vector(filled), state, flat_params, **extra)
         return treedef.unflatten(_leaves(flat, [g for _, g in leaves], like)), state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers")
 
 
 def _vector(leaves: list[Any]) -> Array:

@@ -41,8 +41,6 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
         return GraftState(towards.init(params), sized.init(params))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GraftState]:
-        if not all(hasattr(state, field) for field in GraftState._fields):
-            raise TypeError(f"graft: state must be GraftState from init, got {type(state).__name__}")
         wide = precision.widen(updates)
         d, direction_state = towards.update(wide, state.direction, params, **extra)
         m, magnitude_state = sized.update(wide, state.magnitude, params, **extra)
@@ -53,7 +51,7 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
             grafted = jax.tree.map(lambda d: _scaled(d, ratio), d)
         return precision.round_like(grafted, updates), GraftState(direction_state, magnitude_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", GraftState)
 
 
 def per_leaf_rule(g: Array, p: Array) -> Array:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from gradtx.core import errors
+from gradtx.core import checks, errors
 from gradtx.core.errors import is_none
 from gradtx.core.fields import InnerState
 from gradtx.core.selection import MaskedNode, resolve_mask
@@ -33,11 +33,16 @@ class Part:
 
     def of(self, tree: PyTree, what: str = "params") -> PyTree:
         """`tree` with the unseen leaves hidden."""
-        try:
-            leaves = self.treedef.flatten_up_to(tree)
-        except ValueError:
-            errors.structure_mismatch(self.name, what, self.like, tree)
+        leaves = self.leaves(tree, what)
         return self.treedef.unflatten([x if k else MaskedNode() for x, k in zip(leaves, self.keep, strict=True)])
+
+    def leaves(self, tree: PyTree, what: str = "updates") -> list[Any]:
+        """What `tree` has at the leaves; refused if it is another tree."""
+        try:
+            return self.treedef.flatten_up_to(tree)
+        except ValueError:  # the tree that parts are made of is that of the params, where they are given
+            sides = ("params", tree, self.like) if what == "updates" else (what, self.like, tree)
+            errors.structure_mismatch(self.name, *sides)
 
     def extra(self, extra: dict[str, Any], mask_extra: bool) -> dict[str, Any]:
         """The extra arguments; with `mask_extra`, those of the tree's structure with the unseen leaves hidden."""
@@ -50,8 +55,7 @@ class Part:
         self, inner: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
     ) -> tuple[list[Any], MaskedState]:
         """Run the inner transformation: its leaves in order (unseen ones are `MaskedNode`), and its new state."""
-        if not hasattr(state, "inner_state"):
-            raise TypeError(f"{self.name}: state must be MaskedState from init, got {type(state).__name__}")
+        checks.check_state(self.name, MaskedState, state)
         seen = None if params is None else self.of(params)
         updates, inner_state = inner.update(self.of(updates, "updates"), state.inner_state, seen, **extra)
         return self.treedef.flatten_up_to(updates), MaskedState(inner_state)
@@ -83,8 +87,8 @@ def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MaskedState]:
         part = part_of(updates if params is None else params)
         leaves, state = part.update(tx, updates, state, params, part.extra(extra, mask_extra))
-        old = part.treedef.flatten_up_to(updates)
+        old = part.leaves(updates)
         merged = [u if keep else g for u, g, keep in zip(leaves, old, part.keep, strict=True)]
         return part.treedef.unflatten(merged), state
 
-    return Pair(init, update)
+    return Pair(init, update, "anything", MaskedState)

@@ -8,7 +8,7 @@ import jax
 from gradtx.combine.masked import MaskedState, Part
 from gradtx.core import tree
 from gradtx.core.arguments import Each, OneOf
-from gradtx.core.errors import is_inexact, is_none, path_str
+from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import InnerMark
 from gradtx.core.selection import resolve_labels
 from gradtx.core.transformation import IsTransformation, Pair, as_transformation, transformation
@@ -68,19 +68,19 @@ def partition(
         return PartitionState({label: MaskedState(tx.init(parts[label].of(params))) for label, tx in inners.items()})
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, PartitionState]:
-        states = getattr(state, "inner_states", None)
+        states = state.inner_states
         if not isinstance(states, dict) or set(states) != set(inners):
-            raise TypeError(f"partition: state must be PartitionState of {list(inners)}, got {type(state).__name__}")
+            given = list(states) if isinstance(states, dict) else type(states).__name__
+            raise TypeError(f"partition: state must be PartitionState of {list(inners)}, got {given}")
         parts = parts_of(updates if params is None else params)
         if norm_over == "tree":
-            counted = jax.tree.map(lambda g: g if is_inexact(g) else None, updates)
-            extra = {"global_norm": tree.norm(counted)} | extra
-        treedef = jax.tree.structure(updates if params is None else params, is_leaf=is_none)
-        merged, new_states = list(treedef.flatten_up_to(updates)), {}
+            extra = {"global_norm": tree.norm(tree.inexact(updates))} | extra
+        whole = Part("partition", [], updates if params is None else params)
+        merged, new_states = whole.leaves(updates), {}
         for label, tx in inners.items():
             part = parts[label]
             leaves, new_states[label] = part.update(tx, updates, states[label], params, part.extra(extra, mask_extra))
             merged = [u if keep else g for u, g, keep in zip(leaves, merged, part.keep, strict=True)]
-        return treedef.unflatten(merged), PartitionState(new_states)
+        return whole.treedef.unflatten(merged), PartitionState(new_states)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything", PartitionState)

@@ -20,7 +20,7 @@ def stateless(f: Callable[..., PyTree]) -> Pair:
         f: `(updates, params) -> updates`, or `updates -> updates`. It sees float32 or wider, and must keep the tree
             and its shapes; `params` is None where they are not given.
 
-    State: `EmptyState()`; whatever state is given to `update` is returned.
+    State: `EmptyState()`.
 
     Raises:
         ValueError: from `update`, where f's result has another tree or other shapes.
@@ -39,7 +39,7 @@ def stateless(f: Callable[..., PyTree]) -> Pair:
             errors.check_same_shape("stateless", "the function's result", path, g, u)
         return precision.round_like(new, updates), state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", EmptyState)
 
 
 @transformation

@@ -5,6 +5,7 @@ from typing import Any, Never
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradtx.core.typing import Array, PyTree
 
@@ -28,23 +29,31 @@ def describe(x: Any) -> str:
 
 def is_inexact(x: Any) -> bool:
     """Whether `x` is a floating-point or complex array, structure of one, or Python number."""
-    dtype = getattr(x, "dtype", None)
-    if dtype is None:
-        return isinstance(x, float | complex)
-    return _is_inexact(dtype)
+    if isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct):
+        return _is_inexact(x.dtype) and not isinstance(x, np.ma.MaskedArray)
+    return isinstance(x, float | complex)
 
 
 @lru_cache(maxsize=256)
 def _is_inexact(dtype: Any) -> bool:
-    return jnp.issubdtype(dtype, jnp.inexact)
+    """Whether a dtype is a floating-point or complex one that JAX has: NumPy's extended precision it has not."""
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        return False
+    return dtype.itemsize <= (16 if jnp.issubdtype(dtype, jnp.complexfloating) else 8)
 
 
-def check_inexact(name: str, kind: str, path: tuple[Any, ...], x: Any, *, real_only: bool = False) -> None:
+def check_inexact(
+    name: str, kind: str, path: tuple[Any, ...], x: Any, *, real_only: bool = False, abstract: bool = True
+) -> None:
     """Refuse an integer, boolean, key or non-array leaf, and where `real_only` a complex one.
+
+    A structure of an array is one only where it may be `abstract`, as in `init`.
 
     Raises:
         TypeError: names the transformation, the leaf's path and the way out.
     """
+    if not abstract and isinstance(x, jax.ShapeDtypeStruct):
+        raise TypeError(f"{name}: the {kind} at {path_str(path)} is a ShapeDtypeStruct, wanted an array")
     if not is_inexact(x):
         raise TypeError(
             f"{name}: the {kind} at {path_str(path)} is {describe(x)}, wanted a floating-point or complex array; "

@@ -2,18 +2,18 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import errors, precision, restart
+from gradtx.core import checks, errors, gate, precision, restart
 from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.slots import SlotStart, filled, start_leaf, zeros
+from gradtx.core.slots import filled, start_leaf, zeros
 from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
 from gradtx.core.typing import Array, Mask, PyTree
 from gradtx.core.varying import vary_as_all
@@ -94,10 +94,16 @@ class Leafwise:
     masks: dict[str, Mask]
     real_only: bool
     name: str = "leafwise"
+    types: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False)  # of starts, as the gate finds them
 
     def named(self, name: str) -> "Leafwise":
         """The same under the name that errors give."""
         return replace(self, name=name)
+
+    @property
+    def starts(self) -> dict[str, Any]:
+        """How each field of the state starts."""
+        return {"count": np.zeros((), np.int32)} | self.shared | self.slots
 
     @property
     def follows_schedule(self) -> bool:
@@ -148,21 +154,24 @@ class Leafwise:
         """Apply the rule to every leaf; the step counter, schedules and reductions run once."""
         # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
         if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
-            _check_state(self.name, ScaleByScheduleState if self.state is EmptyState else ScheduledState, state)
+            kind = ScaleByScheduleState if self.state is EmptyState else ScheduledState
+            cure = "restore(tx.init(params), state_dict(state)) goes on at the run's count"
+            checks.check_state(self.name, kind, state, f"; if a number became a schedule, {cure}")
+            checks.check_array(self.name, "count", state.count, np.zeros((), np.int32))
             inner = getattr(state, "inner_state", EmptyState())
             updates, inner = self._update_inner(updates, inner, params, state.count, extra)
             kept = {} if self.state is EmptyState else {"inner_state": inner}
             return updates, state._replace(count=increment(state.count), **kept)
-        if self.state is not EmptyState:
-            _check_state(self.name, self.state, state)
         return self._update_inner(updates, state, params, restart.of_run(getattr(state, "count", None)), extra)
 
     def _update_inner(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: dict[str, Any]) -> Any:
         """One step of the state proper; schedules see `count`."""
+        checks.check_state(self.name, self.state, state)
         state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
         if wants(self.rule, "p", needed=True):
             errors.check_params(self.name, params)
         leaves = Leaves(self, updates, state, params)
+        checks.check_fields(self.name, self.state, self.starts, state, updates, params, self.types, slots=False)
         hyper = {name: self._scalar(name, h(count) if isinstance(h, Schedule) else h) for name, h in self.hyper.items()}
         slot_names, shared_names = state_fields(self.state)
         shared = {name: getattr(state, name) for name in shared_names}
@@ -229,24 +238,21 @@ class Leaves:
     """The leaves of one update, matched with their slots and parameters."""
 
     def __init__(self, step: Leafwise, updates: PyTree, state: Any, params: PyTree) -> None:
-        self.step = step
-        paths_and_leaves, self.treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_leaf)
-        self.paths = [path for path, _ in paths_and_leaves]
-        self.updates = [g for _, g in paths_and_leaves]
+        self.step, self.tree = step, updates
+        self.updates, self.treedef = jax.tree.flatten(updates, is_leaf=is_leaf)
         self.chosen = self._match_mask(updates, step.mask)
         self.masks = {name: self._match_mask(updates, mask) for name, mask in step.masks.items() if mask is not None}
-        slot_names = state_fields(step.state)[0]
-        self.slots = {name: self._match(updates, name, getattr(state, name)) for name in slot_names}
-        self.params = None if params is None or not wants(step.rule, "p") else self._match(updates, "params", params)
+        self.slots = {
+            name: checks.matched(step.name, "state", updates, self.treedef, getattr(state, name)) for name in step.slots
+        }
+        self.params = None if params is None else gate.fitted(step.name, updates, self.updates, self.treedef, params)
+        self.takes_params = params is not None and wants(step.rule, "p")
+        for i, (g, keep) in enumerate(zip(self.updates, self.chosen, strict=True)):
+            if g is not None and keep:
+                self._check(i, g)
 
     def _match_mask(self, updates: PyTree, mask: Mask) -> list[bool]:
         return list(map(unwrapped, self.treedef.flatten_up_to(resolve_mask(self.step.name, mask, updates))))
-
-    def _match(self, updates: PyTree, what: str, tree: PyTree) -> list[Any]:
-        try:
-            return self.treedef.flatten_up_to(tree)
-        except ValueError:
-            errors.structure_mismatch(self.step.name, "state" if what != "params" else what, updates, tree)
 
     def run(
         self, numbers: dict[str, Any], shared: dict[str, Any], key: Any, own: dict[str, dict[str, Any]]
@@ -257,13 +263,13 @@ class Leaves:
         new_updates = list(self.updates)
         new_slots = [{name: column[i] for name, column in self.slots.items()} for i in range(len(self.updates))]
         groups: dict[tuple[bool, tuple[str, ...]], dict[int, Any]] = {}
-        for i, (path, g, keep) in enumerate(zip(self.paths, self.updates, self.chosen, strict=True)):
+        for i, (g, keep) in enumerate(zip(self.updates, self.chosen, strict=True)):
             if g is None or not keep:
                 continue
-            p = None if self.params is None else self.params[i]
             slots = {name: unwrapped(slot) for name, slot in new_slots[i].items()}
-            mine = restart.named_for(own, path_of_leaf(g, path), {})
-            leaf = (self._checked(path, unwrapped(g), slots, unwrapped(p)), slots, unwrapped(p), keys[i], mine)
+            p = self.params[i] if self.params is not None and self.takes_params else None
+            mine = restart.named_for(own, path_of_leaf(g, checks.path_at(self.tree, i)), {}) if own else {}
+            leaf = (unwrapped(g), slots, unwrapped(p), keys[i], mine)
             outside = tuple(name for name, column in self.masks.items() if not column[i])
             groups.setdefault((isinstance(g, Stack), outside), {})[i] = leaf
         for (stacked, outside), leaves in groups.items():
@@ -274,25 +280,16 @@ class Leaves:
                 new_slots[i] = {name: Stack(slot) for name, slot in slots.items()} if stacked else slots
         return new_updates, new_slots
 
-    def _checked(self, path: Any, g: Any, slots: dict[str, Any], p: Any) -> Array:
-        name = self.step.name
-        errors.check_inexact(name, "update", path, g, real_only=self.step.real_only)
-        g = g if hasattr(g, "shape") else jnp.asarray(g)
-        for slot, value in slots.items():
-            start = self.step.slots[slot]
-            if isinstance(start, SlotStart):
-                errors.check_same_shape(name, "state", path, g, value, real=start.may_be_real)
-        if p is not None:
-            errors.check_same_shape(name, "params", path, g, p if hasattr(p, "shape") else jnp.asarray(p))
-        return g
+    def _check(self, i: int, g: Any) -> None:
+        """Refuse a leaf whose update, slots and parameter do not belong together."""
+        step, name = self.step, self.step.name
+        gate.check_number(name, self.tree, i, g, real_only=step.real_only)
+        p = None if self.params is None else self.params[i]
+        for slot, column in self.slots.items():
+            checks.check_slot(name, f"the state's {slot}", self.tree, i, g, column[i], step.slots[slot], p, step.types)
+        if self.params is not None and (self.takes_params or not gate.EXAMPLES):
+            gate.check_param(name, self.tree, i, g, p)
 
 
 def _is_number(x: Any) -> bool:
     return getattr(x, "shape", None) == () and errors.is_inexact(x)
-
-
-def _check_state(name: str, wanted: type[Any], state: Any) -> None:
-    if not set(wanted._fields) <= set(getattr(state, "_fields", ())):  # every tuple has an attribute `count`
-        got = f"{name}: state must be {wanted.__name__} from init, got {type(state).__name__}"
-        cure = "; if a number became a schedule, restore(tx.init(params), state_dict(state)) goes on at the run's count"
-        raise TypeError(got + cure * (wanted in (ScaleByScheduleState, ScheduledState)))

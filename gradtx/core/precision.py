@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.each import each
-from gradtx.core.errors import is_none
+from gradtx.core.errors import is_inexact, is_none
 from gradtx.core.typing import Array, DType, PyTree
 
 
@@ -66,9 +66,15 @@ def narrow(x: Any, dtype: DType) -> Array:
 
 
 def widen(tree: PyTree) -> PyTree:
-    """Every leaf in its compute dtype."""
+    """Every floating-point or complex leaf in its compute dtype; others as they are."""
     leaves, treedef = jax.tree.flatten(tree)
-    return treedef.unflatten(_in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) for x in leaves]))
+    return treedef.unflatten(
+        _in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) if _is_value(x) else None for x in leaves])
+    )
+
+
+def _is_value(x: Any) -> bool:
+    return is_inexact(x) and not isinstance(x, jax.ShapeDtypeStruct)
 
 
 def widen_inexact(tree: PyTree) -> PyTree:
@@ -77,9 +83,9 @@ def widen_inexact(tree: PyTree) -> PyTree:
 
 
 def round_like(tree: PyTree, like: PyTree) -> PyTree:
-    """Every leaf of `tree` in the dtype of the same leaf of `like`; None stays None."""
+    """Every leaf of `tree` in the dtype of the same leaf of `like`; what is no number stays as it is."""
     leaves, treedef = jax.tree.flatten(tree, is_leaf=is_none)
-    dtypes = [None if y is None else dtype_of(y) for y in treedef.flatten_up_to(like)]
+    dtypes = [dtype_of(y) if is_inexact(y) else None for y in treedef.flatten_up_to(like)]
     return treedef.unflatten(_in_dtypes(narrow, leaves, dtypes))
 
 

@@ -76,22 +76,31 @@ def zeros(dtype: DType | None = None, *, real: bool = False, whole: bool = False
     return full(0, dtype, real=real, whole=whole)
 
 
-def scalar(value: Any = 0, dtype: DType | None = None) -> Callable[[Any], Array]:
+@dataclass(frozen=True, eq=False)
+class ScalarStart:
+    """How a real number starts, or an array of them of a shape that depends on no parameter."""
+
+    value: Any
+    dtype: DType | None
+    shape: tuple[int, ...]
+
+    def __call__(self, params: PyTree) -> Array:
+        first = self.value(params) if callable(self.value) else self.value
+        kept = precision.real_dtype(self.dtype or precision.scalar_dtype(params, slot_dtype))
+        # A copy: the value may be the caller's own array, and the state may be donated.
+        begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
+        return vary_as_all(begin, params)
+
+
+def scalar(value: Any = 0, dtype: DType | None = None, shape: tuple[int, ...] | None = None) -> ScalarStart:
     """A real number: in a slot one for each parameter, such as a running norm; in another field one for the tree.
 
     Args:
         value: a number, an array of them, or a function of the parameter (or the tree) that gives it.
         dtype: the dtype it is kept in; by default that of the widest parameter, float32 where that is narrower.
+        shape: of an array that a function gives; by default that of a single number.
     """
-
-    def start(params: PyTree) -> Array:
-        first = value(params) if callable(value) else value
-        kept = precision.real_dtype(dtype or precision.scalar_dtype(params, slot_dtype))
-        # A copy: the value may be the caller's own array, and the state may be donated.
-        begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
-        return vary_as_all(begin, params)
-
-    return start
+    return ScalarStart(value, dtype, shape or (() if callable(value) else jnp.shape(value)))
 
 
 def copy(dtype: DType | None = None) -> SlotStart:

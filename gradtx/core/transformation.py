@@ -3,14 +3,15 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
 
 import jax
 
-from gradtx.core import precision
+from gradtx.core import checks, gate, precision
 from gradtx.core.arguments import Accept
 from gradtx.core.eager import at_once, outside
-from gradtx.core.leafwise import Leafwise
+from gradtx.core.leafwise import EmptyState, Leafwise
 from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
@@ -21,10 +22,17 @@ P = ParamSpec("P")
 
 
 class Pair(NamedTuple):
-    """The plain pair behind a transformation; its update takes extra arguments."""
+    """The plain pair behind a transformation; its update takes extra arguments.
+
+    What else it says of itself is checked before each call, see `core/gate.py`; a pair that says nothing is not.
+    """
 
     init: Callable[..., Any]
     update: Callable[..., Any]
+    takes: gate.Takes | None = None  # which leaves
+    state: type[Any] | None = None  # the type of its state
+    starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
+    types: Any = None  # of these starts, once they are known
 
 
 class GradientTransformation(Value, Apparent):
@@ -50,8 +58,13 @@ class GradientTransformation(Value, Apparent):
         Returns:
             The state, a pytree; no buffer of `params` is in it.
         """
+        pair = self.build()
+        if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
+            params = gate.numbers_as_arrays(self.name, "params", params)
+            if isinstance(pair, Pair):
+                gate.check_init(self.name, pair.takes, params)
         with jax.named_scope(self.name):
-            return self.build().init(params)
+            return pair.init(params)
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """One step.
@@ -82,12 +95,22 @@ class GradientTransformation(Value, Apparent):
             return pair.named(self.name)
         if isinstance(pair, GradientTransformation):
             return pair
+        if isinstance(pair, Pair):
+            return pair._replace(update=with_extra(pair.update), types={})
         return Pair(pair.init, with_extra(pair.update))
 
 
 def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
+    pair = tx.build()
+    if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
+        updates = gate.numbers_as_arrays(tx.name, "updates", updates)
+        params = gate.numbers_as_arrays(tx.name, "params", params)
+        if not (isinstance(pair, Pair) and pair.takes == "anything"):
+            state = gate.numbers_as_arrays(tx.name, "state", state)
+        if isinstance(pair, Pair):
+            gate.check_update(tx.name, pair.takes, pair.state, pair.starts, pair.types, updates, state, params)
     with jax.named_scope(tx.name):
-        updates, new = tx.build().update(updates, state, params, **extra)
+        updates, new = pair.update(updates, state, params, **extra)
         return updates, vary_like(new, state)
 
 
@@ -173,6 +196,24 @@ _PAIR.opaque = _FOREIGN.opaque = True
 def is_foreign(tx: GradientTransformation) -> bool:
     """Whether `tx` wraps a pair of another library."""
     return tx.maker is _FOREIGN
+
+
+def keeps_nothing(tx: Any) -> bool:
+    """Whether `tx` is a rule of ours without a state."""
+    while isinstance(tx, GradientTransformation):
+        tx = tx.build()
+    return isinstance(tx, Leafwise) and tx.state is EmptyState and not tx.follows_schedule
+
+
+def takes_examples(tx: GradientTransformation) -> bool:
+    """Whether `tx`, or a link of it, takes the gradients of single examples and gives one of the parameters' shape."""
+    pair: Any = tx
+    while isinstance(pair, GradientTransformation):
+        links = pair.arguments.get("links")
+        if isinstance(links, tuple):
+            return any(takes_examples(link) for link in cast("tuple[GradientTransformation, ...]", links))
+        pair = pair.build()
+    return isinstance(pair, Pair) and pair.takes == "examples"
 
 
 def as_transformation(pair: Any) -> GradientTransformation:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gradtx.core import averages, precision
 from gradtx.core.each import each, sum_each
-from gradtx.core.errors import is_none
+from gradtx.core.errors import is_inexact, is_none
 from gradtx.core.typing import Array, PyTree
 
 
@@ -93,9 +93,14 @@ def all_zero(tree: PyTree) -> Array:
     return jnp.ones((), jnp.bool_) if other is None else other == 0
 
 
+def inexact(tree: PyTree) -> PyTree:
+    """The tree with None for what is no floating-point or complex number."""
+    return jax.tree.map(lambda x: x if is_inexact(x) else None, tree)
+
+
 def all_finite(tree: PyTree) -> Array:
     """Whether no element is a NaN or an infinity, a boolean scalar."""
-    bad = sum_each(lambda x: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32), jax.tree.leaves(tree))
+    bad = sum_each(lambda x: jnp.sum(~jnp.isfinite(x), dtype=jnp.float32), jax.tree.leaves(inexact(tree)))
     return jnp.ones((), jnp.bool_) if bad is None else bad == 0
 
 

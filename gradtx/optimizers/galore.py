@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
-from gradtx.core import precision
+from gradtx.core import checks, precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import is_none
@@ -130,7 +130,12 @@ def scale_by_galore(
         for i in here:
             gs[i] = to_matrices(gathered(gs[i]), numbers[i])
         lefts = {i: on_left(gs[i], side) for i in here}
-        projectors = treedef.flatten_up_to(state.projector)
+        projectors = checks.matched(name, "state", updates, treedef, state.projector)
+        for i in here:
+            (*stack, m, n), left = gs[i].shape, lefts[i]
+            checks.check_shape(
+                name, "projector", updates, i, projectors[i], (*stack, m if left else n, min(rank, m, n))
+            )
         paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(updates, is_leaf=is_none)]
         due = [of_leaf(state.count, paths[i]) % update_proj_gap == 0 for i in here]
 
@@ -156,7 +161,7 @@ def scale_by_galore(
         state = GaLoreState(next_count(state.count), base_state, treedef.unflatten(projectors))
         return precision.round_like(treedef.unflatten(new), updates), state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", GaLoreState, {"count": 0, "projector": None})
 
 
 @transformation

@@ -104,7 +104,7 @@ def hypergradient(
         steps, own = follow.update(u, LearningRateState(*state[1:]), params, gradient=gradient)
         return precision.round_like(steps, updates), HypergradientState(inner_state, *own)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", HypergradientState, follow.starts)
 
 
 @transformation

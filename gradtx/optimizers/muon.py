@@ -151,7 +151,7 @@ def scale_by_muon(
         new = on_matrices(direction, leaves, dimensions(updates), **shared)
         return precision.round_like(treedef.unflatten(new), updates), state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers")
 
 
 @transformation

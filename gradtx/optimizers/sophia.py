@@ -104,9 +104,6 @@ def scale_by_sophia(
     ).named("scale_by_sophia")
 
     def update(updates: PyTree, state: SophiaState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SophiaState]:
-        if not hasattr(state, "hessian_fn_state"):
-            raise TypeError(f"scale_by_sophia: state must be SophiaState from init, got {type(state).__name__}")
-
         count, due = state.count, of_run(state.count) % precision.cast(update_interval, jnp.int32) == 0
 
         def refreshed(state: SophiaState) -> SophiaState:
@@ -121,7 +118,7 @@ def scale_by_sophia(
         new, state = direction.update(updates, state)
         return new, refresh(state)
 
-    return Pair(direction.init, update)
+    return Pair(direction.init, update, "numbers", SophiaState, direction.starts)
 
 
 @transformation

@@ -103,7 +103,7 @@ def scale_by_backtracking_linesearch(
     def update(
         updates: PyTree, state: ScaleByBacktrackingLinesearchState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, ScaleByBacktrackingLinesearchState]:
-        line = start_line(name, updates, params, state, extra)
+        line = start_line(name, updates, params, state, extra, keeps_grad=store_grad)
         dtype = line.value.dtype
         h = jax.lax.stop_gradient({k: precision.cast(x, dtype) for k, x in numbers.items()})
         longest = jax.lax.stop_gradient(precision.cast(max_learning_rate, dtype))
@@ -141,4 +141,4 @@ def scale_by_backtracking_linesearch(
         new = ScaleByBacktrackingLinesearchState(step, value, grad, info)
         return scaled(step, updates), jax.tree.map(keep_type, new, state)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", ScaleByBacktrackingLinesearchState)

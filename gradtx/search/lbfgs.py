@@ -1,6 +1,6 @@
 """L-BFGS: gradients times an inverse Hessian put together from the last few steps."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,15 +136,20 @@ def scale_by_lbfgs(
         & Zhang 2006, I0, with other factors. Optax has `pairs="all"`.
     """
     name = "scale_by_lbfgs"
+    memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
+    weights = scalar(lambda params: jnp.zeros(memory_size), shape=(memory_size,))
+    starts: dict[str, Any] = {
+        "count": 0,
+        "diff_params_memory": memory,
+        "diff_updates_memory": memory,
+        "weights_memory": weights,
+    }
 
     def init(params: PyTree) -> ScaleByLBFGSState:
         check_leaves(name, params)
         each = lambda start: jax.tree.map(start, params)
-        memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
-        weights = scalar(lambda params: jnp.zeros(memory_size))(params)
-        return ScaleByLBFGSState(
-            jnp.zeros((), jnp.int32), each(zeros()), each(zeros()), each(memory), each(memory), weights
-        )
+        count = jnp.zeros((), jnp.int32)
+        return ScaleByLBFGSState(count, each(zeros()), each(zeros()), each(memory), each(memory), weights(params))
 
     def update(
         updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None, *, value: ArrayLike | None = None
@@ -158,7 +163,7 @@ def scale_by_lbfgs(
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
         return precision.round_like(kept, updates), state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", ScaleByLBFGSState, starts)
 
 
 @transformation

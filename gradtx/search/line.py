@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors, precision, tree
+from gradtx.core import checks, errors, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.averages import divide_up_to
 from gradtx.core.errors import is_none
@@ -76,7 +76,9 @@ def slope(grad: PyTree, updates: PyTree) -> Array:
     return tree.sum_of(lambda g, u: g * u, grad, updates)
 
 
-def start_line(name: str, updates: PyTree, params: PyTree, state: Any, extra: dict[str, Any]) -> Line:
+def start_line(
+    name: str, updates: PyTree, params: PyTree, state: Any, extra: dict[str, Any], *, keeps_grad: bool = True
+) -> Line:
     """The line that a call of `update` asks for, without derivatives of its own: a step is a number.
 
     Raises:
@@ -88,6 +90,8 @@ def start_line(name: str, updates: PyTree, params: PyTree, state: Any, extra: di
             call = "update(updates, state, params, value=..., grad=..., value_fn=...)"
             raise TypeError(f"{name} needs {argument}: call {call}")
     errors.check_params(name, params)
+    if state.grad is not None or keeps_grad:
+        checks.check_tree(name, "the state's grad", params, state.grad)
     loss = bound(name, extra)
     grad = filled(name, "grad", params, extra["grad"])
     updates = matched(name, "updates", params, updates)

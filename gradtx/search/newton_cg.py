@@ -133,7 +133,7 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
         new = ScaleByNewtonCGState(end.count, unit * jnp.sqrt(end.norm_sq), norm)
         return precision.round_like(kept, updates), jax.tree.map(keep_type, new, state)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", ScaleByNewtonCGState, {"num_cg_steps": 0})
 
 
 @transformation

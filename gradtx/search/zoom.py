@@ -259,4 +259,4 @@ def scale_by_zoom_linesearch(
         new = ScaleByZoomLinesearchState(end.best.step, end.best.value, end.grad, info)
         return scaled(end.best.step, updates), jax.tree.map(keep_type, new, state)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", ScaleByZoomLinesearchState)

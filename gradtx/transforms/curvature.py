@@ -80,7 +80,7 @@ def hutchinson(key: KeyLike = 0) -> Pair:
         estimate, _ = product.update(hz, EmptyState(), z)
         return in_place.update(updates, EmptyState(), estimate)[0], state
 
-    return Pair(signs.init, update)
+    return Pair(signs.init, update, "numbers", HutchinsonState, signs.starts)
 
 
 @transformation
@@ -119,7 +119,7 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
         estimate, state = square.update(jax.grad(loss)(params, jax.random.split(state.rng_key)[1]), state)
         return in_place.update(updates, EmptyState(), estimate)[0], state
 
-    return Pair(square.init, update)
+    return Pair(square.init, update, "numbers", GaussNewtonBartlettState, square.starts)
 
 
 def needed(name: str, params: PyTree, **function: Any) -> Any:

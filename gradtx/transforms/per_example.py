@@ -107,7 +107,7 @@ def differentially_private_aggregate(
         noisy = treedef.unflatten([private(g, k) for g, k in zip(leaves, keys, strict=True)])
         return precision.round_like(noisy, updates), DifferentiallyPrivateAggregateState(new_key)
 
-    return Pair(init, update)
+    return Pair(init, update, "examples", DifferentiallyPrivateAggregateState, {"rng_key": lambda _: start_key(key)})
 
 
 def _clipped_sum(name: str, grads: PyTree, limit: Any) -> tuple[PyTree, Array]:

@@ -123,5 +123,5 @@ def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000) -> L
 
     Source: Seetharaman et al. 2020, arXiv:2007.14469; differs: it keeps all norms of the run.
     """
-    norms = scalar(lambda params: jnp.zeros(history))
+    norms = scalar(lambda params: jnp.zeros(history), shape=(history,))
     return leafwise(limited_rule, AutoClipState, reduce=percentile_limit, percentile=percentile, norms=norms)

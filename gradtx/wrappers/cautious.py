@@ -45,4 +45,4 @@ def cautious(optimizer: Inner, min_share: FractionNumber | None = None) -> Pair:
         steps, _ = keep_agreeing.update(steps, EmptyState(), updates)
         return steps, state
 
-    return Pair(inner.init, update)
+    return Pair(inner.init, update, "numbers")

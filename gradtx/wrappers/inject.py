@@ -1,7 +1,7 @@
 """Hyperparameters in the state, for programs that read and assign them there."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, overload
 
@@ -78,13 +78,18 @@ def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtyp
         return pack(count, numbers(count, moving, states, {}), states, inner_state)
 
     def update(updates: PyTree, state: InjectState, params: PyTree = None, **extra: Any) -> tuple[PyTree, InjectState]:
+        _check_numbers(state.hyperparams, moving)
         states = state.hyperparams_states if isinstance(state, InjectStatefulHyperparamsState) else {}
+        if set(states) != set(stateful):
+            raise ValueError(
+                f"inject_hyperparams: hyperparams_states must have {sorted(stateful)}, got {sorted(states)}"
+            )
         hyperparams = numbers(state.count, state.hyperparams, states, extra)
         states = {name: _like(name, h.update(states[name], **extra), states[name]) for name, h in stateful.items()}
         updates, inner_state = using(hyperparams).update(updates, state.inner_state, params, **extra)
         return updates, pack(increment(state.count), hyperparams, states, inner_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything", InjectStatefulHyperparamsState if stateful else InjectHyperparamsState)
 
 
 # Shown by the public name, pickled by the other.
@@ -175,6 +180,16 @@ def _maker_of(factory: Callable[..., Any], static: tuple[str, ...]) -> Maker:
     body.__name__ = body.__qualname__ = getattr(factory, "__name__", "factory")
     body.__signature__ = signature.replace(parameters=[accept(p) for p in signature.parameters.values()])
     return cast(Maker, transformation(body))
+
+
+def _check_numbers(hyperparams: Any, wanted: Iterable[str]) -> None:
+    """Refuse a state without a number for each hyperparameter."""
+    if not isinstance(hyperparams, dict) or set(cast("dict[str, Any]", hyperparams)) != set(wanted):
+        given = sorted(hyperparams) if isinstance(hyperparams, dict) else type(hyperparams).__name__
+        raise ValueError(f"inject_hyperparams: the state's hyperparams must have {sorted(wanted)}, got {given}")
+    for name, x in cast("dict[str, Any]", hyperparams).items():
+        if not isinstance(x, int | float | complex | jax.Array | np.ndarray | np.generic):
+            raise TypeError(f"inject_hyperparams: the state's {name} must be a number, got {x!r}")
 
 
 def _own(x: Any) -> Array:

@@ -89,4 +89,4 @@ def lookahead(
         new_state = LookaheadState(fast_state, jnp.where(sync, 0, steps), new.slow)
         return precision.round_like(fast, updates), new_state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", LookaheadState, {"steps_since_sync": 0})

@@ -101,7 +101,7 @@ def mechanize(
     Source: Cutkosky, Defazio & Mehta 2023, arXiv:2306.00144; differs: h is clipped, a later change of the authors.
     """
     base = cast(GradientTransformation, base_optimizer)
-    each = lambda value: scalar(lambda params: jnp.full(num_betas, value))
+    each = lambda value: scalar(lambda params: jnp.full(num_betas, value), shape=(num_betas,))
     tuner = leafwise(
         mechanic_rule, TunerState, reduce=tuned, weight_decay=weight_decay, eps=eps, s_init=s_init, num_betas=num_betas,
         r=each(0.0), m=each(0.0), v=each(0.0), s=each(s_init), x0=zeros(x0_dtype),
@@ -116,4 +116,4 @@ def mechanize(
         steps, own = tuner.update(steps, TunerState(*state[1:]), params, gradient=gradient)
         return precision.round_like(steps, updates), MechanicState(base_state, *own)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", MechanicState, tuner.starts)

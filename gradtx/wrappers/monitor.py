@@ -2,14 +2,14 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from gradtx.core import precision, tree
+from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
-from gradtx.core.errors import describe
 from gradtx.core.fields import InnerState
 from gradtx.core.rules import increment
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
@@ -63,9 +63,9 @@ def monitor(
     def measured(count: Array, gradients: PyTree, updates: PyTree, params: PyTree, state: Any, extra: Any) -> Any:
         found: dict[str, Any] = {}
         if gradient_norm:
-            found["gradient_norm"] = tree.norm(gradients)
+            found["gradient_norm"] = tree.norm(tree.inexact(gradients))
         if update_norm:
-            found["update_norm"] = tree.norm(updates)
+            found["update_norm"] = tree.norm(tree.inexact(updates))
         if update_ratio:
             nowhere = jnp.full((), jnp.nan, precision.scalar_dtype(updates))
             found["update_ratio"] = nowhere if params is None else ratio(updates, params)
@@ -92,13 +92,13 @@ def monitor(
         found = measured(state.count, updates, new, params, inner_state, extra) if on else {}
         return new, MonitorState(increment(state.count), keep_types(found, state.measurements), inner_state)
 
-    return Pair(init, update)
+    return Pair(init, update, "anything", MonitorState, {"count": 0})
 
 
 def ratio(updates: PyTree, params: PyTree) -> Array:
     """||u|| / ||theta||, 0 where theta is 0."""
-    size = tree.norm(params)
-    return safe_divide(precision.cast(tree.norm(updates), size.dtype), size)
+    size = tree.norm(tree.inexact(params))
+    return safe_divide(precision.cast(tree.norm(tree.inexact(updates)), size.dtype), size)
 
 
 def call(name: str, measure: Measure, known: dict[str, Any]) -> Any:
@@ -112,15 +112,20 @@ def call(name: str, measure: Measure, known: dict[str, Any]) -> Any:
     return jax.tree.map(jnp.asarray, measure(**{parameter: known[parameter] for parameter in asked}))
 
 
-def keep_types(found: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+def keep_types(found: dict[str, Any], like: Any) -> dict[str, Any]:
     """Measurements in the dtypes that the state has."""
     if jax.tree.structure(found) != jax.tree.structure(like):
-        raise ValueError(f"monitor: measurements {sorted(found)} do not have the tree of the state's, {sorted(like)}")
+        given = sorted(cast("dict[str, Any]", like)) if isinstance(like, dict) else errors.describe(like)
+        raise ValueError(f"monitor: measurements {sorted(found)} do not have the tree of the state's, {given}")
 
     def keep(path: Any, x: Any, old: Any) -> Any:
+        name = jax.tree_util.keystr(path)
+        if not isinstance(old, jax.Array | np.ndarray | np.generic):
+            raise TypeError(f"monitor: the state's measurement {name} is {errors.describe(old)}, wanted an array")
         if x.shape != old.shape:
-            name = jax.tree_util.keystr(path)
-            raise ValueError(f"monitor: the measurement {name} is {describe(x)}, and was {describe(old)} at first")
+            raise ValueError(
+                f"monitor: the measurement {name} is {errors.describe(x)}, and was {errors.describe(old)} at first"
+            )
         return precision.cast(x, old.dtype)
 
     return jax.tree_util.tree_map_with_path(keep, found, like)

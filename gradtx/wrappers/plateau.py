@@ -109,4 +109,6 @@ def reduce_on_plateau(
         updates, _ = scaling.update(updates, EmptyState(), params, scale=new.scale)
         return updates, new
 
-    return Pair(init, update)
+    return Pair(
+        init, update, "numbers", ReduceLROnPlateauState, dict.fromkeys(("plateau_count", "cooldown_count", "count"), 0)
+    )

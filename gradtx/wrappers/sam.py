@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors, precision, tree
+from gradtx.core import checks, errors, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
@@ -155,7 +155,7 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
         steps, opt_state = tx.update(precision.widen(grads), state.opt_state, params, **extra)
         return precision.round_like(steps, updates), SAMState(opt_state, rest(adv_state, params))
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", SAMState)
 
 
 def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: int, rest: Rest) -> Pair:
@@ -167,6 +167,7 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
         updates: PyTree, state: AlternatingSAMState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, AlternatingSAMState]:
         errors.check_params("sharpness_aware", params)
+        checks.check_tree("sharpness_aware", "the state's cache", params, state.cache)
         wide, taken = precision.widen(updates), state.steps_since_sync
         start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, c), params, state.cache)
 
@@ -184,7 +185,7 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
         steps, new_state = jax.lax.cond(taken < climbs, climb, step)
         return precision.round_like(steps, updates), new_state
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", AlternatingSAMState, {"steps_since_sync": 0})
 
 
 @transformation

@@ -132,7 +132,7 @@ def schedule_free(
         steps, own = averaging.update(steps, AveragingState(*state[:4], *state[5:]), params)
         return precision.round_like(steps, updates), joined(base_state, own)
 
-    return Pair(init, update)
+    return Pair(init, update, "numbers", ScheduleFreeState, {"x": None, "step_count": 0})
 
 
 def _copy_if_narrow(p: Any) -> Any:

@@ -13,6 +13,7 @@ from gradtx import aggregating
 from tests.support import types_of
 
 PARAMS = {"w": jnp.ones((2, 3)), "b": (jnp.zeros(()), None)}
+TRACK = aggregating.track_per_element_mean_and_variance_with_ema()
 RNG = np.random.default_rng(0)
 
 
@@ -194,7 +195,7 @@ def test_they_go_into_chains():
         ),
         (lambda: aggregating.get_unbiased_mean_and_variance_ema(()), ValueError, "wanted a state with one Per"),
         (
-            lambda: aggregating.track_per_element_mean_and_variance_with_ema().update(jnp.ones(2), ()),
+            lambda: TRACK.update(jnp.ones(2), TRACK.init(jnp.ones(2))),
             TypeError,
             "sum_sq_diff_grads",
         ),

@@ -30,11 +30,13 @@ def test_functions_of_one_array():
     chex.assert_trees_all_equal(gradtx.stateless_leafwise(jnp.sign).update(PARAMS, ())[0]["a"], jnp.ones(2))
 
 
-@pytest.mark.parametrize("state", [{}, None, 0, ()])
-def test_any_state_is_returned(state):
+def test_an_empty_state_is_returned_and_others_are_refused():
     for tx in (gradtx.stateless(lambda updates: updates), gradtx.stateless_leafwise(lambda g: g)):
-        assert tx.update(PARAMS, state)[1] == state
         assert tx.init(None) == EmptyState()
+        assert tx.update(PARAMS, ())[1] == ()
+        for state in ({}, None, 0, (1,)):
+            with pytest.raises(TypeError, match=f"^{tx.name}: state must be EmptyState from init, got"):
+                tx.update(PARAMS, state)
 
 
 def test_functions_see_wide_arrays_and_updates_keep_dtypes():

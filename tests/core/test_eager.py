@@ -179,8 +179,8 @@ def test_errors_are_those_of_the_rule_with_the_transformations_name():
     tx = gradtx.chain(gradtx.scale(1.0), gradtx.adam(0.1))
     state = tx.init(params)
     for wrong, words in [
-        ({"other": jnp.ones(5)}, "scale_by_adam: .* trees"),
-        ({"layer0": jnp.ones(4)}, "adam: .* differ at"),
+        ({"other": jnp.ones(5)}, "scale: .* trees"),
+        ({"layer0": jnp.ones(4)}, "scale: .* differ at"),
     ]:
         with pytest.raises((TypeError, ValueError), match=words):
             tx.update(wrong, state, params)

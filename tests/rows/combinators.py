@@ -19,7 +19,7 @@ def odd(step):
 
 def is_vector(params):
     """The leaves that are vectors."""
-    return jax.tree.map(lambda x: x.ndim == 1, params)
+    return jax.tree.map(lambda x: np.ndim(x) == 1, params)
 
 
 def doubled(updates):

@@ -27,6 +27,7 @@ from gradtx.compat.optax.remember import RememberingPair, remembered
 from gradtx.core.arguments import UNCHECKED
 from gradtx.core.leafwise import EmptyState as EmptyState
 from gradtx.core.slots import OWN_DTYPE
+from gradtx.core.transformation import keeps_nothing
 from gradtx.core.typing import TransformationLike
 
 ArrayTree: TypeAlias = jax.typing.ArrayLike | Iterable["ArrayTree"] | Mapping[Any, "ArrayTree"]
@@ -126,7 +127,10 @@ def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any
             return made(make, args, kwargs).init(as_floats(params))
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        return made(make, args, kwargs).update(as_floats(updates), state, as_floats(params), **extra_args)
+        tx, updates, params = made(make, args, kwargs), as_floats(updates), as_floats(params)
+        if keeps_nothing(tx):  # then Optax gives back whatever it is given
+            return tx.update(updates, EmptyState(), params, **extra_args)[0], state
+        return tx.update(updates, state, params, **extra_args)
 
     return GradientTransformationExtraArgs(init, update)
 

@@ -1,0 +1,208 @@
+"""What a state must be for the updates it is given with: its kind, the trees and the types of its fields."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core import errors
+from gradtx.core.errors import is_inexact, path_str
+from gradtx.core.fields import hints_of
+from gradtx.core.restart import of_run
+from gradtx.core.rules import state_fields
+from gradtx.core.slots import ScalarStart, SlotStart
+from gradtx.core.stacks import Stack, is_leaf, unwrapped
+from gradtx.core.typing import Array, PyTree
+
+Starts: TypeAlias = Mapping[str, Any]
+"""How fields of a state start: a slot's as a function of the parameter (None: whoever
+keeps it checks it), another's as one of the tree, or its value."""
+
+ANY_NUMBERS = SlotStart(lambda p, dtype: p, real=True)  # stands for a start of which only the shape counts
+NUMBER = jax.ShapeDtypeStruct((), np.dtype(object))  # one number, whole or true or false or not
+
+
+def check_tree(name: str, what: str, updates: PyTree, tree: PyTree, start: Any = None, cache: Any = None) -> list[Any]:
+    """The leaves of a tree like `updates`, such as a slot's, each refused if it is not as `start` makes it.
+
+    A stack of packed leaves is one leaf here, as it is to a plain pair.
+    """
+    leaves, treedef = jax.tree.flatten(updates, is_leaf=errors.is_none)
+    column = matched(name, what, updates, treedef, tree)
+    for i, (g, slot) in enumerate(zip(leaves, column, strict=True)):
+        if g is not None:
+            check_slot(name, what, updates, i, g, slot, start or ANY_NUMBERS, None, {} if cache is None else cache)
+    return column
+
+
+def matched(name: str, what: str, updates: PyTree, treedef: Any, tree: PyTree) -> list[Any]:
+    """The parts of `tree` at the leaves of `updates`; refused if there are others."""
+    try:
+        return treedef.flatten_up_to(tree)
+    except (TypeError, ValueError):
+        errors.structure_mismatch(name, what, updates, tree)
+
+
+def check_slot(
+    name: str, what: str, updates: PyTree, place: int, g: Any, slot: Any, start: Any, p: Any, cache: dict[Any, Any]
+) -> None:
+    """Refuse a slot that is not of the type in which it starts for a parameter of the update's shape."""
+    stacked, g, slot, p = isinstance(g, Stack), unwrapped(g), unwrapped(slot), unwrapped(p)
+    if isinstance(start, SlotStart):
+        if getattr(slot, "shape", None) == g.shape and is_inexact(slot) and not is_complex(g.dtype):
+            return
+        path = path_at(updates, place)
+        errors.check_same_shape(name, "state", path, g, slot, real=start.may_be_real)
+        if not is_inexact(slot):
+            raise TypeError(f"{name}: {what} at {path_str(path)} is {errors.describe(slot)}, wanted numbers")
+        return
+    lead = g.shape[:1] if stacked else ()
+    like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) and hasattr(p, "dtype") else g).dtype)
+    wanted = _types(start, like, cache)
+    leaves, treedef = jax.tree.flatten(wanted)
+    given, structure = jax.tree.flatten(slot)
+    if structure == treedef and all(_is_like(x, y, lead) for x, y in zip(given, leaves, strict=True)):
+        return
+    kinds = f"is {_show(slot)}, wanted {_show(wanted, lead)} for {errors.describe(g)}"
+    raise ValueError(f"{name}: {what} at {path_str(path_at(updates, place))} {kinds}")
+
+
+def check_like(name: str, field: str, x: Any, wanted: PyTree) -> None:
+    """Refuse a field of a state that has not the tree and the shapes of what is to take its place."""
+    leaves, treedef = jax.tree.flatten(x)
+    shapes = [getattr(leaf, "shape", None) for leaf in leaves]
+    if treedef != jax.tree.structure(wanted) or shapes != [leaf.shape for leaf in jax.tree.leaves(wanted)]:
+        raise ValueError(f"{name}: the state's {field} is {_show(x)}, wanted {_show(wanted)}")
+
+
+def check_shape(name: str, field: str, updates: PyTree, place: int, x: Any, wanted: tuple[int, ...]) -> None:
+    """Refuse what a state keeps for one update if it is no array of numbers of the wanted shape."""
+    if getattr(x, "shape", None) != wanted or not is_inexact(x):
+        path = path_str(path_at(updates, place))
+        raise ValueError(f"{name}: the state's {field} at {path} is {errors.describe(x)}, wanted shape {wanted}")
+
+
+def check_state(name: str, kind: type[Any], state: Any, cure: str = "") -> None:
+    """Refuse a state of another kind: by the name and the fields of its type, so that Optax's own of that name does.
+
+    Raises:
+        TypeError: names the kind that `init` makes.
+    """
+    given = type(state)
+    if given is kind or isinstance(state, kind):
+        return
+    named = given.__name__ == kind.__name__ and getattr(given, "_fields", None) == kind._fields
+    if not named and (kind._fields or not isinstance(state, tuple) or len(state) > 0):
+        raise TypeError(f"{name}: state must be {kind.__name__} from init, got {given.__name__}{cure}")
+
+
+def check_tuple(name: str, length: int, state: Any) -> tuple[Any, ...]:
+    """Refuse a state that is not a tuple of the states of so many links."""
+    if not isinstance(state, tuple) or len(state) != length:
+        raise ValueError(f"{name}: state must be the tuple of {length} from init, got {kind_of(state)}")
+    return state
+
+
+def kind_of(state: Any) -> str:
+    """What a state is, for errors."""
+    if isinstance(state, tuple | dict):
+        return f"{type(state).__name__} of {len(state)}"
+    return type(state).__name__
+
+
+def check_fields(
+    name: str, kind: type[Any], starts: Starts, state: Any, updates: PyTree, params: PyTree, cache: dict[Any, Any], *,
+    slots: bool,
+) -> None:  # fmt: skip
+    """Refuse fields of a state of the right kind that do not have the type in which they start."""
+    for field, hint in _types_of(kind).items():
+        x = getattr(state, field)
+        if field in state_fields(kind)[0]:
+            if slots and starts.get(field, field) is not None:
+                check_tree(name, f"the state's {field}", updates, x, starts.get(field), cache)
+        elif getattr(hint, "__origin__", hint) is Array:  # also one that is marked
+            wanted = _field_type(starts, field, updates if params is None else params, cache)
+            check_array(name, field, x, wanted)
+        elif isinstance(hint, type) and hasattr(hint, "_fields"):
+            check_state(f"{name}: {field}", hint, x)
+            check_fields(f"{name}: {field}", hint, {}, x, updates, params, cache, slots=False)
+
+
+def check_array(name: str, field: str, x: Any, wanted: Any) -> None:
+    """Refuse a field of a state that is no array of the shape and the kind that `init` gives it."""
+    x = of_run(x)
+    if not isinstance(x, jax.Array | np.ndarray | np.generic):
+        raise TypeError(f"{name}: the state's {field} is {errors.describe(x)}, wanted an array as from init")
+    if not _is_like(x, wanted, ()):
+        kinds = f"{errors.describe(x)}, wanted {_show(wanted)}"
+        raise ValueError(
+            f"{name}: the state's {field} is {kinds}; a state of stacked runs is for jax.vmap over it and the values"
+        )
+
+
+def _field_type(starts: Starts, field: str, like: PyTree, cache: dict[Any, Any]) -> Any:
+    """The type of a field that is no slot: as it starts, else one number."""
+    start = starts.get(field)
+    if isinstance(start, ScalarStart):
+        return jax.ShapeDtypeStruct(start.shape, jnp.float32)
+    if callable(start):
+        if field not in cache:
+            numbers = [x for x in jax.tree.leaves(like) if is_inexact(x)]
+            cache[field] = jax.eval_shape(start, numbers)
+        return cache[field]
+    if start is None:
+        return NUMBER
+    return jax.ShapeDtypeStruct(np.shape(start), jnp.result_type(start))
+
+
+def _types(start: Callable[[Any], Any], p: jax.ShapeDtypeStruct, cache: dict[Any, Any]) -> Any:
+    """The types that a slot starts with for a parameter."""
+    if isinstance(start, ScalarStart):
+        return jax.ShapeDtypeStruct(start.shape, jnp.float32)
+    key = (start, p.shape, p.dtype)
+    if key not in cache:
+        cache[key] = jax.eval_shape(start, p)
+    return cache[key]
+
+
+def _is_like(x: Any, wanted: Any, lead: tuple[int, ...]) -> bool:
+    """Whether an array has the shape, after the leading axes, and the kind of dtype that is wanted."""
+    if getattr(x, "shape", None) != (*lead, *wanted.shape):
+        return False
+    return wanted is NUMBER or kind_of_dtype(x.dtype) == kind_of_dtype(wanted.dtype)
+
+
+@lru_cache(maxsize=256)
+def is_complex(dtype: Any) -> bool:
+    """Whether a dtype is complex."""
+    return jnp.issubdtype(dtype, jnp.complexfloating)
+
+
+@lru_cache(maxsize=256)
+def kind_of_dtype(dtype: Any) -> Any:
+    """Numbers, whole numbers, truth values or keys."""
+    kinds = (jnp.inexact, jnp.integer, jnp.bool_, jax.dtypes.prng_key)
+    return next((kind for kind in kinds if jnp.issubdtype(dtype, kind)), dtype)
+
+
+def _show(tree: Any, lead: Sequence[int] = ()) -> str:
+    """Arrays by dtype and shape, in the tree they are in."""
+    shown = jax.tree.map(
+        lambda x: f"{x.dtype}{(*lead, *x.shape)}" if hasattr(x, "shape") else type(x).__name__, tree, is_leaf=is_leaf
+    )
+    return shown if isinstance(shown, str) else str(shown).replace("'", "")
+
+
+def path_at(tree: PyTree, place: int) -> Any:
+    """The path of a leaf, None and stacks being leaves, by its place."""
+    return jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_leaf)[0][place][0]
+
+
+@lru_cache(maxsize=512)
+def _types_of(kind: type[Any]) -> dict[str, Any]:
+    """The declared types of a state's own fields."""
+    hints = hints_of(kind)
+    return {field: hints[field] for field in kind._fields if field in hints}
