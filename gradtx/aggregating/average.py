@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +10,13 @@ import jax.numpy as jnp
 from gradtx.aggregating.protocol import aggregation
 from gradtx.combine.chain import chain
 from gradtx.core import averages, precision
-from gradtx.core.arguments import Accept
 from gradtx.core.errors import describe, path_str
-from gradtx.core.hyperparameters import PositiveInt
+from gradtx.core.hyperparameters import Axes, PositiveInt
 from gradtx.core.leafwise import EmptyState, Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.transforms.scale import identity
-
-
-class IsAxes(Accept):
-    """One axis, or several; static."""
-
-    dynamic = False
-    wanted = "an axis or a sequence of axes"
-
-    def __call__(self, where: str, name: str, x: Any) -> int | tuple[int, ...]:
-        axes: list[Any] = list(x) if isinstance(x, list | tuple) else [x]
-        if not axes or not all(isinstance(a, int) and not isinstance(a, bool) for a in axes):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        return tuple(axes) if isinstance(x, list | tuple) else x
-
-
-Axes: TypeAlias = Annotated[int | Sequence[int], IsAxes()]
 
 
 class AccumulateAvgUpdatesState(NamedTuple):

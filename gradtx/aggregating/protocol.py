@@ -9,7 +9,15 @@ import jax.numpy as jnp
 
 from gradtx.core import checks, gate
 from gradtx.core.explicit import zeros_like
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, with_extra
+from gradtx.core.transformation import (
+    GradientTransformation,
+    InitFunction,
+    Inner,
+    Pair,
+    UpdateFunction,
+    is_foreign,
+    with_extra,
+)
 from gradtx.core.typing import Array, PyTree, TransformationLike
 from gradtx.core.values import Maker, maker
 
@@ -107,11 +115,8 @@ def _name(key: Any) -> str | None:
     return getattr(key, "name", None)
 
 
-def _pair(init: Callable[..., Any], update: Callable[..., Any]) -> Pair:
+def _pair(init: InitFunction, update: UpdateFunction) -> Pair:
     """An aggregator of two functions."""
-    for name, function in (("init", init), ("update", update)):
-        if not callable(function):
-            raise TypeError(f"Aggregator: {name} must be a function, got {function!r}")
     return Pair(init, update)
 
 

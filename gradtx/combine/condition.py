@@ -11,12 +11,28 @@ from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval
 from gradtx.core.errors import describe
 from gradtx.core.fields import GatedState
+from gradtx.core.functions import IsFunction, taken_by, try_on_step
 from gradtx.core.rules import increment
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import vary_as_all
 
-Condition: TypeAlias = Callable[..., ArrayLike]
+
+class IsCondition(IsFunction):
+    """A function of the step and, by name, of extra arguments; tried where it takes the step alone."""
+
+    def __init__(self) -> None:
+        super().__init__("(step, ...) -> bool", least=1)
+
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        x = super().convert(where, name, x)
+        takes = taken_by(x)
+        if takes and len(takes.positional) == 1 and not (takes.more or takes.named or takes.extra):
+            try_on_step(x, gives_bool=True)
+        return x
+
+
+Condition: TypeAlias = Annotated[Callable[..., ArrayLike], IsCondition()]
 """`(step, ...) -> bool`: steps count from 0, and extra arguments of `update` are given by name where it takes them."""
 
 ErrorLimit: TypeAlias = Annotated[ArrayLike, Interval("[0, inf)", integer=True)]
@@ -138,9 +154,9 @@ def update_if(
 
 
 def _ask(name: str, condition: Condition, step: Array, extra: dict[str, Any]) -> Array:
-    parameters = inspect.signature(condition).parameters.values()
-    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    named = {p.name for p in parameters}
+    takes = taken_by(condition)
+    takes_all = takes is not None and takes.extra
+    named = set() if takes is None else set(inspect.signature(condition).parameters)
     answer = jnp.asarray(condition(step, **{k: v for k, v in extra.items() if takes_all or k in named}))
     if answer.shape or answer.dtype != jnp.bool_:
         raise TypeError(f"{name}: should_transform_fn must return one bool, got {describe(answer)}")

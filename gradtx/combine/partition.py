@@ -7,15 +7,20 @@ import jax
 
 from gradtx.combine.masked import MaskedState, Part
 from gradtx.core import tree
-from gradtx.core.arguments import Each, OneOf
+from gradtx.core.arguments import OneOf, shown
+from gradtx.core.containers import EachByKey
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import InnerMark
+from gradtx.core.masks import IsLabels
 from gradtx.core.selection import resolve_labels
 from gradtx.core.transformation import IsTransformation, Pair, as_transformation, transformation
 from gradtx.core.typing import PyTree, TransformationLike
 
-Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], Each(IsTransformation())]
+Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], EachByKey(IsTransformation())]
 """Transformations by label."""
+
+Labels: TypeAlias = Annotated[Any, IsLabels()]
+"""Which label each leaf has: see `gradtx.core.selection.resolve_labels`."""
 
 
 class PartitionState(NamedTuple):
@@ -27,7 +32,7 @@ class PartitionState(NamedTuple):
 @transformation
 def partition(
     transforms: Inners,
-    labels: Any,
+    labels: Labels,
     *,
     mask_extra: bool = False,
     norm_over: Annotated[str, OneOf("group", "tree")] = "group",
@@ -60,7 +65,7 @@ def partition(
         for (path, x), label in zip(jax.tree_util.tree_leaves_with_path(params, is_leaf=is_none), found, strict=True):
             if x is not None and label not in inners:
                 known = ", ".join(map(repr, inners))
-                raise ValueError(f"partition: {path_str(path)} has the label {label!r}, wanted one of {known}")
+                raise ValueError(f"partition: {path_str(path)} has the label {shown(label)}, wanted one of {known}")
         return {key: Part("partition", [label == key for label in found], params) for key in inners}
 
     def init(params: PyTree) -> PartitionState:

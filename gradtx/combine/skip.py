@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import tree
-from gradtx.core.arguments import Accept
+from gradtx.core.arguments import Accept, shown
+from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Threshold
 from gradtx.core.schedule import Schedule
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -40,7 +41,10 @@ class Skip(Value):
         """
         args, kwargs = split_arguments(self.maker, self.arguments)
         if self.maker is _FUNCTION:
-            return args[0](updates, gradient_step, params)
+            judged = args[0](updates, gradient_step, params)
+            if not isinstance(judged, tuple) or len(judged) != 2:
+                raise TypeError(f"Skip: fn must give (bool, info), got {shown(judged)}")
+            return judged
         return self.maker.body(updates, gradient_step, params, *args, **kwargs)
 
     def _build(self) -> None:
@@ -51,7 +55,10 @@ def _skip(judge: Callable[Concatenate[PyTree, Array, PyTree, P], tuple[Array, Py
     return cast(Any, maker(Skip, judge, called_with=3))
 
 
-def _function(fn: Callable[..., tuple[Array, PyTree]]) -> None:
+_JUDGE = IsFunction("(updates, gradient_step, params) -> (bool, info)", least=3, most=3)
+
+
+def _function(fn: Annotated[Callable[..., tuple[Array, PyTree]], _JUDGE]) -> None:
     """A skip from a plain function."""
 
 
@@ -64,10 +71,8 @@ class IsSkip(Accept):
 
     wanted = "a function (updates, gradient_step, params) -> (bool, info)"
 
-    def __call__(self, where: str, name: str, x: Any) -> Skip:
-        if not callable(x):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        return x if isinstance(x, Skip) else _FUNCTION(x)
+    def convert(self, where: str, name: str, x: Any) -> Skip:
+        return x if isinstance(x, Skip) else Skip.make(_FUNCTION, {"fn": _JUDGE.convert(where, name, x)})
 
 
 SkipLike: TypeAlias = Annotated[Skip | Callable[..., tuple[Array, PyTree]], IsSkip()]

@@ -2,18 +2,19 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 
 from gradtx.core import errors, precision
+from gradtx.core.functions import IsFunction, taken_by
 from gradtx.core.leafwise import EmptyState, Leafwise, leafwise
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, PyTree
 
 
 @transformation
-def stateless(f: Callable[..., PyTree]) -> Pair:
+def stateless(f: Annotated[Callable[..., PyTree], IsFunction("(updates, params) -> updates", least=1, most=2)]) -> Pair:
     """A transformation from a function of the whole tree of updates.
 
     Args:
@@ -43,7 +44,7 @@ def stateless(f: Callable[..., PyTree]) -> Pair:
 
 
 @transformation
-def stateless_leafwise(f: Callable[..., Any]) -> Leafwise:
+def stateless_leafwise(f: Annotated[Callable[..., Any], IsFunction("(g, p) -> u", least=1, most=2)]) -> Leafwise:
     """A transformation from a function of one array: a rule without state and without hyperparameters.
 
         clip_relative = gradtx.stateless_leafwise(lambda g, p: jnp.clip(g, -abs(p), abs(p)))
@@ -74,6 +75,5 @@ def stateless_leafwise(f: Callable[..., Any]) -> Leafwise:
 
 def _second(f: Callable[..., Any]) -> inspect.Parameter | None:
     """A function's second positional parameter."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [p for p in inspect.signature(f).parameters.values() if p.kind in kinds]
-    return positional[1] if len(positional) > 1 else None
+    takes = taken_by(f)
+    return takes.positional[1] if takes and len(takes.positional) > 1 else None

@@ -1,9 +1,6 @@
 """What a maker's arguments may be: hyperparameters with their ranges, inner transformations, keys, static choices."""
 
-import inspect
 import math
-import typing
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +12,26 @@ import numpy as np
 from gradtx.core.switch import Switch
 
 UNCHECKED = Switch("UNCHECKED", __name__)
-"""Where it is on, makers take numbers of any range, for callers that promise to refuse none."""
+"""Where it is on, makers take numbers of any range, and functions untried, for callers that promise to refuse none."""
+
+LARGEST = 2**31 - 1
+"""The largest whole number: JAX's default integers have 32 bits."""
+
+LONGEST = 300
+"""How much of an argument errors show."""
+
+
+class Unfit(Exception):
+    """What is wrong with an argument, where the argument itself does not show it; `Accept` makes the error of it."""
+
+
+def shown(x: Any) -> str:
+    """An argument as errors show it: its `repr`, cut where it is long, or its type where it has none."""
+    try:
+        text = repr(x)
+    except Exception:  # a number of more digits than Python prints, a deleted array
+        text = f"<{type(x).__name__}>"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class Accept:
@@ -28,12 +44,29 @@ class Accept:
     wanted: str = "anything"
 
     def __call__(self, where: str, name: str, x: Any) -> Any:
-        """Check and, where needed, convert one argument; raises with what, got and wanted."""
+        """Check and, where needed, convert one argument; raises with what, got and wanted, whatever the check met."""
+        try:
+            return self.convert(where, name, x)
+        except Unfit as reason:
+            raise self.refusal(where, name, x, str(reason)) from reason.__cause__
+        except Exception as error:
+            if isinstance(error, TypeError | ValueError) and str(error).startswith(f"{where}: "):
+                raise
+            raise self.refusal(where, name, x) from error
+
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        """The argument as the body gets it; any exception refuses it, and `__call__` finds the words."""
         return x
+
+    def refusal(self, where: str, name: str, x: Any, reason: str = "") -> TypeError:
+        """The error that says what was wanted and what was given."""
+        return TypeError(f"{where}: {name} must be {self.wanted}, got {shown(x)}{reason and ': '}{reason}")
 
 
 class Interval(Accept):
-    """A real number, or array of them, in a range written as `[0, 1)`; tracers are taken on trust.
+    """A real number, or array of them, in a range written as `[0, 1)`; the number in a tracer is taken on trust.
+
+    A Python integer that JAX's default integers cannot hold becomes the float it is; as a whole number it is refused.
 
     Args:
         text: the range; `inf` may be an end.
@@ -57,28 +90,33 @@ class Interval(Accept):
         whole = "a whole number" if integer else "a number"
         self.wanted = f"{whole} in {text}" + (" or a schedule" if schedule else "")
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if isinstance(x, jax.core.Tracer):
-            return x
+    def convert(self, where: str, name: str, x: Any) -> Any:
         if callable(x) and self.schedule is not None:
             return self.schedule(x)
-        number = isinstance(x, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(x, bool)
-        if not number or not _is_real(x) or (self.integer and not _is_whole(x)):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        if not UNCHECKED and not self._contains(x):
-            raise ValueError(f"{where}: {name} must be in {self.text}, got {x!r}")
-        # A NumPy scalar becomes the Python number it equals, and so has the same repr and the same trace.
-        return x.item() if isinstance(x, np.generic) else x
+        if not _is_number(x):
+            raise self.refusal(where, name, x)
+        if isinstance(x, jax.core.Tracer) and (self.dynamic or UNCHECKED):
+            return x
+        x = _plain(x, static=not self.dynamic)
+        if (self.integer and not _is_whole(x)) or not (self.dynamic or isinstance(x, int | float)):
+            raise self.refusal(where, name, x)
+        if not UNCHECKED:
+            self._check_range(where, name, x)
+        if isinstance(x, int):
+            return float(x) if abs(x) > LARGEST else x
+        return int(x) if not self.dynamic and self.integer else x
 
     def _contains(self, x: Any) -> bool:
-        if isinstance(x, int | float):
-            above = x > self.low if self.low_open else x >= self.low
-            below = x < self.high if self.high_open else x <= self.high
-            return above and below and not math.isnan(x)
-        x = np.asarray(x)
-        above = x > self.low if self.low_open else x >= self.low
-        below = x < self.high if self.high_open else x <= self.high
+        known = _as_float(x) if isinstance(x, int | float) else np.asarray(x)
+        above = known > self.low if self.low_open else known >= self.low
+        below = known < self.high if self.high_open else known <= self.high
         return bool(np.all(above & below))
+
+    def _check_range(self, where: str, name: str, x: Any) -> None:
+        if not self._contains(x):
+            raise ValueError(f"{where}: {name} must be in {self.text}, got {shown(x)}")
+        if self.integer and np.any(np.asarray(x) > LARGEST):
+            raise ValueError(f"{where}: {name} must be in {self.text[0]}{self.low:g}, {LARGEST}], got {shown(x)}")
 
 
 class OneOf(Accept):
@@ -90,10 +128,10 @@ class OneOf(Accept):
         self.choices = choices
         self.wanted = "one of " + ", ".join(repr(c) for c in choices)
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if x not in self.choices:
-            raise ValueError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        return x
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if not isinstance(x, str) or x not in self.choices:
+            raise ValueError(f"{where}: {name} must be {self.wanted}, got {shown(x)}")
+        return str(x)
 
 
 class IsDType(Accept):
@@ -102,13 +140,13 @@ class IsDType(Accept):
     dynamic = False
     wanted = "a floating-point dtype or None"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        try:
-            dtype = jnp.dtype(x)
-        except TypeError:
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}") from None
-        if not jnp.issubdtype(dtype, jnp.inexact):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if not isinstance(x, str | type | np.dtype):  # whatever else has a dtype, such as an array, is none
+            raise self.refusal(where, name, x)
+        dtype = jnp.dtype(x)
+        size = dtype.itemsize // (2 if jnp.issubdtype(dtype, jnp.complexfloating) else 1)
+        if not jnp.issubdtype(dtype, jnp.inexact) or size > 8 or not dtype.isnative:
+            raise self.refusal(where, name, x)
         return dtype
 
 
@@ -117,27 +155,12 @@ class IsKey(Accept):
 
     wanted = "an integer seed or a key from jax.random"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if isinstance(x, int | np.integer) and not isinstance(x, bool):
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if isinstance(x, int | np.integer) and not isinstance(x, bool) and -(2**63) <= x < 2**63:
             return int(x)
-        if isinstance(x, jax.Array | np.ndarray) and _is_key(x.dtype):
-            return x
-        raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-
-
-class Each(Accept):
-    """Every element of a list, tuple or mapping is accepted by one `Accept`; a list becomes a tuple."""
-
-    def __init__(self, element: Accept) -> None:
-        self.element, self.dynamic = element, element.dynamic
-        self.wanted = f"a sequence, each {element.wanted}"
-
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if isinstance(x, dict):
-            return {key: self.element(where, f"{name}[{key!r}]", y) for key, y in x.items()}
-        if not isinstance(x, list | tuple):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
-        return tuple(self.element(where, f"{name}[{i}]", y) for i, y in enumerate(x))
+        if not isinstance(x, jax.Array | np.ndarray) or not _is_key(x):
+            raise self.refusal(where, name, x)
+        return x
 
 
 class Flag(Accept):
@@ -146,9 +169,9 @@ class Flag(Accept):
     dynamic = False
     wanted = "True or False"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
+    def convert(self, where: str, name: str, x: Any) -> Any:
         if not isinstance(x, bool | np.bool_):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+            raise self.refusal(where, name, x)
         return bool(x)
 
 
@@ -158,10 +181,22 @@ class Whole(Accept):
     dynamic = False
     wanted = "a whole number"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if not isinstance(x, int | np.integer) or isinstance(x, bool):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if not is_whole_number(x):
+            raise self.refusal(where, name, x)
         return int(x)
+
+
+class Text(Accept):
+    """A string; static. What an argument annotated `str` may be."""
+
+    dynamic = False
+    wanted = "a string"
+
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if not isinstance(x, str):
+            raise self.refusal(where, name, x)
+        return str(x)
 
 
 class Anything(Accept):
@@ -183,81 +218,45 @@ class Guess(Accept):
         return all(isinstance(leaf, int | float | np.ndarray | np.generic | jax.Array) for leaf in jax.tree.leaves(x))
 
 
-class Parameter:
-    """One parameter of a maker: how it is passed, and what it may be."""
-
-    def __init__(self, inspected: inspect.Parameter, annotation: Any) -> None:
-        self.inspected = inspected
-        self.variadic = inspected.kind is inspect.Parameter.VAR_POSITIONAL
-        self.named_variadic = inspected.kind is inspect.Parameter.VAR_KEYWORD
-        self.keyword_only = inspected.kind is inspect.Parameter.KEYWORD_ONLY
-        self.optional = inspected.default is None or _allows_none(annotation)
-        found = _find_accept(annotation)
-        if found is None and annotation is inspect.Parameter.empty:
-            found = Guess(inspected.default)
-        if annotation in (bool, int):
-            found = Flag() if annotation is bool else Whole()
-        self._accept = found or Anything()
-
-    @property
-    def accepts(self) -> Accept:
-        """What the argument may be."""
-        return self._accept
-
-    def accept(self, where: str, x: Any) -> Any:
-        """Check and convert the argument given for this parameter."""
-        name = self.inspected.name
-        if self.variadic:
-            return tuple(self._accept(where, f"{name}[{i}]", y) for i, y in enumerate(x))
-        if self.named_variadic:  # an OrderedDict is a pytree that keeps its order
-            return OrderedDict((key, self._accept(where, key, y)) for key, y in x.items())
-        if x is None and self.optional:
-            return None
-        return self._accept(where, name, x)
-
-    def is_dynamic(self, x: Any) -> bool:
-        """Whether the argument is a leaf (or a tree of leaves) of the value."""
-        return self._accept.is_leaf(x) if isinstance(self._accept, Guess) else self._accept.dynamic and x is not None
-
-    def is_default(self, x: Any) -> bool:
-        """Whether the argument is the parameter's default."""
-        default = self.inspected.default
-        return x is default or (type(x) is type(default) and not hasattr(x, "shape") and bool(x == default))
+def is_whole_number(x: Any) -> bool:
+    """Whether `x` is a whole number that is no array, of a size that JAX can hold; True and False are none."""
+    return isinstance(x, int | np.integer) and not isinstance(x, bool) and abs(int(x)) <= LARGEST
 
 
-def parameters_of(body: Callable[..., Any], skip: int) -> dict[str, Parameter]:
-    """The parameters of `body` after the first `skip`, by name."""
-    try:
-        hints = typing.get_type_hints(body, include_extras=True)
-    except NameError:
-        hints = {}
-    inspected = list(inspect.signature(body).parameters.values())[skip:]
-    return {p.name: Parameter(p, hints.get(p.name, p.annotation)) for p in inspected}
+def _is_number(x: Any) -> bool:
+    """Whether `x` is a real number, or an array of them that JAX can hold; True and False are none."""
+    if isinstance(x, int | float) and not isinstance(x, bool | np.generic):
+        return True
+    if not isinstance(x, np.ndarray | np.generic | jax.Array):
+        return False
+    real = jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)
+    return real and (x.dtype.itemsize <= 8 or isinstance(x, np.generic))
 
 
-def _find_accept(annotation: Any) -> Accept | None:
-    for extra in getattr(annotation, "__metadata__", ()):
-        if isinstance(extra, Accept):
-            return extra
-    for part in typing.get_args(annotation):
-        found = _find_accept(part)
-        if found is not None:
-            return found
-    return None
+def _plain(x: Any, *, static: bool) -> Any:
+    """The Python number that a NumPy scalar equals, so that it has the same repr and the same trace.
 
-
-def _allows_none(annotation: Any) -> bool:
-    return type(None) in typing.get_args(annotation) or any(map(_allows_none, typing.get_args(annotation)))
-
-
-def _is_real(x: Any) -> bool:
-    dtype = x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
-    return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+    Where it is static, the number in an array without axes as well; other arrays stay.
+    """
+    if static and not isinstance(x, int | float) and not x.ndim:
+        x = np.asarray(x)[()]
+    if isinstance(x, int | np.integer):
+        return int(x)
+    return float(x) if isinstance(x, float | np.generic) else x
 
 
 def _is_whole(x: Any) -> bool:
-    return bool(np.all(np.asarray(x) == np.floor(np.asarray(x))))
+    return isinstance(x, int) or bool(np.all(np.asarray(x) == np.floor(np.asarray(x))))
 
 
-def _is_key(dtype: Any) -> bool:
-    return jnp.issubdtype(dtype, jax.dtypes.prng_key) or jnp.issubdtype(dtype, jnp.integer)
+def _as_float(x: float) -> float:
+    """A number to compare: one that no float can hold is infinite."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
+
+
+def _is_key(x: Any) -> bool:
+    """Whether an array holds keys, of the new type or as the integers of which they are made, or seeds."""
+    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key) or jnp.issubdtype(x.dtype, jnp.integer)

@@ -1,12 +1,13 @@
 """The types of hyperparameters: what each may be, checked once where a transformation is built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import jax
 import numpy as np
 
 from gradtx.core.arguments import UNCHECKED, Accept, Interval, IsDType, IsKey
+from gradtx.core.containers import IsAxes
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.typing import Array, ArrayLike, DType
 
@@ -19,9 +20,7 @@ class IsSchedule(Accept):
 
     wanted = "a schedule or a function of the step"
 
-    def __call__(self, where: str, name: str, x: Any) -> Schedule:
-        if not callable(x):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+    def convert(self, where: str, name: str, x: Any) -> Schedule:
         return as_schedule(x)
 
 
@@ -66,6 +65,9 @@ ScheduleLike: TypeAlias = Annotated[Schedule | Callable[[Array], ArrayLike], IsS
 
 SlotDType: TypeAlias = Annotated[DType | None, IsDType()]
 """A floating-point dtype that state is kept in, or None for the default."""
+
+Axes: TypeAlias = Annotated[int | Sequence[int], IsAxes()]
+"""An axis of arrays, or several. Static."""
 
 KeyLike: TypeAlias = Annotated[jax.Array | np.ndarray | int, IsKey()]
 """An integer seed or a random key."""

@@ -1,13 +1,15 @@
 """Schedules: values that are called with the step and give a number."""
 
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, cast, runtime_checkable
+from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.arguments import Unfit, shown
 from gradtx.core.eager import at_once
+from gradtx.core.functions import NEEDS_VALUE, IsFunction, try_on_step
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.values import Maker, Value, maker, split_arguments
 
@@ -19,7 +21,13 @@ class Schedule(Value):
 
     Built by a maker such as `cosine_decay_schedule`, or from a plain function of the step: `Schedule(fn)`. Wherever a
     hyperparameter is accepted, a schedule is too.
+
+    A function is tried once where it is given: it must give one real number for one step. A function that asks for the
+    step's value (`float(step)`, `if step < 10`, a look into a table) cannot be tried, and is taken as it is: it works
+    where the step is known, and not under `jax.jit`.
     """
+
+    serves_as_function = True
 
     def __new__(cls, fn: Callable[[Array], ArrayLike]) -> "Schedule":
         """Wrap a function of the (int32) step."""
@@ -54,9 +62,23 @@ class Schedule(Value):
         return jnp.asarray(self._maker.body(precision.cast(step, dtype), *args, **kwargs), dtype)
 
     def _build(self) -> None:
-        """Try a formula once, so that arguments that do not fit together are refused where they are given."""
+        """Try it once, so that arguments that do not fit, or not together, are refused where they are given."""
         if self._maker is not _FUNCTION:
+            self._try_formula()
+        elif stateful_of(self) is None:
+            _try_function(self.arguments["fn"])
+
+    def _try_formula(self) -> None:
+        try:
             jax.eval_shape(self, jax.ShapeDtypeStruct((), jnp.int32))
+        except NEEDS_VALUE:  # of a function inside, or in the formula: taken as it is
+            return
+        except Exception as error:
+            if str(error).startswith(f"{self.name}: "):
+                raise
+            given = ", ".join(f"{name}={shown(argument)}" for name, argument in self.arguments.items())
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{self.name}: the arguments must fit together, got {given}: {error}") from error
 
 
 def schedule(formula: Callable[Concatenate[Array, P], ArrayLike]) -> Callable[P, Schedule]:
@@ -116,16 +138,36 @@ def stateful_of(fn: Schedule) -> StatefulSchedule | None:
 
 
 def as_schedule(fn: Any) -> Schedule:
-    """A schedule from a schedule or from a plain function of the step."""
-    return fn if isinstance(fn, Schedule) else Schedule(fn)
+    """A schedule from a schedule or from a plain function of the step, for an `Accept`.
+
+    Raises:
+        Unfit: the function gives no number; it says why.
+        TypeError: it is no function.
+    """
+    if isinstance(fn, Schedule):
+        return fn
+    value = Schedule.make(_FUNCTION, {"fn": _STEP_FUNCTION.convert("Schedule", "fn", fn)})
+    if stateful_of(value) is None:
+        try_on_step(fn)
+    return value
 
 
 def _is_schedule(x: Any) -> bool:
     return isinstance(x, Schedule)
 
 
-def _function(fn: Callable[[Array], ArrayLike]) -> None:
+_STEP_FUNCTION = IsFunction("of the step", least=1)
+
+
+def _function(fn: Annotated[Callable[[Array], ArrayLike], _STEP_FUNCTION]) -> None:
     """A schedule from a plain function of the step."""
+
+
+def _try_function(fn: Callable[[Array], ArrayLike]) -> None:
+    try:
+        try_on_step(fn)
+    except Unfit as error:
+        raise _STEP_FUNCTION.refusal("Schedule", "fn", fn, str(error)) from error.__cause__
 
 
 _function.__name__, _function.__qualname__ = "Schedule", "_FUNCTION"  # shown as the one, pickled as the other

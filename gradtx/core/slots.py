@@ -150,17 +150,26 @@ def start_leaf(start: Callable[[Any], Any], p: Any) -> Any:
     return Stack(jax.tree.map(lambda x: jnp.stack([x] * n), one))
 
 
-def like(p: Any, value: Any, dtype: DType) -> Array:
-    """An array of `value` with the shape and the sharding of `p`, in `dtype`.
+def check_one_number(value: Any) -> None:
+    """Refuse a start of more than one number.
 
-    Under `jit` nothing but data ties an output to the sharding of an input, and XLA removes a tie that it can see
-    through. It cannot see through p - p, which is not zero where p is not finite; so that is the tie.
+    Raises:
+        ValueError: says what a stacked transformation needs.
     """
     if jnp.ndim(value):
         raise ValueError(
             f"a slot starts at one number, got shape {jnp.shape(value)}; "
             "a stacked transformation runs under jax.vmap over it and its state"
         )
+
+
+def like(p: Any, value: Any, dtype: DType) -> Array:
+    """An array of `value` with the shape and the sharding of `p`, in `dtype`.
+
+    Under `jit` nothing but data ties an output to the sharding of an input, and XLA removes a tie that it can see
+    through. It cannot see through p - p, which is not zero where p is not finite; so that is the tie.
+    """
+    check_one_number(value)
     if not isinstance(p, jax.Array):
         return jnp.full(p.shape, value, dtype, device=getattr(p, "sharding", None))
     if not isinstance(p, jax.core.Tracer):

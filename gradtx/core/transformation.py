@@ -9,8 +9,9 @@ from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
 import jax
 
 from gradtx.core import checks, gate, precision
-from gradtx.core.arguments import Accept
+from gradtx.core.arguments import Accept, shown
 from gradtx.core.eager import at_once, outside
+from gradtx.core.functions import IsFunction
 from gradtx.core.leafwise import EmptyState, Leafwise
 from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
@@ -138,7 +139,10 @@ def transformation(body: Callable[P, TransformationLike]) -> Callable[P, Gradien
 
 def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
     """`update`, made to accept any extra keyword argument and to see only those that it takes."""
-    parameters = inspect.signature(update).parameters.values()
+    try:
+        parameters = inspect.signature(update).parameters.values()
+    except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
+        parameters = ()
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         return update
     taken = {p.name for p in parameters}
@@ -172,11 +176,17 @@ def _keep_dtype(x: Any, like: Any) -> Any:
     return x if same else precision.cast(x, like.dtype)
 
 
-def _pair(init: Callable[..., Any], update: Callable[..., Any]) -> Pair:
+InitFunction: TypeAlias = Annotated[Callable[..., Any], IsFunction("(params) -> state", least=1)]
+"""The `init` of a pair."""
+
+UpdateFunction: TypeAlias = Annotated[
+    Callable[..., Any], IsFunction("(updates, state, params, ...) -> (updates, state)", least=3)
+]
+"""The `update` of a pair."""
+
+
+def _pair(init: InitFunction, update: UpdateFunction) -> Pair:
     """A transformation of two functions."""
-    for name, function in (("init", init), ("update", update)):
-        if not callable(function):
-            raise TypeError(f"GradientTransformation: {name} must be a function, got {function!r}")
     return Pair(init, update)
 
 
@@ -224,11 +234,16 @@ def as_transformation(pair: Any) -> GradientTransformation:
     """
     if isinstance(pair, GradientTransformation):
         return pair
-    if isinstance(pair, TransformationLike):
+    if (
+        isinstance(pair, TransformationLike)
+        and not isinstance(pair, type)
+        and callable(pair.init)
+        and callable(pair.update)
+    ):
         return _FOREIGN(pair)
     if isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair)):
         return _PAIR(*pair)
-    raise TypeError(f"wanted a gradient transformation (an object with init and update), got {pair!r}")
+    raise TypeError(f"wanted a gradient transformation (an object with init and update), got {shown(pair)}")
 
 
 class IsTransformation(Accept):
@@ -236,11 +251,8 @@ class IsTransformation(Accept):
 
     wanted = "a gradient transformation (an object with init and update)"
 
-    def __call__(self, where: str, name: str, x: Any) -> GradientTransformation:
-        try:
-            return as_transformation(x)
-        except TypeError:
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}") from None
+    def convert(self, where: str, name: str, x: Any) -> GradientTransformation:
+        return as_transformation(x)
 
 
 Inner: TypeAlias = Annotated[TransformationLike, IsTransformation()]

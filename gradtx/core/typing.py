@@ -1,9 +1,11 @@
 """The types that signatures share."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
+
+from gradtx.core.masks import IsMask
 
 Array: TypeAlias = jax.Array
 """A JAX array."""
@@ -17,7 +19,7 @@ PyTree: TypeAlias = Any
 DType: TypeAlias = Any
 """Anything `jax.numpy.dtype` accepts: `'bfloat16'`, `jnp.float32`, a `numpy.dtype`."""
 
-Mask: TypeAlias = PyTree | Callable[[PyTree], PyTree] | None
+Mask: TypeAlias = Annotated[PyTree | Callable[[PyTree], PyTree] | None, IsMask()]
 """Which leaves a transformation acts on: see `gradtx.core.selection.resolve_mask`."""
 
 

@@ -1,43 +1,19 @@
 """Values: pytrees of hyperparameters that print, compare and hash as the call that built them."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar, cast
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.arguments import Parameter, parameters_of
+from gradtx.core.frozen import Frozen, fingerprint, traced
+from gradtx.core.parameters import Parameter, parameters_of
 
 T = TypeVar("T")
 _set = object.__setattr__
-
-
-class Frozen:
-    """A static argument made hashable: compared by its leaves and structure when it has no hash of its own.
-
-    One in which values are traced, such as a function that is a pytree, equals nothing but itself.
-    """
-
-    __slots__ = ("key", "value")
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        try:
-            hash(value)
-            self.key: Any = fingerprint(value) if isinstance(value, float) else value
-        except TypeError:
-            leaves, treedef = jax.tree.flatten(value)
-            traced = _traced(*leaves)
-            self.key = id(value) if traced else (treedef, tuple(fingerprint(leaf) for leaf in leaves))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frozen) and bool(self.key == other.key)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
 
 
 class Maker:
@@ -45,6 +21,9 @@ class Maker:
 
     opaque = False
     """Whether its values hold code that only runs as it stands: what others wrote may look at numbers."""
+
+    serves_as_function = False
+    """Where an argument is to be a function, a maker is one only by mistake."""
 
     def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
         self.kind, self.body, self.parameters = kind, body, parameters
@@ -86,6 +65,7 @@ class Value:
     """
 
     __slots__ = ("_built", "_dynamic", "_maker", "_remembered", "_static")
+    serves_as_function = False
     _built: Any
     _dynamic: dict[str, Any]
     _maker: Maker
@@ -106,6 +86,11 @@ class Value:
             else:
                 static[name] = Frozen(argument)
         return cls._assemble(make, dynamic, static)
+
+    @classmethod
+    def restore(cls, make: Maker, dynamic: dict[str, Any], static: dict[str, Any]) -> Self:
+        """A value of given leaves, whatever they are, as `jax.tree.map` makes it."""
+        return cls._assemble(make, dynamic, {name: Frozen(argument) for name, argument in static.items()})
 
     @classmethod
     def _assemble(cls, make: Maker, dynamic: dict[str, Any], static: dict[str, Frozen]) -> Self:
@@ -193,8 +178,7 @@ class Value:
             return NotImplemented
         (mine, treedef), (theirs, other_treedef) = jax.tree.flatten(self), jax.tree.flatten(other)
         return treedef == other_treedef and all(
-            a is b or (not _traced(a, b) and fingerprint(a) == fingerprint(b))
-            for a, b in zip(mine, theirs, strict=True)
+            a is b or (not traced(a, b) and fingerprint(a) == fingerprint(b)) for a, b in zip(mine, theirs, strict=True)
         )
 
     def __hash__(self) -> int:
@@ -217,12 +201,38 @@ class Value:
         """The hyperparameters in one argument: those act at their default, too."""
         return jax.tree.leaves(self._dynamic.get(name))
 
+    # Copies: a value that a call could have made is copied as that call, which is checked where it is made again. Any
+    # other tree of its kind, such as a gradient, whose leaves have any sign, is copied as a tree, and is not checked.
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remake, (type(self), self._maker, self.arguments)
+        if self._could_be_made():
+            return _remake, (type(self), self._maker, self.arguments)
+        static = {name: frozen.value for name, frozen in self._static.items()}
+        return _restore, (type(self), self._maker, self._dynamic, static)
+
+    def _could_be_made(self) -> bool:
+        try:
+            return bool(_remake(type(self), self._maker, self.arguments) == self)
+        except (TypeError, ValueError):
+            return False
+
+    def __copy__(self) -> Self:
+        return self  # nothing of it can be changed
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        leaves, treedef = jax.tree.flatten(self)
+        return treedef.unflatten([copy.deepcopy(leaf, memo) for leaf in leaves])
 
 
 def _remake(kind: type[Value], make: Maker, arguments: dict[str, Any]) -> Value:
-    return kind.make(make, arguments)
+    """A value from a pickle of the call that makes it: every argument is checked as in that call."""
+    checked = {name: make.parameters[name].accept(make.__name__, argument) for name, argument in arguments.items()}
+    return kind.make(make, checked)
+
+
+def _restore(kind: type[Value], make: Maker, dynamic: dict[str, Any], static: dict[str, Any]) -> Value:
+    """A tree of a value's kind from a pickle, with whatever leaves it has: a gradient with respect to a value."""
+    return kind.restore(make, dynamic, static)
 
 
 def split_arguments(make: Maker, arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -242,28 +252,6 @@ def split_arguments(make: Maker, arguments: dict[str, Any]) -> tuple[list[Any], 
     return args, kwargs
 
 
-def _traced(*xs: Any) -> bool:
-    return any(isinstance(x, jax.core.Tracer) for x in xs)
-
-
-def fingerprint(leaf: Any) -> Any:
-    """A hashable stand-in for a leaf, equal for equal values.
-
-    Raises:
-        TypeError: for a traced value, which has no value to hash.
-    """
-    if _traced(leaf):
-        raise TypeError("a traced hyperparameter has no value to hash; pass the transformation as an argument instead")
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return str(leaf.dtype), fingerprint(jax.random.key_data(leaf))
-    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
-        x = np.asarray(leaf)
-        return x.shape, str(x.dtype), x.tobytes()
-    if isinstance(leaf, float) and (leaf != leaf or (leaf == 0.0 and np.signbit(leaf))):  # by their bits, too
-        return np.float64(leaf).tobytes()
-    return leaf
-
-
 def show(x: Any) -> str:
     """A static argument or hyperparameter as source that evaluates to it, given `jax`, `jnp` and `gradtx`'s names."""
     if isinstance(x, dict):
@@ -277,7 +265,7 @@ def show(x: Any) -> str:
         return f"float('{float(x)}')"
     if isinstance(x, np.dtype):
         return repr(x.name)
-    if _traced(x):
+    if traced(x):
         return f"<{jax.typeof(x)}>"
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         impl = str(jax.random.key_impl(x))

@@ -1,13 +1,14 @@
 """Adafactor: second moments kept as the product of a row and a column."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
 from gradtx.core.averages import ema, finite_abs_sq, mean, mean_sq, saturate, sqrt
+from gradtx.core.functions import IsFunctionOfStep
 from gradtx.core.hyperparameters import (
     Decay,
     Fraction,
@@ -36,6 +37,10 @@ class FactoredState(NamedTuple):
     v_row: Slot  # average of |g|^2 over the largest axis
     v_col: Slot  # average of |g|^2 over the second largest axis
     v: Slot  # average of |g|^2
+
+
+StepDecay: TypeAlias = Annotated[Callable[[Array], ArrayLike], IsFunctionOfStep(jnp.float32)]
+"""A function of the number of steps, as a float, that gives a decay; static."""
 
 
 def factored_axes(shape: tuple[int, ...], min_size: int, factored: bool) -> tuple[int, int] | None:
@@ -72,7 +77,7 @@ def factored_rule(
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Positive = 0.8, step_offset: NonNegativeNumber = 0,
     min_dim_size_to_factor: PositiveInt = 128, epsilon: Positive = 1e-30, *, max_b2: Fraction = 1.0,
-    b2: Callable[[Array], ArrayLike] | None = None, v_dtype: SlotDType = None,
+    b2: StepDecay | None = None, v_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Divide updates by the root of their mean square, kept for matrices as a row and a column.
 

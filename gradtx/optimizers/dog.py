@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
-from gradtx.core import tree
+from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate, sqrt
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, SlotDType
@@ -32,6 +32,11 @@ class ScaleByDistanceOverGradientsState(NamedTuple):
     max_dist: Slot  # r, the largest ||theta - theta_0|| of this leaf, a number
     grad_sum_of_squares: Slot  # G, sum of ||g||^2 of this leaf, a number
     init_params: Slot  # theta_0
+
+
+def relative_to(norm: Array, share: ArrayLike) -> Array:
+    """share (1 + norm)."""
+    return precision.number_in(share, norm.dtype) * (1 + norm)
 
 
 def dog_rule(g: Array, s: DoGState, *, step: ArrayLike) -> tuple[Array, DoGState]:
@@ -88,7 +93,7 @@ def scale_by_dog(
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022, which averages the iterates; differs: nothing.
     """
-    starts = {"heuristic": lambda params: init_step * (1 + tree.norm(params)), "distance": init_step}
+    starts = {"heuristic": lambda params: relative_to(tree.norm(params), init_step), "distance": init_step}
     return leafwise(
         dog_rule, DoGState, reduce=dog_step,
         init_step=init_step, eps=eps, init_kind=init_kind, is_init_step=lambda params: jnp.ones((), bool),
@@ -122,7 +127,7 @@ def scale_by_distance_over_gradients(
     """
     return leafwise(
         ldog_rule, ScaleByDistanceOverGradientsState, eps=eps,
-        max_dist=scalar(lambda p: reps_rel * (1 + tree.norm(p))), grad_sum_of_squares=scalar(0),
+        max_dist=scalar(lambda p: relative_to(tree.norm(p), reps_rel)), grad_sum_of_squares=scalar(0),
         init_params=copy(init_params_dtype),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from gradtx.core.slots import Slot, slot_dtype
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_with
+from gradtx.linalg.dimensions import Dimensions
 from gradtx.linalg.matrices import from_matrices, resolve_dimensions, to_matrices
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind
@@ -66,7 +67,7 @@ def project_back(r: Array, p: Array, left: bool) -> Array:
 @transformation
 def scale_by_galore(
     rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
-    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
+    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
     fix_signs: bool = True, projector_dtype: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Take another optimizer's direction in a low-rank subspace of each matrix's gradient.
@@ -167,7 +168,7 @@ def scale_by_galore(
 @transformation
 def galore(
     learning_rate: NonNegative, rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
-    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Any = None, side: Side = "smaller",
+    base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
     fix_signs: bool = True, projector_dtype: SlotDType = None, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace. See `scale_by_galore`.

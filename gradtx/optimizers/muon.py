@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, Never, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +11,23 @@ import numpy as np
 from gradtx.combine.descend import descend
 from gradtx.combine.partition import partition
 from gradtx.core import precision
-from gradtx.core.arguments import Guess, OneOf
+from gradtx.core.arguments import Guess, Interval, OneOf
 from gradtx.core.averages import debias, ema
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.linalg.dimensions import Dimensions
 from gradtx.linalg.matrices import on_matrices, resolve_dimensions
-from gradtx.linalg.newton_schulz import PRECONDITIONINGS, orthogonalise, triples
+from gradtx.linalg.newton_schulz import COEFFICIENTS, PRECONDITIONINGS, orthogonalise
 from gradtx.optimizers.adam import adam
 from gradtx.transforms.decay import DecayKind
 
-Orthogonaliser: TypeAlias = Callable[[Array], Array] | None
+ORTHOGONALISER = IsFunction("of stacked matrices, (k, m, n) -> (k, m, n)", least=1, most=1)
+Orthogonaliser: TypeAlias = Annotated[Callable[[Array], Array], ORTHOGONALISER] | None
 """A function (k, m, n) -> (k, m, n) of stacked matrices, or None for Newton-Schulz."""
 
 Preconditioning: TypeAlias = Annotated[str, OneOf(*PRECONDITIONINGS)]
@@ -37,12 +40,27 @@ ShapeFactor: TypeAlias = Annotated[str, OneOf("none", "width", "spectral")]
 class IsCoefficients(Guess):
     """A name, a triple or a sequence of triples; the numbers are leaves."""
 
-    wanted = "a name, (a, b, c) or a sequence of such triples"
+    wanted = f"one of {', '.join(map(repr, COEFFICIENTS))}, (a, b, c) or a sequence of such triples"
+    number = Interval("(-inf, inf)")
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
-        if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
-            triples(x)
-        return x
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        if isinstance(x, str):
+            return OneOf(*COEFFICIENTS).convert(where, name, x) if x in COEFFICIENTS else self._refuse(where, name, x)
+        for leaf in jax.tree.leaves(x):
+            self.number(where, name, leaf)
+        shape = form_of(x)
+        return x if len(shape) and shape[-1] == 3 and 0 not in shape else self._refuse(where, name, x)
+
+    def _refuse(self, where: str, name: str, x: Any) -> Never:
+        raise self.refusal(where, name, x)
+
+
+def form_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array, or of sequences of numbers; a number may be an array of those of many optimizers."""
+    if not isinstance(x, list | tuple):
+        return tuple(np.shape(x))
+    (part,) = {form_of(y) if isinstance(y, list | tuple) else () for y in x}
+    return len(x), *part
 
 
 Coefficients: TypeAlias = Annotated[Any, IsCoefficients("")]
@@ -83,7 +101,7 @@ def scale_by_muon(
     eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True, adaptive: bool = False,
     preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
     shape_factor: ShapeFactor = "none", consistent_rms: NonNegativeNumber | None = None,
-    weight_dimension_numbers: Any = None, mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
+    weight_dimension_numbers: Dimensions | None = None, mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Orthogonalise the averaged gradient of every matrix.
 
@@ -160,7 +178,7 @@ def muon(
     beta: Decay = 0.95, eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True,
     adaptive: bool = False, preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
     shape_factor: ShapeFactor = "width", consistent_rms: NonNegativeNumber | None = None,
-    weight_dimension_numbers: Any = None, weight_decay: DecayKind = None,
+    weight_dimension_numbers: Dimensions | None = None, weight_decay: DecayKind = None,
     adam_learning_rate: NonNegative | None = None, adam_b1: Decay = 0.9, adam_b2: Decay = 0.999,
     adam_eps: NonNegative = 1e-8, adam_eps_root: NonNegative = 0.0, adam_weight_decay: DecayKind = None,
     mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,

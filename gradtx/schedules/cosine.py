@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeAlias, cast
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.arguments import Accept, Each
+from gradtx.core.arguments import Accept
+from gradtx.core.containers import Each
 from gradtx.core.hyperparameters import NonNegativeNumber, Number, PositiveNumber
 from gradtx.core.schedule import Schedule, schedule
 from gradtx.core.typing import Array, ArrayLike
@@ -83,7 +84,7 @@ class IsCycle(Accept):
 
     wanted = "a warmup_cosine_decay_schedule or a dictionary of its arguments"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
+    def convert(self, where: str, name: str, x: Any) -> Any:
         if isinstance(x, Mapping):
             try:
                 return warmup_cosine_decay_schedule(**x)
@@ -91,7 +92,7 @@ class IsCycle(Accept):
                 raise type(error)(f"{where}: {name}: {error}") from None
         if isinstance(x, Schedule) and x.name == "warmup_cosine_decay_schedule":
             return x
-        raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+        raise self.refusal(where, name, x)
 
 
 Cycles: TypeAlias = Annotated[Sequence[Mapping[str, ArrayLike] | Schedule], Each(IsCycle())]

@@ -5,7 +5,8 @@ from typing import Annotated, Any, TypeAlias
 
 import jax.numpy as jnp
 
-from gradtx.core.arguments import Each, Interval
+from gradtx.core.arguments import Interval
+from gradtx.core.containers import Each
 from gradtx.core.hyperparameters import IsSchedule, NonNegativeNumber, Number, ScheduleLike
 from gradtx.core.schedule import Schedule
 from gradtx.core.schedule import schedule as schedule_maker

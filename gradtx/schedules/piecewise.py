@@ -18,9 +18,9 @@ class IsScaleByStep(Accept):
     wanted = "a dictionary from step to scale"
     step, scale = Interval("[0, inf)", integer=True), Interval("[0, inf)")
 
-    def __call__(self, where: str, name: str, x: Any) -> dict[int, Any]:
+    def convert(self, where: str, name: str, x: Any) -> dict[int, Any]:
         if not isinstance(x, Mapping):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+            raise self.refusal(where, name, x)
         scales = {int(self.step(where, f"each step of {name}", step)): scale for step, scale in x.items()}
         return {step: self.scale(where, f"{name}[{step}]", scales[step]) for step in sorted(scales)}
 

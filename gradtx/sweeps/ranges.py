@@ -6,7 +6,7 @@ from typing import Annotated, Any, ParamSpec, TypeAlias, cast
 import jax
 import numpy as np
 
-from gradtx.core.arguments import Accept
+from gradtx.core.arguments import Accept, Interval, shown
 from gradtx.core.hyperparameters import Number, PositiveNumber, check_ordered
 from gradtx.core.values import Value, maker
 
@@ -66,15 +66,22 @@ class IsOptions(Accept):
     dynamic = False
     wanted = "a sequence of numbers, or of schedules with one structure"
 
-    def __call__(self, where: str, name: str, x: Any) -> tuple[Any, ...]:
-        if not isinstance(x, Sequence | np.ndarray | jax.Array) or isinstance(x, str):
-            raise TypeError(f"{where}: {name} must be {self.wanted}, got {x!r}")
+    number = Interval("(-inf, inf)")
+
+    def convert(self, where: str, name: str, x: Any) -> tuple[Any, ...]:
+        if not isinstance(x, Sequence | np.ndarray | jax.Array) or isinstance(x, str | bytes):
+            raise self.refusal(where, name, x)
         options = tuple(x.tolist() if isinstance(x, np.ndarray | jax.Array) else x)
         if not options:
             raise ValueError(f"{where}: {name} must not be empty")
+        for i, option in enumerate(options):
+            for leaf in jax.tree.leaves(option):
+                self.number(where, f"{name}[{i}]", leaf)
         for option in options[1:]:
             if _form(option) != _form(options[0]):
-                raise ValueError(f"{where}: {name} must have one structure, got {options[0]!r} and {option!r}")
+                raise ValueError(
+                    f"{where}: {name} must have one structure, got {shown(options[0])} and {shown(option)}"
+                )
         return options
 
 

@@ -92,6 +92,23 @@ def make_plan(
     return Plan(used, math.ceil(n / (chunks * len(used))) * len(used), tuple(map(int, ends)))
 
 
+def own_devices(devices: Sequence[Device] | None) -> tuple[Device, ...]:
+    """The devices to train on, by default all of this process.
+
+    Raises:
+        ValueError: for devices of other processes, whose results this one could not read.
+    """
+    chosen = tuple(devices or jax.local_devices())
+    others = [device for device in chosen if getattr(device, "process_index", 0) != jax.process_index()]
+    if others:
+        raise ValueError(
+            f"sweep: devices must be of this process, as jax.local_devices() are, got {len(others)} of others; give "
+            "each process members of its own: Sweep(maker, {name: column[jax.process_index()::jax.process_count()] "
+            "for name, column in sweep.values.items()})"
+        )
+    return chosen
+
+
 def size_of(tree: PyTree) -> int:
     """The bytes of all arrays of a tree, or of their types."""
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(lambda x: x, tree)))

@@ -10,14 +10,43 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradtx.core.arguments import Accept, Interval, IsKey
+from gradtx.core.containers import EachByKey
 from gradtx.core.edit import replace
+from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import KeyLike
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import PyTree
 from gradtx.core.values import Value, show
-from gradtx.sweeps.ranges import Quantile
-from gradtx.sweeps.run import Device, Functions, check_functions, join, make_plan, run, size_of, stack, take
+from gradtx.sweeps.ranges import Quantile, Range
+from gradtx.sweeps.run import (
+    Device,
+    Functions,
+    check_functions,
+    join,
+    make_plan,
+    own_devices,
+    run,
+    size_of,
+    stack,
+    take,
+)
 from gradtx.transforms.noise import start_key
+
+COUNT, BYTES = Interval("[1, inf)", integer=True, static=True), Interval("(-inf, inf)", static=True)
+FUNCTION = IsFunction()
+
+
+class IsQuantile(Accept):
+    """A range, or a function of u."""
+
+    wanted = "a range, or a function of u in [0, 1]"
+
+    def convert(self, where: str, name: str, x: Any) -> Quantile:
+        return x if isinstance(x, Range) else FUNCTION.convert(where, name, x)
+
+
+RANGES = EachByKey(IsQuantile(), str)
 
 
 class Sweep:
@@ -92,7 +121,8 @@ class Sweep:
             max_bytes: the memory of each device that the sweep may take, or None for all members at once. It covers
                 `args`, the hyperparameters and two copies of the states (before and after a round), and not what
                 `step` needs besides, gradients and activations. Members that do not fit wait for the next chunk.
-            devices: where to train; by default all devices of this process.
+            devices: where to train: devices of this process, by default all. Of several processes each trains its own
+                sweep; the message for another process' device says how to split one.
             progress: called after each round with the steps that all members together have taken, and will take.
 
         Returns:
@@ -100,17 +130,20 @@ class Sweep:
 
         Raises:
             TypeError: `step` changes the types of the state, or `score` returns no floating-point scalar.
-            ValueError: `steps` or `rounds` is below 1, or not even one member fits in `max_bytes`.
+            ValueError: `steps` or `rounds` is below 1, not even one member fits in `max_bytes`, or a device is another
+                process'.
             KeyboardInterrupt: Ctrl-C in the first round, when there is nothing to return.
         """
-        for name, count in (("steps", steps), ("rounds", rounds)):
-            if count < 1:
-                raise ValueError(f"sweep: {name} must be at least 1, got {count}")
-        functions = Functions(init, step, score)
+        steps, rounds = COUNT("sweep", "steps", steps), COUNT("sweep", "rounds", rounds)
+        max_bytes = None if max_bytes is None else BYTES("sweep", "max_bytes", max_bytes)
+        given = dict(init=init, step=step, score=score)
+        functions = Functions(**{name: FUNCTION("sweep", name, function) for name, function in given.items()})
+        on = own_devices(devices)
+        report = FUNCTION("sweep", "progress", progress or (lambda done, total: None))
         state = check_functions(functions, self.tx, args)
         member = size_of(self.tx) // len(self) + 2 * size_of(state)
-        plan = make_plan(len(self), steps, rounds, devices or jax.local_devices(), member, size_of(args), max_bytes)
-        parts = run(functions, self.tx, len(self), plan, args, progress or (lambda done, total: None))
+        plan = make_plan(len(self), steps, rounds, on, member, size_of(args), max_bytes)
+        parts = run(functions, self.tx, len(self), plan, args, report)
         scores = np.concatenate([part.scores for part in parts])
         taken = np.concatenate([np.full(len(part.scores), part.steps) for part in parts])
         return SweepResult(self, scores, join([part.states for part in parts]), taken)
@@ -186,8 +219,7 @@ def sweep(
     Raises:
         ValueError: n is below 1, there are no ranges, or a value or name that the maker refuses.
     """
-    if n < 1:
-        raise ValueError(f"sweep: n must be at least 1, got {n}")
+    n, ranges, key = COUNT("sweep", "n", n), RANGES("sweep", "ranges", ranges), IsKey()("sweep", "key", key)
     if not ranges:
         raise ValueError("sweep: wanted a range for at least one hyperparameter, got none")
     us = np.asarray(jax.random.uniform(start_key(key), (len(ranges), n)))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
-from gradtx.core.hyperparameters import NonNegative, Threshold
+from gradtx.core.hyperparameters import Axes, NonNegative, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
@@ -31,9 +31,7 @@ def adaptive_rule(
 
 
 @transformation
-def adaptive_grad_clip(
-    clipping: Threshold, eps: NonNegative = 1e-3, axis: int | tuple[int, ...] | None = None
-) -> Leafwise:
+def adaptive_grad_clip(clipping: Threshold, eps: NonNegative = 1e-3, axis: Axes | None = None) -> Leafwise:
     """Shorten the gradient of each unit that is long beside the unit's weights (AGC).
 
     For every unit (output neuron) i:

@@ -246,7 +246,7 @@ class IsWeightDecay(Accept):
 
     wanted = "a number in [0, inf), a schedule, or a kind such as coupled(1e-4)"
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
+    def convert(self, where: str, name: str, x: Any) -> Any:
         if isinstance(x, WeightDecay):
             return x
         return Interval("[0, inf)", schedule=as_schedule)(where, name, x)

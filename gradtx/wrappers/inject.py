@@ -161,7 +161,9 @@ def inject_hyperparams(inner: Any, static_args: str | Sequence[str] = (), hyperp
 class Argument(Guess):
     """An argument of somebody's function: numbers and functions of the step are hyperparameters."""
 
-    def __call__(self, where: str, name: str, x: Any) -> Any:
+    wanted = "a number, a function of the step or, named in static_args, anything"
+
+    def convert(self, where: str, name: str, x: Any) -> Any:
         is_function = callable(x) and not isinstance(x, type | Value) and not hasattr(x, "dtype")
         return as_schedule(x) if is_function else x
 

@@ -10,7 +10,7 @@ from gradtx.core.averages import saturate, sqrt
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import NonNegative, Positive, PositiveInt, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import Slot, check_one_number, scalar, zeros
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
@@ -101,7 +101,14 @@ def mechanize(
     Source: Cutkosky, Defazio & Mehta 2023, arXiv:2306.00144; differs: h is clipped, a later change of the authors.
     """
     base = cast(GradientTransformation, base_optimizer)
-    each = lambda value: scalar(lambda params: jnp.full(num_betas, value), shape=(num_betas,))
+
+    def each(value: ArrayLike) -> Any:
+        def start(params: PyTree) -> Array:
+            check_one_number(value)
+            return jnp.full(num_betas, value)
+
+        return scalar(start, shape=(num_betas,))
+
     tuner = leafwise(
         mechanic_rule, TunerState, reduce=tuned, weight_decay=weight_decay, eps=eps, s_init=s_init, num_betas=num_betas,
         r=each(0.0), m=each(0.0), v=each(0.0), s=each(s_init), x0=zeros(x0_dtype),

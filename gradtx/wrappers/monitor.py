@@ -1,8 +1,8 @@
 """Watch training: norms, the learning rate and numbers of your own, in the state."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,9 @@ import numpy as np
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
+from gradtx.core.containers import EachByKey
 from gradtx.core.fields import InnerState
+from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
@@ -18,6 +20,9 @@ from gradtx.core.varying import vary_with
 from gradtx.wrappers.rates import applied_rates
 
 Measure = Callable[..., Any]
+
+Measures: TypeAlias = Annotated[Mapping[str, Measure], EachByKey(IsFunction("of named arguments", by_name=True), str)]
+"""Functions by name."""
 
 
 class MonitorState(NamedTuple):
@@ -30,7 +35,7 @@ class MonitorState(NamedTuple):
 
 @transformation
 def monitor(
-    optimizer: Inner, measures: dict[str, Measure] | None = None, *, gradient_norm: bool = True,
+    optimizer: Inner, measures: Measures | None = None, *, gradient_norm: bool = True,
     update_norm: bool = True, update_ratio: bool = True, learning_rates: bool = True, on: bool = True,
 ) -> Pair:  # fmt: skip
     """Put numbers about each update into the state, where they are read like any array; the optimizer is left alone.

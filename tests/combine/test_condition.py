@@ -110,8 +110,12 @@ def test_agrees_with_optax():
 def test_errors():
     with pytest.raises(ValueError, match=r"apply_if_finite: max_consecutive_errors must be in \[0, inf\), got -1"):
         gradtx.apply_if_finite(gradtx.sgd(0.1), -1)
+    with pytest.raises(
+        TypeError, match=r"conditionally_mask: should_transform_fn must be a function .* it gives int32"
+    ):
+        gradtx.conditionally_mask(gradtx.sgd(0.1), lambda step: step)
     with pytest.raises(TypeError, match=r"conditionally_mask: should_transform_fn must return one bool, got int32\(\)"):
-        run(gradtx.conditionally_mask(gradtx.sgd(0.1), lambda step: step), [GOOD])
+        run(gradtx.conditionally_mask(gradtx.sgd(0.1), lambda step, **extra: step), [GOOD])
     for tx, state in (
         (gradtx.apply_if_finite(gradtx.sgd(0.1), 1), "ApplyIfFiniteState"),
         (gradtx.conditionally_mask(gradtx.sgd(0.1), lambda step: True), "ConditionallyMaskState"),

@@ -73,5 +73,7 @@ def test_a_mask_that_does_not_fit():
         gradtx.selective_transform(gradtx.sgd(0.1), freeze_mask={"body": True}).init(params())
     with pytest.raises(ValueError, match=r"mask pattern 'tail/\*' matches no parameter"):
         gradtx.freeze("tail/*").init(params())
+    with pytest.raises(TypeError, match=r"freeze: mask must be None, a pattern, .*, got 1"):
+        gradtx.freeze(1)
     with pytest.raises(TypeError, match=r"freeze: the mask at \(root\) must be a bool, got 1"):
-        gradtx.freeze(1).init(params())
+        gradtx.freeze(lambda params: 1).init(params())

@@ -1,5 +1,7 @@
 """How a maker reads its signature: which arguments are leaves, which are static, and what they may be."""
 
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Annotated, Any, cast
 
 import jax
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 
 import gradtx
-from gradtx.core.arguments import Each, Interval, OneOf
+from gradtx.core.arguments import Interval, OneOf
+from gradtx.core.containers import Each, EachByKey
 from gradtx.core.hyperparameters import Decay, Number, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
 
@@ -25,6 +28,9 @@ def annotated(
     kind: Annotated[str, OneOf("a", "b")] = "a",
     dtype: SlotDType = None,
     maybe: Number | None = None,
+    named: Annotated[Any, EachByKey(Interval("[0, 1]"), str)] = MappingProxyType({}),
+    whole: int | None = None,
+    function: Callable[[Any], Any] | None = None,
 ):
     return leafwise(rule)
 
@@ -61,7 +67,16 @@ BAD = [
     (dict(steps=lambda step: 1), TypeError, "annotated: steps must be a whole number in"),
     (dict(flag="no"), TypeError, "annotated: flag must be True or False, got 'no'"),
     (dict(many=[0.5, 2]), ValueError, r"annotated: many\[1\] must be in \[0, 1\], got 2"),
-    (dict(many={"a": 2}), ValueError, r"annotated: many\['a'\] must be in \[0, 1\], got 2"),
+    (
+        dict(many={"a": 0.5}),
+        TypeError,
+        r"annotated: many must be a sequence, each a number in \[0, 1\], got {'a': 0.5}",
+    ),
+    (dict(named=[0.5]), TypeError, r"annotated: named must be a dictionary by name, each a number in \[0, 1\], got \["),
+    (dict(named={"a": 2}), ValueError, r"annotated: named\['a'\] must be in \[0, 1\], got 2"),
+    (dict(named={1: 0.5}), TypeError, r"annotated: named must be a dictionary by name, .*, got {1: 0.5}"),
+    (dict(whole=0.5), TypeError, "annotated: whole must be a whole number, got 0.5"),
+    (dict(function=0.5), TypeError, "annotated: function must be a function, got 0.5"),
     (dict(many=0.5), TypeError, r"annotated: many must be a sequence, each a number in \[0, 1\], got 0\.5"),
     (dict(kind="c"), ValueError, "annotated: kind must be one of 'a', 'b', got 'c'"),
     (dict(dtype="int8"), TypeError, "annotated: dtype must be a floating-point dtype or None, got 'int8'"),

@@ -89,8 +89,12 @@ def test_the_plan_fills_devices_evenly():
 
 WRONG = {
     "no member fits": (dict(max_bytes=807), ValueError, "takes 808 bytes .* max_bytes=807, wanted at least 808"),
-    "no steps": (dict(steps=0), ValueError, "steps must be at least 1, got 0"),
-    "no rounds": (dict(rounds=0), ValueError, "rounds must be at least 1, got 0"),
+    "no steps": (dict(steps=0), ValueError, r"sweep: steps must be in \[1, inf\), got 0"),
+    "no rounds": (dict(rounds=0), ValueError, r"sweep: rounds must be in \[1, inf\), got 0"),
+    "steps in words": (dict(steps="9"), TypeError, "sweep: steps must be a whole number in .*, got '9'"),
+    "no function": (dict(progress=3), TypeError, "sweep: progress must be a function, got 3"),
+    "a class for a function": (dict(score=float), TypeError, "sweep: score must be a function, got <class 'float'>"),
+    "bytes in words": (dict(max_bytes="1 GB"), TypeError, "sweep: max_bytes must be a number .*, got '1 GB'"),
     "shape of the state": (dict(step=lambda tx, x, i: x[1:]), TypeError, r"got float32\(99,\) at \(root\)"),
     "structure of the state": (dict(step=lambda tx, x, i: (x, x)), TypeError, "step must keep the state's structure"),
     "score of many numbers": (dict(score=lambda x: x), TypeError, r"floating-point scalar, got float32\(100,\)"),
@@ -110,9 +114,9 @@ REFUSED = {
     "unknown argument": (gradtx.adam, {"lr": gradtx.uniform(0, 1)}, 2, "adam takes no 'lr'; it takes: learning_rate"),
     "unknown path": (gradtx.adam(0.1), {"links[0].b1": gradtx.uniform(0, 1)}, 2, "no hyperparameter named 'links"),
     "nothing to sample": (gradtx.adam, {}, 2, "at least one hyperparameter"),
-    "no members": (gradtx.adam, RATE, 0, "n must be at least 1, got 0"),
+    "no members": (gradtx.adam, RATE, 0, r"sweep: n must be in \[1, inf\), got 0"),
     "out of bounds": (gradtx.adam, RATE | {"b1": gradtx.uniform(1, 2)}, 2, r"adam: b1 must be in \[0, 1\)"),
-    "another program": (gradtx.adam, RATE | {"nesterov": gradtx.choice([True, False])}, 9, "differ in numbers only"),
+    "another program": (gradtx.adam, RATE | {"nesterov": (lambda u: u < 0.5)}, 9, "differ in numbers only"),
 }  # fmt: skip
 
 
@@ -120,6 +124,37 @@ REFUSED = {
 def test_wrong_sweeps_are_refused(maker, ranges, n, message):
     with pytest.raises(ValueError, match=message):
         gradtx.sweep(maker, ranges, n)
+
+
+def test_devices_of_other_processes_are_refused_with_the_way_out():
+    class Theirs:
+        process_index = 1
+
+    own = jax.local_devices()
+    with pytest.raises(ValueError, match=r"^sweep: devices must be of this process, .* got 2 of others; give each .*"):
+        gradtx.sweep(gradtx.adam, RATE, 2).train(len, max, min, 3, devices=[*own, Theirs(), Theirs()])
+    whole = gradtx.sweep(gradtx.adam, RATE, 5)
+    parts = [gradtx.Sweep(gradtx.adam, {name: column[i::2] for name, column in whole.values.items()}) for i in (0, 1)]
+    assert sorted(map(repr, parts[0].members + parts[1].members)) == sorted(map(repr, whole.members))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.1], 2), "sweep: ranges must be a dictionary by name, each a range, .*, got "),
+        (
+            ({"learning_rate": 0.1}, 2),
+            r"sweep: ranges\['learning_rate'\] must be a range, or a function of u .*, got 0.1",
+        ),
+        ((RATE, "two"), "sweep: n must be a whole number in .*, got 'two'"),
+        ((RATE, 2.5), "sweep: n must be a whole number in .*, got 2.5"),
+    ],
+)
+def test_what_is_no_range_or_number_is_refused(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        gradtx.sweep(gradtx.adam, *arguments)
+    with pytest.raises(TypeError, match=r"sweep: key must be an integer seed or a key from .*, got 'key'"):
+        gradtx.sweep(gradtx.adam, RATE, 2, key="key")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("values", [{}, {"learning_rate": []}, {"learning_rate": [1, 1], "momentum": [0.9]}])
