@@ -109,7 +109,8 @@ def try_on_step(fn: Callable[[Any], Any], dtype: Any = jnp.int32, *, gives_bool:
         jnp.asarray(found, kind if gives_bool else jnp.result_type(float))
 
     try:
-        jax.eval_shape(traced, jax.ShapeDtypeStruct((), dtype))
+        with jax.numpy_dtype_promotion("standard"):  # how strictly it promotes is seen where it is called
+            jax.eval_shape(traced, jax.ShapeDtypeStruct((), dtype))
     except Unfit:
         raise
     except NEEDS_VALUE:
