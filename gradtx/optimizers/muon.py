@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Annotated, Any, NamedTuple, Never, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from gradtx.combine.descend import descend
 from gradtx.combine.partition import partition
 from gradtx.core import precision
-from gradtx.core.arguments import Guess, Interval, OneOf
+from gradtx.core.arguments import Guess, Interval, OneOf, shown
 from gradtx.core.averages import debias, ema
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.functions import IsFunction
@@ -44,15 +44,14 @@ class IsCoefficients(Guess):
     number = Interval("(-inf, inf)")
 
     def convert(self, where: str, name: str, x: Any) -> Any:
-        if isinstance(x, str):
-            return OneOf(*COEFFICIENTS).convert(where, name, x) if x in COEFFICIENTS else self._refuse(where, name, x)
-        for leaf in jax.tree.leaves(x):
+        if isinstance(x, str) and x in COEFFICIENTS:
+            return str(x)
+        for leaf in [] if isinstance(x, str) else jax.tree.leaves(x):
             self.number(where, name, leaf)
-        shape = form_of(x)
-        return x if len(shape) and shape[-1] == 3 and 0 not in shape else self._refuse(where, name, x)
-
-    def _refuse(self, where: str, name: str, x: Any) -> Never:
-        raise self.refusal(where, name, x)
+        shape = () if isinstance(x, str) else form_of(x)
+        if not shape or shape[-1] != 3 or 0 in shape:
+            raise ValueError(f"{where}: {name} must be {self.wanted}, got {shown(x)}")
+        return x
 
 
 def form_of(x: Any) -> tuple[int, ...]:
