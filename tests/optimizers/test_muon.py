@@ -151,7 +151,7 @@ def test_matrices_of_one_shape_share_their_products():
 def test_errors():
     with pytest.raises(ValueError, match=r"scale_by_muon: the leaf at \['bias'\] has shape \(3,\), wanted a matrix"):
         gradtx.scale_by_muon().init(draw(0))
-    with pytest.raises(ValueError, match="one of keller, dion"):
+    with pytest.raises(ValueError, match="one of 'keller', 'dion'"):
         gradtx.muon(0.02, "newton")
     with pytest.raises(ValueError, match="label pattern 'qvk' matches no parameter"):
         gradtx.muon(0.02, weight_dimension_numbers={"qvk": None, "**": "auto"}).init(draw(0))
