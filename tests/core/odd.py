@@ -98,6 +98,6 @@ ODD: dict[str, Any] = {
     "step -> schedule": lambda step: gradtx.constant_schedule(0.5), "step -> set": lambda step: {1},
     "of three": of_three, "of names": of_names, "of all": lambda *args, **kwargs: args[0],
     "partial": functools.partial(of_three, 1),
-    "jitted": jax.jit(lambda step: step * 0.5), "jnp.tanh": jnp.tanh, "max": max, "print": print, "dict": dict,
+    "jitted": jax.jit(lambda step: step.astype(float)), "jnp.tanh": jnp.tanh, "max": max, "print": print, "dict": dict,
     "unhashable function": Unhashable(), "Partial": jax.tree_util.Partial(lambda x, step: x, jnp.ones(2)),
 }  # fmt: skip
