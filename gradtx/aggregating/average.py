@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +10,17 @@ import jax.numpy as jnp
 from gradtx.aggregating.protocol import aggregation
 from gradtx.combine.chain import chain
 from gradtx.core import averages, precision
+from gradtx.core.containers import IsAxes
 from gradtx.core.errors import describe, path_str
-from gradtx.core.hyperparameters import Axes, PositiveInt
+from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.leafwise import EmptyState, Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.transforms.scale import identity
+
+Axes: TypeAlias = Annotated[int | Sequence[int], IsAxes(least=1)]
+"""An axis of arrays, or several. Static."""
 
 
 class AccumulateAvgUpdatesState(NamedTuple):

@@ -37,13 +37,16 @@ class EachByKey(Accept):
 
 
 class IsAxes(Accept):
-    """One axis, or several different ones; static."""
+    """One axis, or several different ones, at least so many; static."""
 
     dynamic = False
     wanted = "an axis or a sequence of axes"
 
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
+
     def convert(self, where: str, name: str, x: Any) -> int | tuple[int, ...]:
         axes = tuple(x) if isinstance(x, list | tuple) else (x,)
-        if not axes or not all(map(is_whole_number, axes)) or len(set(axes)) < len(axes):
+        if len(axes) < self.least or not all(map(is_whole_number, axes)) or len(set(axes)) < len(axes):
             raise self.refusal(where, name, x)
         return tuple(map(int, axes)) if isinstance(x, list | tuple) else int(x)

@@ -50,5 +50,5 @@ class IsLabels(Accept):
     def convert(self, where: str, name: str, x: Any) -> Any:
         if callable(x):
             return OF_PARAMS.convert(where, name, x)
-        hash(tuple(jax.tree.leaves(x))), repr(x)  # either raises for what cannot be a label
+        _ = hash(tuple(jax.tree.leaves(x))), repr(x)  # either raises for what cannot be a label
         return x
