@@ -13,7 +13,7 @@ from gradtx.core.errors import is_inexact, path_str
 from gradtx.core.fields import hints_of
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
-from gradtx.core.slots import ScalarStart, SlotStart
+from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart
 from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, PyTree
 
@@ -58,6 +58,8 @@ def check_slot(
         errors.check_same_shape(name, "state", path, g, slot, real=start.may_be_real)
         if not is_inexact(slot):
             raise TypeError(f"{name}: {what} at {path_str(path)} is {errors.describe(slot)}, wanted numbers")
+        return
+    if isinstance(start, OptionalStart) and isinstance(slot, tuple) and not slot:
         return
     lead = g.shape[:1] if stacked else ()
     like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) and hasattr(p, "dtype") else g).dtype)

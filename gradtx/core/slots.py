@@ -92,6 +92,16 @@ class ScalarStart:
         return vary_as_all(begin, params)
 
 
+@dataclass(frozen=True)
+class OptionalStart:
+    """How a slot starts that a state may do without; it is () there."""
+
+    start: Callable[[Any], Any]
+
+    def __call__(self, p: Any) -> Any:
+        return self.start(p)
+
+
 def scalar(value: Any = 0, dtype: DType | None = None, shape: tuple[int, ...] | None = None) -> ScalarStart:
     """A real number: in a slot one for each parameter, such as a running norm; in another field one for the tree.
 

@@ -137,7 +137,8 @@ def scale_by_lbfgs(
     """
     name = "scale_by_lbfgs"
     memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
-    weights = scalar(lambda params: jnp.zeros(memory_size), shape=(memory_size,))
+    # In float32 or wider wherever slots are kept.
+    weights = lambda params: scalar(jnp.zeros(memory_size), precision.scalar_dtype(params))(params)
     starts: dict[str, Any] = {
         "count": 0,
         "diff_params_memory": memory,

@@ -12,7 +12,7 @@ from gradtx.core.fields import History, InnerState
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import Schedule, as_schedule, schedule
-from gradtx.core.slots import Slot, copy, scalar
+from gradtx.core.slots import OptionalStart, Slot, copy, scalar
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.optimizers.radam import average_length, rectification
@@ -116,7 +116,8 @@ def schedule_free(
     averaging = leafwise(
         schedule_free_rule, AveragingState, reduce=weighing, learning_rate=learning_rate, b1=b1,
         weight_lr_power=weight_lr_power, weight_step_power=weight_step_power,
-        last_b1=scalar(first_b1), weight_sum=scalar(), max_lr=scalar(), z=copy(z_dtype), x=_copy_if_narrow,
+        last_b1=scalar(first_b1), weight_sum=scalar(), max_lr=scalar(), z=copy(z_dtype),
+        x=OptionalStart(_copy_if_narrow),
     ).named("schedule_free")  # fmt: skip
 
     def joined(base_state: Any, own: AveragingState) -> ScheduleFreeState:

@@ -50,7 +50,7 @@ def run(load, monkeypatch, capsys, tmp_path):
     return run
 
 
-WRONG = [("--steps", 0), ("--seed", -1), ("--out", "picture.jpg"), ("--data-dir", "nowhere"), ("--images", 5000)]
+WRONG = [("--steps", 0), ("--seed", -1), ("--out", "picture.txt"), ("--data-dir", "nowhere"), ("--images", 5000)]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

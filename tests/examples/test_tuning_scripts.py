@@ -98,7 +98,7 @@ def test_an_optimizer_learns_within_its_bounds(load):
     assert tx.learning_rate.end_value == 0 and tx.learning_rate.transition_steps == 10
 
 
-WRONG = [("--steps", 0), ("--seed", -1), ("--out", "picture.jpg"), ("--data-dir", "nowhere")]
+WRONG = [("--steps", 0), ("--seed", -1), ("--out", "picture.txt"), ("--data-dir", "nowhere")]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

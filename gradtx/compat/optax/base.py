@@ -128,8 +128,9 @@ def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
         tx, updates, params = made(make, args, kwargs), as_floats(updates), as_floats(params)
-        if keeps_nothing(tx):  # then Optax gives back whatever it is given
-            return tx.update(updates, EmptyState(), params, **extra_args)[0], state
+        if keeps_nothing(tx):  # then Optax gives back whatever state it is given, and of no updates none
+            new = updates if updates is None else tx.update(updates, EmptyState(), params, **extra_args)[0]
+            return new, state
         return tx.update(updates, state, params, **extra_args)
 
     return GradientTransformationExtraArgs(init, update)
