@@ -70,15 +70,27 @@ class _Waiting(MetaPathFinder):
         found = (finder.find_spec(fullname, path, target) for finder in sys.meta_path if finder is not self)
         spec: Any = next(filter(None, found), None)
         if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                run(module)
-                sys.meta_path.remove(self)
-                self.then(module)
-
-            spec.loader.exec_module = exec_module
+            self._watch(spec.loader)
         return spec
+
+    def _watch(self, loader: Any) -> None:
+        """See the loader run this module once; it may load others too, as that of an archive does, or run it again."""
+        run = loader.exec_module
+        own = vars(loader).get("exec_module")
+
+        def exec_module(module: ModuleType) -> None:
+            if module.__name__ != self.name:
+                return run(module)
+            if own is None:
+                vars(loader).pop("exec_module", None)
+            else:
+                loader.exec_module = own
+            run(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            return self.then(module)
+
+        loader.exec_module = exec_module
 
 
 def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:

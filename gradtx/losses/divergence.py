@@ -1,10 +1,12 @@
 """Divergences of one distribution from another, given by the logarithms of the prediction."""
 
+from typing import cast
+
 import jax.numpy as jnp
 
 from gradtx.core.typing import Array
 from gradtx.losses.inputs import Axis, Values, hide, loss, sum_kept
-from gradtx.losses.ranges import held, not_below_zero
+from gradtx.losses.ranges import Divergence, held
 from gradtx.losses.softmax import weighted
 
 
@@ -29,7 +31,7 @@ def kl_divergence(log_predictions: Values, targets: Values, axis: Axis = -1, whe
     Source: Kullback & Leibler 1951, On information and sufficiency.
     """
     log_p, q = hide(where, log_predictions, targets)
-    return _divergence(_x_log_x(q), weighted(q, log_p), axis)
+    return cast(Array, _divergence(_x_log_x(q), weighted(q, log_p), axis))
 
 
 @loss("log_predictions", "log_targets")
@@ -54,7 +56,7 @@ def kl_divergence_with_log_targets(
     """
     log_p, log_q = hide(where, log_predictions, log_targets)
     q = jnp.exp(log_q)
-    return _divergence(weighted(q, log_q), weighted(q, log_p), axis)
+    return cast(Array, _divergence(weighted(q, log_q), weighted(q, log_p), axis))
 
 
 @loss("log_predictions", "targets")
@@ -85,11 +87,11 @@ def generalized_kl_divergence(
     return sum_kept(held(_x_log_x(q) - weighted(q, log_p) - q + jnp.exp(log_p), 0), axis, where)
 
 
-def _divergence(own: Array, crossed: Array, axis: Axis) -> Array:
+def _divergence(own: Array, crossed: Array, axis: Axis) -> Divergence:
     """sum(q log q - q log p), at least 0 where both are distributions to rounding."""
     finite = lambda x: jnp.where(jnp.isfinite(x), jnp.abs(x), 0)
     terms = 1 + jnp.sum(finite(own) + finite(crossed), axis)
-    return not_below_zero(jnp.sum(own - crossed, axis), terms)
+    return Divergence(jnp.sum(own - crossed, axis), terms)
 
 
 def _x_log_x(x: Array) -> Array:

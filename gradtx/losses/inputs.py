@@ -13,6 +13,7 @@ from gradtx.core import precision
 from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, DType
+from gradtx.losses.ranges import Divergence, not_below_zero
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +57,10 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
             wide = precision.compute_dtype(dtype)
             others = {k: follow(x, wide) for k, x in bound.arguments.items() if k not in given}
             bound.arguments.update(others | {k: precision.cast(x, wide) for k, x in given.items()})
-            return jax.tree.map(lambda x: precision.narrow(x, dtype), formula(*bound.args, **bound.kwargs))
+            result: Any = formula(*bound.args, **bound.kwargs)
+            if isinstance(result, Divergence):
+                result = not_below_zero(*result, eps=max(float(jnp.finfo(x.dtype).eps) for x in floating(given.values())))
+            return jax.tree.map(lambda x: precision.narrow(x, dtype), result)
 
         return compiled(rounded)
 
@@ -65,8 +69,7 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
 
 def follow(x: Any, dtype: DType) -> Any:
     """A floating-point array in `dtype`; Python numbers, masks and labels as they are."""
-    floating = hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)
-    return precision.cast(x, dtype) if floating else x
+    return precision.cast(x, dtype) if hasattr(x, "dtype") and floating([x]) else x
 
 
 def common_dtype(name: str, **inputs: Array) -> DType:
@@ -75,11 +78,15 @@ def common_dtype(name: str, **inputs: Array) -> DType:
     Raises:
         TypeError: the first is not floating-point, or another is not real.
     """
-    floats = [x for x in inputs.values() if jnp.issubdtype(x.dtype, jnp.floating)]
     for i, (key, x) in enumerate(inputs.items()):
         if not jnp.issubdtype(x.dtype, jnp.floating) and (not i or jnp.issubdtype(x.dtype, jnp.complexfloating)):
             raise TypeError(f"{name}: {key} must be floating-point, got {describe(x)}")
-    return jnp.result_type(*floats)
+    return jnp.result_type(*floating(inputs.values()))
+
+
+def floating(arrays: Iterable[Array]) -> list[Array]:
+    """Those of a floating-point dtype."""
+    return [x for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
 
 
 def check_shapes(name: str, shapes: Fit, **inputs: Any) -> None:

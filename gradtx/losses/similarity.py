@@ -143,23 +143,33 @@ def triplet_margin_loss(
 
 
 def _unit(x: Values, axis: Axis, epsilon: ArrayLike) -> Array:
-    """x / max(||x||, sqrt(epsilon)), and 0 for 0; the largest |x| is divided out first, so that no square overflows.
-
-    It is divided out in two parts, as compilers multiply by a reciprocal, and that of a huge number is subnormal.
-    """
-    scale = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis, keepdims=True, initial=0)
+    """x / max(||x||, sqrt(epsilon)), and 0 for 0; the largest |x| is divided out first, so that no square overflows."""
+    scale = _largest(x, axis)
     scale = jnp.where(scale == 0, 1, scale)
-    part = jnp.where(scale > 1, sqrt(scale), 1)
-    scaled = jnp.divide(jnp.divide(x, part), scale / part)
+    scaled = _divide(x, scale)
     norm = sqrt(jnp.sum(jnp.square(scaled), axis, keepdims=True))
     return safe_divide(scaled, jnp.maximum(norm, sqrt(jnp.asarray(epsilon, x.dtype)) / scale))
 
 
+def _largest(x: Values, axis: Axis) -> Array:
+    """The largest |x|, which scales a formula and does not change it, and so has no derivative."""
+    return jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis, keepdims=True, initial=0)
+
+
+def _divide(x: Values, scale: Array) -> Array:
+    """x / scale in two parts, as compilers multiply by a reciprocal, and that of a huge number is subnormal."""
+    part = jnp.where(scale > 1, sqrt(scale), 1)
+    return jnp.divide(jnp.divide(x, part), scale / part)
+
+
 def _norm(x: Values, axis: Axis, degree: ArrayLike, eps: ArrayLike) -> Array:
-    """(sum |x|^degree + eps)^(1 / degree), with a gradient of 0 at 0."""
+    """(sum |x|^degree + eps)^(1 / degree), with a gradient of 0 at 0; what is above 1 in |x| is divided out first."""
     if isinstance(degree, int | float) and math.isinf(degree):
         return jnp.max(jnp.abs(x), axis)
-    return _power(jnp.sum(_power(jnp.abs(x), degree), axis) + eps, 1 / degree)
+    largest = _largest(x, axis)
+    scale = jnp.where((largest > 1) & jnp.isfinite(largest), largest, 1)
+    total = jnp.sum(_power(jnp.abs(_divide(x, scale)), degree), axis, keepdims=True) + eps * scale**-degree
+    return jnp.squeeze(scale * _power(total, 1 / degree), axis)
 
 
 def _power(x: Array, exponent: ArrayLike) -> Array:

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import jax
@@ -62,6 +63,27 @@ def test_ours_stay_what_they_are():
     assert not isinstance(tx, tuple)
     assert jax.tree.leaves(tx) == [1e-3, 0.9, 0.999, 1e-8, 0.0]
     assert repr(tx).startswith("adam(")
+
+
+def test_modules_that_share_a_loader(tmp_path, monkeypatch):
+    """The loader of an archive loads all that is in it; one module is waited for, and may be run more than once."""
+    with zipfile.ZipFile(tmp_path / "peers.zip", "w") as archive:
+        archive.writestr("a_zipped_peer/__init__.py", "from a_zipped_peer import part\nimport a_neighbour\n")
+        archive.writestr("a_zipped_peer/part.py", "")
+        archive.writestr("a_neighbour.py", "")
+        archive.writestr("a_late_neighbour.py", "")
+    monkeypatch.syspath_prepend(tmp_path / "peers.zip")
+    seen, finders = [], list(sys.meta_path)
+    peers.when_imported("a_zipped_peer", seen.append)
+    again = importlib.util.find_spec("a_zipped_peer")
+    importlib.import_module("a_late_neighbour")
+    assert not seen
+    module = importlib.import_module("a_zipped_peer")
+    assert seen == [module] and sys.meta_path == finders
+    assert again is not None and again.loader is not None
+    again.loader.exec_module(module)
+    for name in ("a_zipped_peer", "a_zipped_peer.part", "a_neighbour", "a_late_neighbour"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_a_module_that_is_imported_later(tmp_path, monkeypatch):

@@ -74,6 +74,21 @@ def test_what_is_no_distribution_keeps_its_negative_divergence():
     np.testing.assert_allclose(losses.kl_divergence(jnp.zeros(2), jnp.array([0.5, 0.25])), np.log(0.5), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("kind", DISTRIBUTIONS)
+def test_divergences_of_distributions_that_are_rounded_to_16_bits(dtype, kind):
+    """Their sums are 1 to the rounding of these dtypes, not of the wide one that the formula is in."""
+    for size in (2, 7, 300):
+        x, y = jax.random.normal(jax.random.key(size), (2, 500, size))
+        log_p, q = (z.astype(dtype) for z in DISTRIBUTIONS[kind](x, y))
+        for value in (
+            losses.kl_divergence(log_p, q),
+            losses.kl_divergence_with_log_targets(log_p, jnp.log(q)),
+            losses.generalized_kl_divergence(log_p, q),
+        ):
+            assert value.dtype == dtype and (value >= 0).all()
+
+
 def test_derivative_at_the_edge_is_the_formula_s():
     """At x = y the cosine is at its largest, often rounded above 1: its derivative is 0 to rounding, not cut to it."""
     x = jax.random.normal(jax.random.key(0), (200, 5))

@@ -85,3 +85,19 @@ def test_distances_of_any_degree(degree):
 def test_equal_vectors_have_finite_gradients_without_eps(degree):
     loss = lambda a: jnp.sum(losses.triplet_margin_loss(a, X, X, norm_degree=degree, eps=0.0))
     np.testing.assert_array_equal(jax.grad(loss)(jnp.asarray(X)), np.zeros_like(X))
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 0.5])
+@pytest.mark.parametrize("size", [1e15, 1e25, 1e38])
+def test_triplets_of_any_length(degree, size):
+    """No power overflows: the distances are of the size of the vectors, and so are their derivatives of the size 1."""
+    near, far = size * jnp.array([1.0, 1.0]), size * jnp.array([1.0, 0.0])
+    loss = lambda p, n: losses.triplet_margin_loss(jnp.zeros(2), p, n, norm_degree=degree)
+    if degree == 0.5:
+        near = near / 4
+    wanted = size * (2 ** (1 / degree) / (4 if degree == 0.5 else 1) - 1)
+    np.testing.assert_allclose(loss(near, far), max(wanted, 0), rtol=1e-5, atol=1)
+    np.testing.assert_allclose(loss(far, near), max(-wanted, 0), rtol=1e-5, atol=1)
+    slopes = jax.grad(loss, (0, 1))(1.5 * near, far)
+    assert all(np.isfinite(slope).all() for slope in slopes)
+    np.testing.assert_allclose(slopes[0], 2 ** (1 / degree) / 2, rtol=1e-5)
