@@ -77,6 +77,8 @@ class _Waiting(MetaPathFinder):
         """See the loader run this module once; it may load others too, as that of an archive does, or run it again."""
         run = loader.exec_module
         own = vars(loader).get("exec_module")
+        if getattr(own, "waiting", None) is self:
+            return
 
         def exec_module(module: ModuleType) -> None:
             if module.__name__ != self.name:
@@ -90,6 +92,7 @@ class _Waiting(MetaPathFinder):
                 sys.meta_path.remove(self)
             return self.then(module)
 
+        vars(exec_module)["waiting"] = self
         loader.exec_module = exec_module
 
 
