@@ -59,7 +59,9 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
             bound.arguments.update(others | {k: precision.cast(x, wide) for k, x in given.items()})
             result: Any = formula(*bound.args, **bound.kwargs)
             if isinstance(result, Divergence):
-                result = not_below_zero(*result, eps=max(float(jnp.finfo(x.dtype).eps) for x in floating(given.values())))
+                result = not_below_zero(
+                    *result, eps=max(float(jnp.finfo(x.dtype).eps) for x in floating(given.values()))
+                )
             return jax.tree.map(lambda x: precision.narrow(x, dtype), result)
 
         return compiled(rounded)

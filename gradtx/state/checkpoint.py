@@ -123,15 +123,16 @@ def _lacks(lacking: list[Entry], why: list[str], saved: Mapping[str, Any]) -> st
     """The error of a state that was not saved in full, with its cure."""
     names = [e.name for e in lacking]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    shown += " was not saved" if len(names) == 1 else " were not saved"
     of_counts = [e for e in lacking if is_step_count(e)]
     if of_counts and len(of_counts) == len(lacking):
         reason = why[0] if why else "no other count of steps was, to take it from"
-        return f"restore: {shown} was not saved, and {reason}; add it: saved | {{{names[0]!r}: steps}}"
+        return f"restore: {shown}, and {reason}; add it: saved | {{{names[0]!r}: steps}}"
     alike = [name for name in saved if f"/{name}".endswith(f"/{'/'.join(lacking[0].own)}")]
     either = f"; {', '.join(alike[:4])} might be meant: rename what is saved" if alike else ""
     patterns = list(dict.fromkeys(f"{'/'.join(e.own[:1])}/**" for e in lacking))
     told = repr(patterns[0]) if len(patterns) == 1 else repr(patterns)
-    return f"restore: {shown} was not saved; let it start anew with allow_missing={told}{either}"
+    return f"restore: {shown}; let it start anew with allow_missing={told}{either}"
 
 
 def _put(name: str, old: Any, new: Any) -> Any:

@@ -132,7 +132,13 @@ def _names_a_count(name: str) -> bool:
 
 
 def _is_whole(x: Any) -> bool:
-    return np.ndim(x) == 0 and jnp.issubdtype(getattr(x, "dtype", np.asarray(x).dtype), jnp.integer)
+    """Whether it is one whole number; what is no array at all is not, and is refused by name where it is used."""
+    try:
+        return np.ndim(x) == 0 and jnp.issubdtype(
+            x.dtype if isinstance(x, jax.Array) else np.asarray(x).dtype, jnp.integer
+        )
+    except Exception:
+        return False
 
 
 def _is_new(i: int, found: list[Entry], sources: Mapping[int, str]) -> bool:
