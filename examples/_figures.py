@@ -1,6 +1,7 @@
 """What the figure scripts share: one look, a colour-blind safe palette, common arguments, and saving."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -171,8 +172,13 @@ def number(least: float, most: float) -> Callable[[str], float]:
 
 
 def folder_or_picture(text: str) -> Path:
-    """Reads the path of a folder, or of a file in a format that Matplotlib writes."""
+    """Reads the path of a folder, or of a file in a format that Matplotlib writes; what ends in a slash is a folder."""
     path = Path(text)
+    if text.endswith(("/", os.sep)) and not path.is_dir():
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{error.filename}: {error.strerror}") from None
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix and not path.is_dir() and path.suffix[1:].lower() not in known:
         raise argparse.ArgumentTypeError(f"wanted a folder, or a path that ends in .{', .'.join(known)}; got {text!r}")

@@ -174,5 +174,5 @@ def _norm(x: Values, axis: Axis, degree: ArrayLike, eps: ArrayLike) -> Array:
 
 def _power(x: Array, exponent: ArrayLike) -> Array:
     """x^exponent for x >= 0, with a derivative of 0 at 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.where(positive, x, 1) ** exponent, 0)
+    zero = x == 0
+    return jnp.where(zero, 0, jnp.where(zero, 1, x) ** exponent)

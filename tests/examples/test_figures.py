@@ -37,6 +37,7 @@ WRONG = [
     ("--noise", "much"),
     ("--out", "picture.txt"),
     ("--out", "file/picture.png"),
+    ("--out", "file/"),
     ("--out", "folder"),
     ("--unknown", "1"),
 ]
@@ -76,7 +77,7 @@ def test_any_format_that_matplotlib_writes(parser, capsys, ending):
 
 def test_a_folder_gets_the_picture_under_its_name(parser):
     Path("v1.2").mkdir()
-    for folder in ("v1.2", "new/", "new/deeper"):
+    for folder in ("v1.2", "v1.3/", "a.png/", "new/", "new/deeper"):
         out = parser.parse_args(["--out", folder]).out
         assert parser.place(out) == Path(folder, "picture.png")
         assert parser.place(out, "other.png") == Path(folder, "other.png")

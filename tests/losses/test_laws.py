@@ -92,3 +92,13 @@ def test_gradients_are_finite_at_zero_and_far_out(name):
     for first in (0 * x, 1e4 * x):
         value, grads = value_and_grads(name, first, *others)
         assert all(np.all(np.isfinite(y)) for y in (value, *grads))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_nan_stays_nan(name):
+    """One entry of any input: a run that has gone wrong must not look right. (Dice's row leaves its class 0 out.)"""
+    row = ROWS[name]
+    for k in range(row.floats):
+        inputs = [jnp.asarray(x, jnp.float32 if i < row.floats else None) for i, x in enumerate(row.inputs)]
+        inputs[k] = inputs[k].at[(*(0,) * (inputs[k].ndim - 1), 1)].set(jnp.nan)
+        assert jnp.isnan(row.loss(*inputs)).any(), f"input {k}"
