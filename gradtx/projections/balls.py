@@ -129,7 +129,7 @@ def _l1_sphere(tree: PyTree, size: Array, split: Callable[[Array], PyTree], scal
 
 def _l2_sphere(tree: PyTree, size: Array, split: Callable[[Array], PyTree], norm: Array, scale: ArrayLike) -> PyTree:
     """The same for the l2 sphere, given also the norm of these sizes."""
-    share = jnp.where(norm > 0, averages.safe_divide(size, norm), max(1, size.size) ** -0.5)
+    share = jnp.where(norm == 0, max(1, size.size) ** -0.5, averages.safe_divide(size, norm))
     return jax.tree.map(resize, tree, split(share * precision.cast(scale, size.dtype)))
 
 

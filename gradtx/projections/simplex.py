@@ -46,6 +46,7 @@ def onto_simplex(x: Array, scale: Array) -> Array:
     x = x - jax.lax.stop_gradient(jnp.max(x))  # changes nothing but the rounding
     u = jax.lax.stop_gradient(jnp.sort(x, descending=True))
     k = jnp.sum(jnp.arange(1, x.size + 1, dtype=x.dtype) * u - jnp.cumsum(u) + scale > 0)
-    support = x >= u[jnp.maximum(k, 1) - 1]  # what is positive: tau's derivative is that of a mean over it
+    # What is positive: tau's derivative is that of a mean over it. NaN is not less than anything, and so stays.
+    support = ~(x < u[jnp.maximum(k, 1) - 1])
     tau = (jnp.sum(jnp.where(support, x, 0)) - scale) / precision.cast(jnp.sum(support), x.dtype)
     return jnp.where(support, jnp.maximum(x - tau, 0), 0)

@@ -55,3 +55,10 @@ def test_equals_a_quadratic_programme(name):
     for scale in (0.3, 1.0, 3.0):
         for x in scale * rng.standard_normal((4, N)):
             np.testing.assert_allclose(compiled(name)(x), SETS[name].oracle(x), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nan_stays_nan(name):
+    """A point that is none is projected onto no point of the set, which would hide it."""
+    for i in range(N):
+        assert np.isnan(compiled(name)(np.where(np.arange(N) == i, np.nan, 1.5))).any()
