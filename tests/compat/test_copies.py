@@ -1,11 +1,13 @@
 """Pairs and schedules know the call that made them: they pickle, copy and compare, which Optax's closures do not."""
 
 import copy
+import math
 import pickle
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import gradtx
@@ -122,3 +124,14 @@ def test_numbers_out_of_gradtxs_range_survive():
     assert float(updates["w"][0, 0]) == 0.5
     with pytest.raises(ValueError, match="learning_rate"):
         gradtx.sgd(-0.5)
+
+
+def test_equal_numbers_are_equal_to_the_bit():
+    """0.0 and -0.0 make different programs, so that one must not be taken for the other as a static argument."""
+    make = {"pair": optax.scale, "schedule": optax.constant_schedule}
+    for made in make.values():
+        for zero in (0.0, np.float32(0.0), jnp.float32(0.0)):
+            assert made(zero) == made(zero) and made(zero) != made(-zero)
+        assert made(math.nan) == made(float("nan")) and hash(made(math.nan)) == hash(made(float("nan")))
+    run = jax.jit(lambda tx: tx.update(jnp.ones(()), tx.init(0.0))[0], static_argnums=0)
+    assert 1 / run(optax.scale(0.0)) == math.inf and 1 / run(optax.scale(-0.0)) == -math.inf

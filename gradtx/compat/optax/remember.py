@@ -8,9 +8,6 @@ from collections.abc import Callable
 from functools import cached_property, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-import jax
-import numpy as np
-
 from gradtx.compat.optax import config
 from gradtx.core.peers import Apparent
 from gradtx.core.values import fingerprint
@@ -50,7 +47,7 @@ def _key(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return type(x), tuple(map(_key, cast("list[Any]", x)))
     try:
-        key = fingerprint(x) if isinstance(x, jax.Array | np.ndarray) else x
+        key = fingerprint(x)
         hash(key)
     except TypeError:  # it has no value to compare: a tracer, or an object that does not say
         return id(x)
