@@ -1,5 +1,6 @@
 """The pages of the documentation as a test reads them: their programs, what these print, and the names in the text."""
 
+import ast
 import re
 import textwrap
 from itertools import zip_longest
@@ -39,6 +40,20 @@ def programs(text: str) -> list[Program]:
         printed = after["text"] if after is not None and follows else None
         found.append(Program(fence["text"], text[: fence.start()].count("\n") + 2, printed))
     return found
+
+
+def promised(program: str) -> list[tuple[str, str]]:
+    """The lines that are an expression and, in a comment, the call that the page says it shows as."""
+    found = re.findall(r"^(\S.*?)  # (\w+\(.*\))$", program, re.MULTILINE)
+    return [(line, said) for line, said in found if _is_expression(line) and _is_expression(said)]
+
+
+def _is_expression(line: str) -> bool:
+    try:
+        ast.parse(line, mode="eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 def titled(text: str) -> dict[str, str]:

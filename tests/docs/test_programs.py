@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradtx
-from tests.docs.pages import NUMBER, PAGES, ROOT, indented, name_of, programs
+from tests.docs.pages import NUMBER, PAGES, ROOT, indented, name_of, programs, promised
 
 # The README and the reference show calls, not programs: what each of their blocks takes as given.
 NAMES = "import jax, jax.numpy as jnp, gradtx\n"
@@ -71,6 +71,9 @@ def test_programs_of_a_page(page, monkeypatch, tmp_path):
                 exec(code, space)
             if program.printed is not None:
                 assert_prints(printed.getvalue(), program.printed)
+            for line, said in promised(program.text):
+                # Its numbers may be made up, as those that a search finds.
+                assert NUMBER.sub("#", repr(eval(line, space))) == NUMBER.sub("#", said), line
     finally:
         jax.config.update("jax_enable_x64", x64)
 
@@ -80,3 +83,9 @@ def test_a_wrong_number_is_noticed():
     for wrong in ("loss 0.4700 ...\nof 3", "gain 0.46711 ...\nof 3", "loss 0.46711\n"):
         with pytest.raises(AssertionError):
             assert_prints(wrong, "loss 0.46711 ...\nof ...\n")
+
+
+def test_what_a_comment_says_is_found():
+    program = "tx = 3\ntx  # adam(learning_rate=0.1)\ntx + 1  # one more (not a call)\n    tx  # f(1)\nx = tx  # f(2)\n"
+    assert promised(program) == [("tx", "adam(learning_rate=0.1)")]
+    assert sum(len(promised(block.text)) for page in RUN for block in programs(page.read_text())) >= 2
