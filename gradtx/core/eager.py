@@ -4,6 +4,7 @@ The call without a trace says what is right, errors included. A compiled one tak
 where it is known that it does the same at the next call.
 """
 
+import contextvars
 import functools
 from collections.abc import Callable, Hashable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -13,7 +14,7 @@ import numpy as np
 from jax.extend import core
 
 from gradtx.core.arguments import Accept, Interval
-from gradtx.core.keys import Keyed, Unkeyed, key_of, key_of_value
+from gradtx.core.keys import Keyed, Reads, Unkeyed, key_of, key_of_value, without_numbers
 from gradtx.core.switch import settings
 from gradtx.core.values import Value
 from gradtx.native import load
@@ -22,6 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PROGRAMS = 512  # kept at a time, by when they ran last
+TRIED = 8  # that ran once only, of those that differ in numbers alone; what follows is compiled at its second call
 REFUSED = 64  # trees of operands that a program remembers that it cannot be traced for
 
 with jax.ensure_compile_time_eval():
@@ -37,12 +39,18 @@ def outside() -> bool:
 class Program:
     """A function as one compiled call, for any types of its operands."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], family: "Family") -> None:
         self.compiled = jax.jit(function)
         self.refused: set[Any] = set()
+        self.family, self.calls = family, 0
 
     def run(self, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
         """The result for these operands; of `plain`, which computes the same, where they cannot be traced."""
+        if self.calls < 2:
+            self.calls += 1
+            if self.calls == 1 and (_changing.get() or self.family.once >= TRIED):
+                return contextvars.copy_context().run(_changes, plain)
+            self.family.once += 1 if self.calls == 1 else -1
         if not self.refused or jax.tree.structure(operands) not in self.refused:
             try:
                 return self.compiled(*operands)
@@ -57,6 +65,25 @@ class Program:
         return result
 
 
+class Family:
+    """Programs that differ in numbers alone: how many of them ran only once."""
+
+    def __init__(self) -> None:
+        self.once = 0
+
+
+_changing: contextvars.ContextVar[bool] = contextvars.ContextVar("changing", default=False)
+"""Whether this is within a call of which a number is likely another at each call."""
+
+
+def _changes(plain: Callable[[], Any]) -> Any:
+    _changing.set(True)
+    return plain()
+
+
+_family = functools.lru_cache(maxsize=PROGRAMS)(lambda key: Family())
+
+
 def program(key: Hashable, make: Callable[[], Callable[..., Any]]) -> Program:
     """The program of this key, under the present settings; made by `make` where there is none."""
     return _program(Keyed((key, settings(), load.wanted()), make))
@@ -64,7 +91,7 @@ def program(key: Hashable, make: Callable[[], Callable[..., Any]]) -> Program:
 
 @functools.lru_cache(maxsize=PROGRAMS)
 def _program(keyed: Keyed) -> Program:
-    return Program(keyed.of())
+    return Program(keyed.of(), _family(without_numbers(keyed.key)))
 
 
 def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Callable[..., R] | None = None) -> R:
@@ -81,7 +108,9 @@ def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Call
     """
     if not outside():
         return call(value, *operands)
-    key, numbers, kept, structure = value.remember(_taken_apart)
+    key, numbers, kept, structure, reads = value.remember(_taken_apart)
+    if not reads.stand():
+        key, numbers, kept, structure, reads = value.remember(_taken_apart, anew=True)
     if key is None:
         return call(value, *operands)
 
@@ -96,8 +125,10 @@ def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Call
     return program((call, key), make).run(lambda: call(value, *operands), (numbers, *operands))
 
 
-def _taken_apart(value: Value) -> tuple[Hashable, list[Any], list[float | None], Any]:
-    """The key of a value's program, None where there is none; its operands; its leaves, None for these; its structure.
+def _taken_apart(value: Value) -> tuple[Hashable, list[Any], list[float | None], Any, Reads]:
+    """The key of a value's program, None where there is none, and what is known of its leaves.
+
+    That is its operands, its leaves with None for these, its structure, and what the key was read from.
 
     A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
     Python's, and off by 1.3e-5 of it in float32.
@@ -111,10 +142,10 @@ def _taken_apart(value: Value) -> tuple[Hashable, list[Any], list[float | None],
         return key_of(x) if share else None
 
     try:
-        key = key_of_value(value, leaf)
+        key = key_of_value(value, leaf, reads := Reads())
     except (Unkeyed, RecursionError):
-        return None, [], [], structure
-    return key, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, structure
+        return None, [], [], structure, Reads()
+    return key, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, structure, reads
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

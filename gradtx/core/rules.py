@@ -15,6 +15,7 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.each import each
 from gradtx.core.fields import hints_of
+from gradtx.core.keys import Reads, Unkeyed, key_of
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 from gradtx.core.values import fingerprint
@@ -58,14 +59,31 @@ def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: A
 
 
 def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool) -> Any:
-    """The rule as a function that is traced once for each type of leaf, as long as the rule is there."""
-    traced = _of(rule, "traced")
+    """The rule as a function that is traced once for each type of leaf: for good, unless what it reads may change."""
+    traced = _traced(rule)
     key = (state, stacked, tuple((name, type(x), fingerprint(x)) for name, x in static))  # 0.0 and -0.0 are two
     if key not in traced:
         if len(traced) >= MOST_TRACED:
             traced.clear()
         traced[key] = _traceable(ref(rule), state, dict(static), stacked)
     return traced[key]
+
+
+def _traced(rule: Callable[..., Any]) -> dict[Any, Any]:
+    """What is traced of a rule, as long as the rule is there and all that it reads stands."""
+    known = _of(rule, "traced")
+    if "reads" not in known:
+        known["reads"] = reads = Reads()
+        try:
+            key_of(rule, reads)
+        except (Unkeyed, RecursionError):
+            known["reads"] = None
+    if known["reads"] is None:
+        return {}
+    if not known["reads"].stand():
+        known.clear()
+        return _traced(rule)
+    return known.setdefault("functions", {})
 
 
 def _traceable(rule: Callable[[], Any], state: type[Any], static: dict[str, Any], stacked: bool) -> Callable[..., Any]:

@@ -1,17 +1,37 @@
 """What eager calls do not trace: what looks at numbers, may change unseen, or is another's."""
 
+import functools
+import random
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import gradtx
 
+traces: list[int] = []
+note = np.frompyfunc(traces.append, 1, 1)  # taken for a pure function, where a list would be taken for what may change
 
-class Traced:
-    """Counts; a class is read as itself, where a list would be taken for what may change."""
 
-    times = 0
+class Held:
+    times, scale = 0, 2.0
+
+    def schedule(self, step):
+        return self.scale * jnp.ones(())
+
+    __call__ = schedule
+
+
+class Heir(Held):
+    pass
+
+
+held, scale = Held(), 2.0
+numbers = iter(range(2, 100))
+settings = types.ModuleType("settings")
 
 
 def as_it_stands(rule):
@@ -32,12 +52,11 @@ def test_a_rule_without_a_look_at_numbers_runs_at_its_trace_alone():
     seen = []
 
     def rule(g):
-        assert isinstance(g, jax.Array)
-        Traced.times += 1
+        note(1)
         return 2 * g
 
     assert as_it_stands(rule) == [[2, -4], [4, -8]]
-    assert Traced.times == 1
+    assert len(traces) == 1
     # What a function closes over may change, so this one is run each time.
     assert as_it_stands(lambda g: seen.append(g) or 2 * g) == [[2, -4], [4, -8]]
     assert len(seen) == 2 and all(isinstance(g, jax.Array) and not isinstance(g, jax.core.Tracer) for g in seen)
@@ -50,6 +69,112 @@ def test_what_a_rule_closes_over_is_seen_when_it_changes():
     first = tx.update(g, tx.init(g))[0]
     box["scale"] = 3.0
     assert (first[0], tx.update(g, tx.init(g))[0][0]) == (2, 3)
+
+
+def two_steps(tx, change):
+    """The updates of two steps, between which something changes."""
+    g = jnp.ones(())
+    first = tx.update(g, tx.init(g))[0]
+    change()
+    return float(first), float(tx.update(g, tx.init(g))[0])
+
+
+def attribute_of_a_function(step):
+    return attribute_of_a_function.scale
+
+
+@gradtx.transformation
+def own():
+    return gradtx.stateless_leafwise(lambda g: -Held.scale * g)
+
+
+def wrapping(held):
+    return functools.update_wrapper(held, lambda step: 0.0)
+
+
+def nonlocal_variable():
+    scale = 2.0
+
+    def change():
+        nonlocal scale
+        scale = 3.0
+
+    return gradtx.sgd(lambda step: scale), change
+
+
+def default_of_an_argument():
+    def schedule(step, scale=2.0):
+        return scale
+
+    return gradtx.sgd(schedule), lambda: setattr(schedule, "__defaults__", (3.0,))
+
+
+FROM_2_TO_3 = {
+    "global": lambda: (gradtx.sgd(lambda step: scale), lambda: globals().update(scale=3.0)),
+    "nonlocal": nonlocal_variable,
+    "class": lambda: (gradtx.sgd(lambda step: Held.scale), lambda: setattr(Held, "scale", 3.0)),
+    "object": lambda: (gradtx.sgd(lambda step: held.scale), lambda: setattr(held, "scale", 3.0)),
+    "module": lambda: (gradtx.sgd(lambda step: settings.scale), lambda: setattr(settings, "scale", 3.0)),
+    "function of a module": lambda: (gradtx.sgd(lambda step: settings.f()), lambda: setattr(settings, "scale", 3.0)),
+    "attribute of a function": lambda: (
+        gradtx.sgd(attribute_of_a_function),
+        lambda: setattr(attribute_of_a_function, "scale", 3.0),
+    ),
+    "attribute by a string": lambda: (
+        gradtx.sgd(lambda step: getattr(Held, "sc" + "ale")),
+        lambda: setattr(Held, "scale", 3.0),
+    ),
+    "inherited": lambda: (gradtx.sgd(lambda step: Heir.scale), lambda: setattr(Held, "scale", 3.0)),
+    "default": default_of_an_argument,
+    "method": lambda: (gradtx.sgd(held.schedule), lambda: setattr(held, "scale", 3.0)),
+    "object that is called": lambda: (gradtx.sgd(held), lambda: setattr(held, "scale", 3.0)),
+    "object that wraps": lambda: (gradtx.sgd(wrapping(held)), lambda: setattr(held, "scale", 3.0)),
+    "of a user's own": lambda: (own(), lambda: setattr(Held, "scale", 3.0)),
+    "rule": lambda: (gradtx.stateless_leafwise(lambda g: -scale * g), lambda: globals().update(scale=3.0)),
+    "iterator": lambda: (gradtx.stateless_leafwise(lambda g: -next(numbers) * g), lambda: None),
+}
+
+
+@pytest.fixture
+def at_two():
+    def again():
+        globals().update(scale=2.0, held=Held(), numbers=iter(range(2, 100)))
+        Held.scale = attribute_of_a_function.scale = settings.scale = 2.0
+        exec("def f(): return scale", vars(settings))
+
+    again()
+    yield
+    again()
+
+
+@pytest.mark.parametrize("name", FROM_2_TO_3)
+def test_what_a_function_reads_is_seen_when_it_changes(name, at_two):
+    tx, change = FROM_2_TO_3[name]()
+    assert two_steps(tx, change) == (-2, -3)
+
+
+@pytest.mark.parametrize("name", ["global", "class", "module", "function of a module", "of a user's own", "rule"])
+def test_and_under_a_trace_of_its_own(name, at_two):
+    """As `jax.jit` of a new function reads it anew."""
+    tx, change = FROM_2_TO_3[name]()
+    g = jnp.ones(())
+    updated = lambda: float(jax.jit(lambda g: tx.update(g, tx.init(g))[0])(g))
+    first = updated()
+    change()
+    assert (first, updated()) == (-2, -3)
+
+
+def test_what_a_rule_does_besides_it_does_at_each_step(capsys):
+    def counting(g):
+        Held.times += 1
+        return g
+
+    as_it_stands(counting)
+    assert Held.times == 2
+    as_it_stands(lambda g: print(float(g[0])) or g)
+    assert capsys.readouterr().out == "1.0\n2.0\n"
+    (one, _), (two, _) = as_it_stands(lambda g: g * random.random())
+    assert two != 2 * one
 
 
 def test_pairs_of_functions_and_other_libraries_run_as_they_stand():
