@@ -1,8 +1,8 @@
 """States as flat dictionaries of named arrays, and back into the state of a changed chain."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.core
@@ -77,8 +77,13 @@ def restore(
     Raises:
         ValueError: an array of the state was not saved, and no pattern allows it; counts that ought to be one differ;
             a saved array of another shape or kind than the state's. Each is named.
-        TypeError: something that is no array, with its name.
+        TypeError: something that is no array, with its name; `saved` or `allow_missing` of another kind.
     """
+    patterns: Any = (allow_missing,) if isinstance(allow_missing, str) else allow_missing
+    if not isinstance(patterns, Collection) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"restore: allow_missing must be a pattern on names, or several, got {allow_missing!r}")
+    if not isinstance(cast(Any, saved), Mapping):
+        raise TypeError(f"restore: saved must be arrays by name, as from state_dict, got {type(saved).__name__}")
     state = expanded(state, saved)
     found = _named(state)
     sources = matched(found, saved)

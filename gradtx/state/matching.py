@@ -121,7 +121,7 @@ def is_step_count(e: Entry) -> bool:
 
 def allows(allow_missing: str | Iterable[str], e: Entry) -> bool:
     """Whether one of the patterns names a leaf."""
-    patterns = (allow_missing,) if isinstance(allow_missing, str) else tuple(allow_missing)
+    patterns = (allow_missing,) if isinstance(allow_missing, str) else allow_missing
     spellings = [tuple(map(DictKey, name.split("/"))) for name in (e.name, "/".join(e.own), e.in_full)]
     return any(matches(pattern, name) for pattern in patterns for name in spellings)
 

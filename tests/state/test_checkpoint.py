@@ -136,3 +136,14 @@ def test_training_goes_on_as_before():
     for i in range(4):
         wanted, kept = gradtx.step(tx, wanted, kept, at(grads, i))
     chex.assert_trees_all_equal((params, state), (wanted, kept))
+
+
+@pytest.mark.parametrize("allowed", [True, 5, None, ["monitor/**", 3], b"monitor/**"])
+def test_what_is_no_pattern_is_refused(allowed):
+    tx, params = gradtx.adam(0.1), {"w": jnp.ones(2)}
+    saved = gradtx.state_dict(tx.init(params))
+    with pytest.raises(TypeError, match="restore: allow_missing must be a pattern on names, or several, got"):
+        gradtx.restore(tx.init(params), saved, allow_missing=allowed)
+    for wrong in (None, tx.init(params), [saved]):
+        with pytest.raises(TypeError, match="restore: saved must be arrays by name, as from state_dict, got"):
+            gradtx.restore(tx.init(params), wrong)
