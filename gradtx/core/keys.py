@@ -48,7 +48,6 @@ class Keyed(NamedTuple):
 
 
 BY_VALUE = (type(None), bool, int, float, complex, str, bytes, np.dtype, enum.Enum)
-BY_IDENTITY = (np.ufunc, Maker)
 NOTHING = object()
 
 
@@ -102,8 +101,10 @@ def key_of(x: Any, reads: Reads | None = None, names: frozenset[str] = frozenset
     if isinstance(x, BY_VALUE):
         return type(x), repr(x) if isinstance(x, float) else x  # 0.0 and -0.0 are two, NaN is one
     reads = Reads() if reads is None else reads
-    if isinstance(x, BY_IDENTITY):
+    if isinstance(x, np.ufunc):
         return Same(x)
+    if isinstance(x, Maker):
+        return _maker(x, reads)
     if isinstance(x, types.FunctionType):
         return _function(x, reads), _attributes((vars(x),), names, reads)
     if isinstance(x, types.ModuleType):
@@ -146,8 +147,7 @@ def key_of_value(value: Value, leaf: Callable[[Any, Accept], Hashable], reads: R
     if maker.opaque:
         raise Unkeyed(maker)
     is_value = lambda x: isinstance(x, Value)
-    body = maker.body
-    arguments: list[Hashable] = [] if is_library(body.__module__) else [key_of(body, reads)]
+    arguments: list[Hashable] = []
     for name, argument in value.arguments.items():
         if name in value.dynamic:
             leaves, treedef = jax.tree.flatten(argument, is_leaf=is_value)
@@ -156,7 +156,11 @@ def key_of_value(value: Value, leaf: Callable[[Any, Accept], Hashable], reads: R
             arguments.append((name, treedef, keys))
         else:
             arguments.append((name, _of_static(argument, reads)))
-    return Same(maker), tuple(arguments)
+    return _maker(maker, reads), tuple(arguments)
+
+
+def _maker(x: Maker, reads: Reads) -> Hashable:
+    return Same(x) if is_library(x.body.__module__) else (Same(x), key_of(x.body, reads))
 
 
 def _of_static(x: Any, reads: Reads) -> Hashable:

@@ -88,6 +88,11 @@ def own():
     return gradtx.stateless_leafwise(lambda g: -Held.scale * g)
 
 
+@gradtx.transformation
+def of_own():
+    return gradtx.chain(own(), gradtx.scale(1.0))
+
+
 def wrapping(held):
     return functools.update_wrapper(held, lambda step: 0.0)
 
@@ -130,6 +135,7 @@ FROM_2_TO_3 = {
     "object that is called": lambda: (gradtx.sgd(held), lambda: setattr(held, "scale", 3.0)),
     "object that wraps": lambda: (gradtx.sgd(wrapping(held)), lambda: setattr(held, "scale", 3.0)),
     "of a user's own": lambda: (own(), lambda: setattr(Held, "scale", 3.0)),
+    "of one made of these": lambda: (of_own(), lambda: setattr(Held, "scale", 3.0)),
     "rule": lambda: (gradtx.stateless_leafwise(lambda g: -scale * g), lambda: globals().update(scale=3.0)),
     "iterator": lambda: (gradtx.stateless_leafwise(lambda g: -next(numbers) * g), lambda: None),
 }
