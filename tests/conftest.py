@@ -1,11 +1,13 @@
 """Settings of the whole suite: eight CPU devices, quick compilation, strict promotion."""
 
 import atexit
+import ctypes
 import gc
 import os
 import shutil
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 # Nearly all the time of the tests is compilation, and nearly none of it the run of what was compiled.
@@ -24,6 +26,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax  # noqa: E402
+
+MOST_MEMORY = 6 * 2**30  # bytes of one process, after which it lets its programs go
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -45,3 +49,19 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Between files, let go of compiled programs once they have taken much memory: thousands are kept otherwise."""
+    if nextitem is not None and nextitem.path != item.path and memory() > MOST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "malloc_trim"):  # glibc keeps what was freed
+            libc.malloc_trim(0)
+
+
+def memory():
+    """The bytes of this process; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
