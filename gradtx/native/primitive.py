@@ -35,8 +35,15 @@ def transparent(name: str, plain: Callable[..., list[Any]], types: Callable[...,
     primitive.multiple_results = True
     primitive.is_high = lambda *_, **__: False
 
-    def batch(operands: Sequence[Any], axes: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[int]]:
-        results = jax.vmap(lambda *xs: plain(*xs, **parameters), in_axes=tuple(axes))(*operands)
+    def batch(
+        axis: Any, operands: Sequence[Any], axes: Sequence[Any], **parameters: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """As `vmap` of `plain` under the same axis: what is inside may permute along it, or cut it over a mesh."""
+        if all(a is None for a in axes):
+            results = primitive.bind(*operands, **parameters)
+            return results, [None] * len(results)
+        same = {"axis_name": axis.name, "axis_size": axis.size, "spmd_axis_name": axis.spmd_name}
+        results = jax.vmap(lambda *xs: plain(*xs, **parameters), in_axes=tuple(axes), **same)(*operands)
         return results, [0] * len(results)
 
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any) -> tuple[list[Any], list[Any]]:
@@ -54,7 +61,7 @@ def transparent(name: str, plain: Callable[..., list[Any]], types: Callable[...,
 
     primitive.def_impl(plain)
     primitive.def_abstract_eval(types)
-    batching.primitive_batchers[primitive] = batch
+    batching.fancy_primitive_batchers[primitive] = batch
     ad.primitive_jvps[primitive] = jvp
     mlir.register_lowering(primitive, mlir.lower_fun(plain, multiple_results=True))
     return primitive
