@@ -6,5 +6,6 @@ from gradtx.native.load import off as off
 from gradtx.native.load import why_not as why_not
 from gradtx.native.streams import pass_seconds as pass_seconds
 
-# Here and not at the first step, so that a compiled program that was saved finds its handler where gradtx is imported.
-load.wanted()
+# Here and not at the first step, so that a compiled program that was saved finds its handler where gradtx is
+# imported, whether steps are to be traced with it or not.
+load.available()

@@ -111,7 +111,8 @@ def test_a_saved_program_runs_where_gradtx_is_imported(tmp_path):
     # On one device, and compiled here: XLA does not save what it has itself loaded from a cache.
     alone = dict(XLA_FLAGS="", JAX_ENABLE_COMPILATION_CACHE="false")
     run(SAVE, tmp_path / "step", **alone)
-    assert run(RUN, tmp_path / "step", **alone) == "True"
+    for on in ("0", "1"):
+        assert run(RUN, tmp_path / "step", GRADTX_NATIVE=on, **alone) == "True"
 
 
 def test_the_handler_answers_to_its_interface_only():
