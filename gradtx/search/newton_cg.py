@@ -95,8 +95,8 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
 
     Raises: TypeError from `update` without `value_fn`, or for complex parameters; ValueError without params.
 
-    Source: Nocedal & Wright 2006, Algorithm 7.1, with Eisenstat & Walker 1996, (2.6), for the accuracy: the root of
-        ||g|| in the book has the unit of a loss. Derivatives take u as a number.
+    Source: Nocedal & Wright 2006, Algorithm 7.1, with Eisenstat & Walker 1996, (2.6), for the accuracy, where the
+        book has a root, whose unit is none of the loss. Derivatives take u as a number.
     """
     name = "scale_by_newton_cg"
 
