@@ -12,6 +12,7 @@ import numpy as np
 
 from gradtx.core.arguments import Accept
 from gradtx.core.code import EFFECTS, effects_of, is_library, is_pure
+from gradtx.core.frozen import fingerprint
 from gradtx.core.values import Maker, Value
 
 
@@ -99,7 +100,7 @@ def key_of(x: Any, reads: Reads | None = None, names: frozenset[str] = frozenset
             a function does more than to return a result, or it is of a kind that is not known.
     """
     if isinstance(x, BY_VALUE):
-        return type(x), repr(x) if isinstance(x, float) else x  # 0.0 and -0.0 are two, NaN is one
+        return type(x), fingerprint(x)  # 0.0 and -0.0 are two, a NaN equals itself
     reads = Reads() if reads is None else reads
     if isinstance(x, np.ufunc):
         return Same(x)

@@ -15,10 +15,10 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.each import each
 from gradtx.core.fields import hints_of
+from gradtx.core.frozen import fingerprint
 from gradtx.core.keys import Reads, Unkeyed, key_of
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
-from gradtx.core.values import fingerprint
 
 MOST_TRACED = 1024  # with other static arguments, of one rule
 _known: WeakKeyDictionary[Callable[..., Any], dict[str, dict[Any, Any]]] = WeakKeyDictionary()

@@ -169,16 +169,14 @@ def _array(name: str, old: Any, new: Any) -> Any:
         if not jnp.issubdtype(new.dtype, jnp.number) and new.dtype != np.bool_:
             raise TypeError(f"restore: {name} must be an array of numbers, got {describe(new)}")
     if jnp.issubdtype(wanted, jax.dtypes.prng_key) and new.dtype == jnp.uint32:
-        return jax.random.wrap_key_data(jnp.asarray(new), impl=jax.random.key_impl(old) if _is_array(old) else None)
+        return jax.random.wrap_key_data(
+            jnp.asarray(new), impl=jax.random.key_impl(old) if isinstance(old, jax.Array) else None
+        )
     return new
 
 
 def _fits(new: np.ndarray, wanted: Any) -> bool:
     return new.dtype.itemsize == 2 or wanted.itemsize == 1
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array)
 
 
 def _kind(dtype: Any) -> str:

@@ -9,8 +9,8 @@ from functools import cached_property, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from gradtx.compat.optax import config
+from gradtx.core.frozen import fingerprint
 from gradtx.core.peers import Apparent
-from gradtx.core.values import fingerprint
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
