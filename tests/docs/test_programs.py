@@ -39,6 +39,8 @@ state = tx.init(params)
 """,
     "docs/reference/state.md": "new_tx = gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(1e-3))",
 }
+# What these print is what the native step does.
+NATIVE = ("docs/guide/native.md", "docs/guide/numerics.md")
 # The tutorial's blocks are files of the project: `test_tutorial.py` makes them.
 FILES = "docs/develop/add_an_optimizer.md"
 RUN = [page for page in PAGES if programs(page.read_text()) and name_of(page) != FILES]
@@ -57,6 +59,8 @@ def assert_prints(got, said):
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_programs_of_a_page(page, monkeypatch, tmp_path):
+    if name_of(page) in NATIVE and not gradtx.native.available():
+        pytest.skip(f"no native step: {gradtx.native.why_not()}")
     monkeypatch.chdir(tmp_path)
     x64 = jax.config.jax_enable_x64
     space = {"__name__": "__main__"}
