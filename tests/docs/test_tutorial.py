@@ -1,6 +1,5 @@
 """The tutorial for a new optimizer, done as it says in a copy of the project."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.copies import copied
 from tests.docs.pages import ROOT, titled
 
 PAGE = ROOT / "docs" / "develop" / "add_an_optimizer.md"
@@ -15,8 +15,7 @@ PAGE = ROOT / "docs" / "develop" / "add_an_optimizer.md"
 
 @pytest.mark.slow
 def test_the_optimizer_of_the_tutorial(tmp_path):
-    for folder in ("gradtx", "tests", "docs"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    env = copied(tmp_path, "gradtx", "tests", "docs")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     files = titled(PAGE.read_text())
     for path, text in files.items():
@@ -28,8 +27,7 @@ def test_the_optimizer_of_the_tutorial(tmp_path):
     catalogue.write_text(text.replace("    *search.ROWS,\n", "    *search.ROWS,\n    *add_sign.ROWS,\n", 1))
     chosen = ["tests/optimizers/test_add_sign.py", "tests/laws", "tests/test_architecture.py", "-k", "add_sign"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
-    paths = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     (passed,) = re.findall(r"(\d+) passed", done.stdout)
     assert int(passed) > 30, done.stdout

@@ -13,6 +13,7 @@ import pytest
 
 import gradtx
 from gradtx.native import load, streams
+from tests.copies import copied
 from tests.native.support import ROOT, calls, needs_native, normal, run
 
 
@@ -176,11 +177,11 @@ def test_a_broken_library_is_said_and_done_without(change, tmp_path, monkeypatch
 @pytest.mark.parametrize("library", ["half", "none"])
 def test_gradtx_without_a_library_steps_without_it(library, tmp_path):
     """In a copy of the package: what maps half a library is killed where it touches the other half."""
-    shutil.copytree(ROOT / "gradtx", tmp_path / "gradtx", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    environment = copied(tmp_path, "gradtx", without=["*.so"])
     if library == "half":
         content = place().read_bytes()
         (tmp_path / "gradtx" / "native" / load.LIBRARY).write_bytes(content[: len(content) // 2])
-    stepped, why = run(STEP + WHY, cwd=tmp_path).splitlines()
+    stepped, why = run(STEP + WHY, cwd=tmp_path, **environment).splitlines()
     assert stepped == "False"
     assert ("was cut" if library == "half" else "is not there") in why
 
