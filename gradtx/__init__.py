@@ -2,11 +2,12 @@
 
 __version__ = "0.1.0"
 
+from importlib.util import find_spec as _find_spec
+
 from gradtx import aggregating as aggregating
 from gradtx import assignment as assignment
 from gradtx import losses as losses
 from gradtx import microbatching as microbatching
-from gradtx import native as native
 from gradtx import numerics as numerics
 from gradtx import perturbations as perturbations
 from gradtx import projections as projections
@@ -286,3 +287,5 @@ from gradtx.wrappers.schedule_free import schedule_free_radam as schedule_free_r
 from gradtx.wrappers.schedule_free import schedule_free_sgd as schedule_free_sgd
 
 _introduce()
+if _find_spec("gradtx.native"):  # a backend: without its folder, steps are compiled by XLA alone
+    from gradtx import native as native

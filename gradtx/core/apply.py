@@ -9,10 +9,10 @@ from gradtx.core import precision
 from gradtx.core.each import each
 from gradtx.core.eager import at_once, compiled, outside
 from gradtx.core.errors import is_none, path_str, structure_mismatch
+from gradtx.core.one_pass import in_one_pass
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import Array, DType, PyTree
-from gradtx.native.step import in_one_pass
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
@@ -80,8 +80,7 @@ def _kind(dtype: DType) -> int:
 def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, **extra: Any) -> tuple[PyTree, Any]:
     """One whole step: update, then apply, rounded once to the parameters' dtype.
 
-    Under `jit` on one CPU device, what is elementwise runs in one pass over memory, where the native part of gradtx
-    was built; see `gradtx.native`.
+    Under `jit` it is one equation, of which a backend makes one pass over memory where there is one for the device.
 
     The order of arguments and results is the one in which XLA can reuse the buffers of donated `params` and `state`:
     `jax.jit(gradtx.step, donate_argnums=(1, 2))`.

@@ -8,8 +8,8 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
+from gradtx.core.primitive import evaluated, opened, transparent
 from gradtx.core.typing import Array
-from gradtx.native.primitive import evaluated, opened, transparent
 
 
 def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> list[Any]:

@@ -15,9 +15,9 @@ from jax.extend import core
 
 from gradtx.core.arguments import Accept, Interval
 from gradtx.core.keys import Keyed, Reads, Unkeyed, key_of, key_of_value, without_numbers
+from gradtx.core.one_pass import wanted
 from gradtx.core.switch import settings
 from gradtx.core.values import Value
-from gradtx.native import load
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +86,7 @@ _family = functools.lru_cache(maxsize=PROGRAMS)(lambda key: Family())
 
 def program(key: Hashable, make: Callable[[], Callable[..., Any]]) -> Program:
     """The program of this key, under the present settings; made by `make` where there is none."""
-    return _program(Keyed((key, settings(), load.wanted()), make))
+    return _program(Keyed((key, settings(), wanted()), make))
 
 
 @functools.lru_cache(maxsize=PROGRAMS)

@@ -13,11 +13,11 @@ from gradtx.core.arguments import Accept, shown
 from gradtx.core.eager import at_once, outside
 from gradtx.core.functions import IsFunction
 from gradtx.core.leafwise import EmptyState, Leafwise
+from gradtx.core.one_pass import in_one_pass
 from gradtx.core.peers import Apparent
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
 from gradtx.core.varying import vary_as_all, vary_like
-from gradtx.native.step import in_one_pass
 
 P = ParamSpec("P")
 
@@ -118,7 +118,7 @@ def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyT
 def _update_eagerly(
     tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
 ) -> Any:
-    """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own, and can be native."""
+    """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own."""
     whole = lambda updates, state, params: _update(tx, updates, state, params, extra)
     return in_one_pass(whole, updates, state, params)
 

@@ -52,12 +52,6 @@ const ffi::Array* numbers(const ffi::Attributes& attributes, const char* name) {
   return nullptr;
 }
 
-// How many of x, y and z an operation reads, and how many of these may be scalars.
-constexpr int operands(int32_t op) {
-  return op == kSelect ? 3 : (op >= kAdd && op <= kGe) || (op >= kMulAdd && op <= kRatioRoot) ? 2 : 1;
-}
-constexpr int most_scalars(int32_t op) { return op == kSelect ? 3 : op >= kAdd && op <= kGe ? 1 : 0; }
-
 // Streams and registers as bits of one number: first the inputs, then the outputs, then temporary memory.
 using Set = uint64_t;
 static_assert(kMostStreams + kMostRegisters < 64);
@@ -87,14 +81,15 @@ const char* follow(const Program& program, const Instruction& in, Memory& memory
   if (in.op < 0 || in.op >= kOps) return "an unknown operation";
   for (int32_t s : {in.s0, in.s1, in.s2, in.s3})
     if (s < 0 || s >= program.scalars) return "a scalar that is not there";
+  const Operands operands = kOperands[in.op];
   const int32_t fields[] = {in.x, in.y, in.z};
   int scalars = 0;
   for (int k = 0; k < 3; ++k) {
     const int32_t field = fields[k];
-    if (k >= operands(in.op)) {
+    if (k >= operands.reads) {
       if (field != 0) return "an operand too many";
     } else if (field < 0) {
-      if (field < -program.scalars || ++scalars > most_scalars(in.op)) return "a scalar that is not there";
+      if (field < -program.scalars || ++scalars > operands.either) return "a scalar that is not there";
     } else if (field >= places || !((in.op == kLoad ? memory.there : memory.readable) & bit(field))) {
       return "an operand that is not there";
     }

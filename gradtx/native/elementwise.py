@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.native.formula import Node, Operand, Scalar
-from gradtx.native.values import WIDTH, Lazy, is_scalar, scalar_of
+from gradtx.native.symbols import WIDTH, Lazy, is_scalar, scalar_of
 
 HELD = {jnp.dtype(name) for name in (*WIDTH, "bool")}
 

@@ -8,7 +8,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from gradtx.native.values import (
+from gradtx.core.each import each_p
+from gradtx.native.symbols import (
     WIDTH,
     Lazy,
     Member,
@@ -21,9 +22,6 @@ from gradtx.native.values import (
     is_symbolic,
     scalar_of,
 )
-
-EACH = "gradtx_each"
-"""The primitive of one function on many leaves; see core/each.py."""
 
 FUNCTIONS = {"pjit", "jit"}
 CALLS = {"closed_call", "core_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call"}
@@ -76,7 +74,7 @@ class Evaluation:
     def equation(self, equation: Any, operands: list[Any]) -> list[Any]:
         """The outputs of one equation."""
         name = equation.primitive.name
-        if name == EACH:
+        if equation.primitive is each_p:
             return self.each(operands, **equation.params)
         kind = self.kinds.get(id(equation)) or self.kinds.setdefault(id(equation), self.kind(equation))
         alike = all(is_scalar(x) for x in operands)

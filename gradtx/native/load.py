@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 import jax
 
+from gradtx.native.operations import INTERFACE
+
 LIBRARY = "libgradtx_step.so"
-INTERFACE = 5
-"""What this package and the library agree on: instructions, attributes. One is counted up where it changes."""
 TARGET = f"gradtx_step_{INTERFACE}"
 """The handler's name in compiled programs, which outlive a process: one of another interface does not answer to it."""
 SEAL = b"gradtx-step-sha256:"

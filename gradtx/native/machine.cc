@@ -182,12 +182,12 @@ class Block {
       case kLog1p: return unary(in, n, [](T x) { return log1p(x); });
       case kTanh: return unary(in, n, [](T x) { return tanh(x); });
       case kAtan: return unary(in, n, [](T x) { return atan(x); });
-      case kFinite: return unary(in, n, [](T x) { return T(finite(x)); });
+      case kIsFinite: return unary(in, n, [](T x) { return T(finite(x)); });
       case kNot: return unary(in, n, [](T x) { return 1 - x; });
       case kCopy: return unary(in, n, [](T x) { return x; });
-      case kRoundF16: return round<Half>(in, n);
-      case kRoundBF16: return round<BFloat>(in, n);
-      case kRoundF32: return round<float>(in, n);
+      case kRoundFloat16: return round<Half>(in, n);
+      case kRoundBfloat16: return round<BFloat>(in, n);
+      case kRoundFloat32: return round<float>(in, n);
       case kSelect: return select(in, n);
       case kSaturate: return unary(in, n, [=](T x) { return hold(x, s0); });
       case kMulAdd:

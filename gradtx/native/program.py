@@ -6,18 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gradtx.native.formula import Formula, Node, Operand, Scalar, fused, readers, reads
-
-OPS = (
-    "load", "store", "store_held", "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq",
-    "ne", "lt", "le", "gt", "ge", "neg", "abs", "sign", "sqrt", "rsqrt", "cbrt", "exp", "expm1", "log", "log1p",
-    "tanh", "atan", "is_finite", "not", "copy", "round_float16", "round_bfloat16", "round_float32", "select",
-    "saturate", "mul_add", "blend", "blend_square", "ratio_root", "sum",
-)  # fmt: skip
-"""The machine's operations, in the order of its header."""
-
-MOST_STREAMS, MOST_REGISTERS, MOST_SCALARS = 32, 24, 64
-SCALAR_FIELDS = {"store_held": 1, "saturate": 1, "mul_add": 1, "blend": 2, "blend_square": 2, "ratio_root": 4}
-"""How many operands at the end of a compound operation are scalars."""
+from gradtx.native.operations import CODES, MOST_REGISTERS, MOST_SCALARS, MOST_STREAMS, NAMED
 
 
 @dataclass(frozen=True)
@@ -188,7 +177,7 @@ class _Assembly:
             self.homes[x] = stream
         else:
             self.homes[x] = self.register()
-            self.code.append((OPS.index("load"), self.homes[x], stream, 0, 0, 0, 0, 0, 0))
+            self.code.append((CODES["load"], self.homes[x], stream, 0, 0, 0, 0, 0, 0))
 
     def register(self) -> int:
         if not self.free:
@@ -201,12 +190,12 @@ class _Assembly:
             self.free.append(self.homes[x])
 
     def emit(self, op: str, to: int, operands: Sequence[Operand]) -> None:
-        fields = SCALAR_FIELDS.get(op, 0)
+        fields = NAMED[op].scalars
         main, numbers = operands[: len(operands) - fields], operands[len(operands) - fields :]
         places = [self.homes[x] if isinstance(x, int) else -1 - self.scalar(x) for x in main]
         scalars = [self.scalar(s) for s in numbers if isinstance(s, Scalar)]
         pad = lambda xs, n: [*xs, *[0] * (n - len(xs))]
-        self.code.append((OPS.index(op), to, *pad(places, 3), *pad(scalars, 4)))
+        self.code.append((CODES[op], to, *pad(places, 3), *pad(scalars, 4)))
 
     def scalar(self, s: Scalar) -> int:
         if s not in self.scalars:

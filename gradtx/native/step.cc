@@ -170,8 +170,8 @@ ffi::Error* step(const ffi::Frame& frame) {
 }  // namespace
 }  // namespace gradtx
 
-// What the library and the package agree on; see load.py.
-extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return 5; }
+// Of what the library and the package agree on; see operations.py.
+extern "C" __attribute__((visibility("default"))) int gradtx_interface() { return gradtx::kInterface; }
 
 extern "C" __attribute__((visibility("default"))) void* gradtx_step(void* call) {
   using namespace gradtx;

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradtx.native import load
-from gradtx.native.program import MOST_REGISTERS, OPS, SCALAR_FIELDS
+from gradtx.native.operations import CODES, MOST_REGISTERS, NAMED
 from tests.native.broken import break_it
 from tests.native.frames import Buffer, Call, Pool, buffer, numbers
 
@@ -22,11 +22,7 @@ BYTES = {10: 2, 11: 4, 12: 8, 16: 2}
 GUARD, WIDTH = 64, 8
 """Bytes around every array; and for each element, so that an array has room for any dtype."""
 
-BINARY = {
-    "add", "sub", "mul", "div", "max", "min", "pow", "atan2", "and", "or", "eq", "ne", "lt", "le", "gt", "ge",
-}  # fmt: skip
-OPERANDS = dict.fromkeys([*BINARY, "mul_add", "blend", "blend_square", "ratio_root"], 2) | {"select": 3}
-MAPPED = [op for op in OPS if op not in ("load", "store", "store_held", "sum")]
+MAPPED = [op for op in CODES if op not in ("store", "store_held", "sum")]
 
 
 class Arrays:
@@ -92,8 +88,8 @@ def program(rng, types, inputs, shared, compute, registers, scalars):
     scalar = lambda: rng.randrange(scalars)
 
     def emit(op, to, *operands):
-        fields = [*operands, *[0] * (3 - len(operands)), *(scalar() for _ in range(SCALAR_FIELDS.get(op, 0)))]
-        code.append([OPS.index(op), to, *fields, *[0] * (7 - len(fields))])
+        fields = [*operands, *[0] * (3 - len(operands)), *(scalar() for _ in range(NAMED[op].scalars))]
+        code.append([CODES[op], to, *fields, *[0] * (7 - len(fields))])
 
     def wrote(to):
         for gone in (there, readable):
@@ -110,13 +106,10 @@ def program(rng, types, inputs, shared, compute, registers, scalars):
 
     for _ in range(rng.randint(0, 12)):
         to = rng.choice(temporary)
-        op = rng.choice([*MAPPED, "load"])
-        operands = [rng.choice(sorted(there))] if op == "load" else [some() for _ in range(OPERANDS.get(op, 1))]
-        for k in range(len(operands)):
-            if op == "select" and rng.random() < 0.3:
-                operands[k] = -1 - scalar()
-        if op in BINARY and rng.random() < 0.3:
-            operands[rng.randrange(2)] = -1 - scalar()
+        op = rng.choice(MAPPED)
+        operands = [rng.choice(sorted(there))] if op == "load" else [some() for _ in range(NAMED[op].reads)]
+        for k in rng.sample(range(len(operands)), rng.randint(0, NAMED[op].either)):
+            operands[k] = -1 - scalar()
         emit(op, to, *operands)
         wrote(to)
     last = some() if streams == inputs else temporary[0]

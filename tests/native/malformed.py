@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.native.load import TARGET
-from gradtx.native.program import OPS
+from gradtx.native.operations import CODES
 
 jax.config.update("jax_enable_x64", True)
 
@@ -17,7 +17,7 @@ F32, X = jax.ShapeDtypeStruct((8,), np.float32), np.arange(8, dtype=np.float32)
 
 
 def code(op, to=2, x=0, y=1, z=0, s=0):
-    return np.array([OPS.index(op), to, x, y, z, s, 0, 0, 0], np.int32)
+    return np.array([CODES[op], to, x, y, z, s, 0, 0, 0], np.int32)
 
 
 ADD, STORE = code("add"), code("store", y=0)
@@ -66,7 +66,7 @@ CASES = {
     "scalars of float64": dict(scalars=np.zeros(1)),
     "scalars of int32": dict(scalars=np.zeros(1, np.int32)),
     "no scalars": dict(scalars=np.zeros(0, np.float32)),
-    "an unknown operation": dict(code=UNKNOWN(len(OPS))),
+    "an unknown operation": dict(code=UNKNOWN(len(CODES))),
     "an operation far out": dict(code=UNKNOWN(10**6)),
     "a negative operation": dict(code=UNKNOWN(-1)),
     "arrays of int32": dict(arrays=[X.astype(np.int32)] * 2),

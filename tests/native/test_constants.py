@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.core.one_pass import in_one_pass
 from gradtx.native.formula import Scalar
-from gradtx.native.step import in_one_pass
 from tests.native.support import calls, needs_native
 
 ZEROS = [(0.0, -0.0), (-0.0, 0.0)]

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from gradtx.native import elementwise, formula, lazy, partition, program
+from gradtx.native import calls, elementwise, formula, lazy, program
 from gradtx.native.formula import Scalar
 from tests.native.support import needs_native
 from tests.native.test_programs import check
@@ -104,7 +104,7 @@ def what_is_held_is_found_anywhere(_):
     return saturate
 
 
-@fault(partition._Leaves, "changes")
+@fault(calls._Leaves, "changes")
 def booleans_are_outputs(_):
     return lambda self, output, old: (
         isinstance(output, lazy.Lazy | lazy.Member)
@@ -112,19 +112,19 @@ def booleans_are_outputs(_):
     )
 
 
-@fault(partition._Leaves, "symbolic")
+@fault(calls._Leaves, "symbolic")
 def leaves_are_taken_for_the_first(_):
     def symbolic(self, results):
         members = [x for x in results if isinstance(x, lazy.Member)]
         if len(members) < len(results):
             return None
         inputs = list(dict.fromkeys(y for x in members for y in self.sources[x.value]))
-        return [x.value for x in members], inputs, [partition.at(y, 0) for y in inputs]
+        return [x.value for x in members], inputs, [calls.at(y, 0) for y in inputs]
 
     return symbolic
 
 
-@fault(partition, "_call")
+@fault(calls, "_call")
 def a_leaf_gets_the_scalars_of_another(right):
     def call(formula, compiled, leaves):
         scalars = [leaf.scalars[::-1] for leaf in leaves]

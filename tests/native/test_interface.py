@@ -12,7 +12,7 @@ import pytest
 
 import gradtx.native
 from gradtx.native import load
-from gradtx.native.program import OPS
+from gradtx.native.operations import CODES
 from tests.native.frames import Call, Pool, buffer_of, numbers
 from tests.native.support import needs_native, run
 
@@ -72,7 +72,7 @@ def call(arrays, results, code, scalars, sizes, pool):
     return made.make(load.library(), pool)
 
 
-BLEND = [[OPS.index("blend"), 2, 0, 1, 0, 0, 1, 0, 0]]
+BLEND = [[CODES["blend"], 2, 0, 1, 0, 0, 1, 0, 0]]
 
 
 @needs_native
@@ -107,12 +107,12 @@ def test_programs_beyond_the_machine_are_refused():
 LIMITED = """
     import resource
     from gradtx.native import load, streams
-    from gradtx.native.program import OPS
+    from gradtx.native.operations import CODES
     from tests.native.frames import Call, Pool, buffer, buffer_of, numbers
     import numpy as np
 
     library, one, total = load.library(), np.ones(1, np.float32), np.zeros((), np.float32)
-    attributes = dict(code=numbers([OPS.index("sum"), *[0] * 8]), reads=numbers([0]), sizes=numbers([1, 0, 0, 1]))
+    attributes = dict(code=numbers([CODES["sum"], *[0] * 8]), reads=numbers([0]), sizes=numbers([1, 0, 0, 1]))
     vast = buffer("float32", one.ctypes.data, [2**45])  # of whose chunks there is no room for a list
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()

@@ -7,7 +7,8 @@ import pytest
 
 import gradtx
 from gradtx.native.formula import Formula, Node, Scalar
-from gradtx.native.program import MOST_REGISTERS, OPS, compiled
+from gradtx.native.operations import MOST_REGISTERS, OPERATIONS
+from gradtx.native.program import compiled
 from tests.native.support import assert_same_steps, needs_native, normal
 
 SPECIAL = [0.0, -0.0, 0.5, -0.5, 2.0, -3.0, 1e-30, 1e30, jnp.inf, -jnp.inf, jnp.nan]
@@ -68,7 +69,7 @@ def test_compound_operations_are_found():
     nodes += [Node("add", (7, Scalar(3))), Node("div", (0, 8))]
     program = compiled(Formula(tuple(nodes), (5, 9), ("float32",) * 4, (1, None), "float32"))
     assert program is not None
-    assert [OPS[code[0]] for code in program.instructions] == ["blend_square", "ratio_root"]
+    assert [OPERATIONS[code[0]].name for code in program.instructions] == ["blend_square", "ratio_root"]
     assert program.registers == 0
 
 
@@ -76,7 +77,7 @@ def test_what_is_rounded_is_held_as_it_is_stored():
     nodes = [Node("input", (0,)), Node("mul", (0, 0)), Node("is_finite", (1,)), Node("max", (1, Scalar.constant(-9.0)))]
     nodes += [Node("min", (3, Scalar.constant(9.0))), Node("select", (2, 1, 4))]
     ops = lambda types: [
-        OPS[c[0]] for c in compiled(Formula(tuple(nodes), (5,), types, (None,), "float32")).instructions
+        OPERATIONS[c[0]].name for c in compiled(Formula(tuple(nodes), (5,), types, (None,), "float32")).instructions
     ]
     assert ops(("bfloat16", "bfloat16")) == ["load", "mul", "store_held"]
     assert ops(("float32", "float32")) == ["mul", "saturate"]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.core.one_pass import in_one_pass
 from gradtx.core.precision import narrow
-from gradtx.native.program import OPS
-from gradtx.native.step import in_one_pass
+from gradtx.native.operations import OPERATIONS
+from gradtx.native.program import compiled
 from tests.native.support import calls, needs_native
 
 pytestmark = needs_native
@@ -144,11 +145,9 @@ def test_a_sum_that_is_rounded_is_rounded_before_it_is_cast():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_what_is_stored_narrow_is_rounded_and_held_by_its_store(monkeypatch, dtype):
     """Adam in 16 bits: one store, which rounds and holds; no node that nothing reads."""
-    from gradtx.native import partition
-
-    programs, right = [], partition.compiled
-    monkeypatch.setattr(partition, "compiled", lambda formula: programs.append(right(formula)) or programs[-1])
+    programs, right = [], compiled
+    monkeypatch.setattr("gradtx.native.calls.compiled", lambda formula: programs.append(right(formula)) or programs[-1])
     params, tx = {"w": jnp.ones(5, dtype)}, gradtx.adam(0.1)
     jax.jit(lambda p, s, g: gradtx.step(tx, p, s, g)).lower(params, tx.init(params), params)
-    ops = [OPS[code[0]] for code in programs[-1].instructions]
+    ops = [OPERATIONS[code[0]].name for code in programs[-1].instructions]
     assert ops == ["load", "blend_square", "blend", "ratio_root", "load", "mul_add", "store_held"]

@@ -12,8 +12,8 @@ import pytest
 from jax import lax
 
 import gradtx
-from gradtx.native import load, partition
-from gradtx.native.step import in_one_pass
+from gradtx.core.one_pass import in_one_pass
+from gradtx.native import calls, load, operations
 from tests.native.support import needs_native
 
 pytestmark = needs_native
@@ -80,7 +80,7 @@ def outputs(dtype):
     arguments = (dict.fromkeys(FUNCTIONS, x), x, dict.fromkeys(FUNCTIONS, y))
     jitted = jax.jit(lambda *xs: in_one_pass(step, *xs))
     text = jitted.lower(*arguments).as_text()
-    return {name: np.asarray(z) for name, z in jitted(*arguments)[0].items()}, text.count(f"@{partition.TARGET}")
+    return {name: np.asarray(z) for name, z in jitted(*arguments)[0].items()}, text.count(f"@{calls.TARGET}")
 
 
 def wanted(name, dtype):
@@ -111,9 +111,12 @@ def by_hand(tmp_path_factory):
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("no C++ compiler")
-    library = tmp_path_factory.mktemp("by_hand") / load.LIBRARY
+    folder = tmp_path_factory.mktemp("by_hand")
+    library = folder / load.LIBRARY
+    (folder / "operations.h").write_text(operations.header())
     sources = sorted(map(str, Path(gradtx.native.__file__).parent.glob("*.cc")))
     options = ["-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-DGRADTX_FLUSH_BY_HAND", "-DGRADTX_WIDTH=baseline"]
+    options.append(f"-I{folder}")
     subprocess.run([compiler, *options, *sources, "-o", str(library)], check=True)
     jax.ffi.register_ffi_target("by_hand", jax.ffi.pycapsule(CDLL(str(library)).gradtx_step), platform="cpu")
     return "by_hand"
@@ -123,7 +126,7 @@ def by_hand(tmp_path_factory):
 @pytest.mark.parametrize("mode", ["by the flag", "by hand"])
 def test_they_count_as_zero(monkeypatch, request, mode, dtype):
     if mode == "by hand":
-        monkeypatch.setattr(partition, "TARGET", request.getfixturevalue("by_hand"))
+        monkeypatch.setattr(calls, "TARGET", request.getfixturevalue("by_hand"))
     with jax.enable_x64(True):
         ours, found = outputs(dtype)
         assert found > 0

@@ -1,4 +1,4 @@
-"""Cutting a step into leaves: what each computes in one pass, and the native calls that do it."""
+"""The native calls of a step: it is cut into leaves, and those of one formula go together."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -14,7 +14,7 @@ from gradtx.native.formula import Formula, Scalar
 from gradtx.native.lazy import Evaluation
 from gradtx.native.load import TARGET
 from gradtx.native.program import compiled
-from gradtx.native.values import WIDTH, Lazy, Member, Sum, Symbol, at, sources
+from gradtx.native.symbols import WIDTH, Lazy, Member, Sum, Symbol, at, sources
 
 MOST_OPERANDS = 448
 """How many arrays one native call takes: XLA's compile time grows with the square of a call's operands."""

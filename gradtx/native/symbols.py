@@ -1,4 +1,4 @@
-"""What a step's arrays are while they are not computed: uniform, lazy, or alike in many leaves."""
+"""What stands for a step's arrays while they are not computed: uniform, lazy, or alike in many leaves."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -1,0 +1,51 @@
+"""A step as one equation, so that who compiles it sees it as a whole, and can make one pass over memory of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.core
+from jax.interpreters import mlir
+
+from gradtx.core.primitive import evaluated, opened, transparent
+
+step_p = transparent("gradtx_step", evaluated, lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
+
+_backends: list[Callable[[], bool]] = []
+
+
+def register(platform: str, lowering: Callable[..., Any], is_wanted: Callable[[], bool]) -> None:
+    """Have steps compiled for a platform by a backend.
+
+    Args:
+        platform: JAX's name for it.
+        lowering: a rule of JAX for `step_p`, whose results are new values of its first operands, in their order.
+        is_wanted: whether the backend takes steps that are traced here and now.
+    """
+    mlir.register_lowering(step_p, lowering, platform=platform)
+    _backends.append(is_wanted)
+
+
+def wanted() -> bool:
+    """Whether a backend takes steps as one equation here and now; else they are traced as they are."""
+    return any(is_wanted() for is_wanted in _backends)
+
+
+def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any) -> Any:
+    """`step(params, state, grads)`, which gives new params and state; under `jit` as one equation, if that is wanted.
+
+    It means the step: `vmap`, `grad` and XLA see what is in it.
+    """
+    leaves, treedef = jax.tree.flatten((params, state, grads))
+    if not (wanted() and _traced(leaves)):
+        return step(params, state, grads)
+    call = lambda *xs: step(*jax.tree.unflatten(treedef, xs))
+    jaxpr, consts, shapes = opened(call, *leaves)
+    structure = jax.tree.structure(shapes)
+    run = evaluated if jaxpr.effects or structure != jax.tree.structure((params, state)) else step_p.bind
+    return jax.tree.unflatten(structure, run(*leaves, *consts, jaxpr=jaxpr))
+
+
+def _traced(leaves: Sequence[Any]) -> bool:
+    arrays = all(hasattr(x, "dtype") and x.dtype != jax.dtypes.float0 for x in leaves)
+    return arrays and any(isinstance(x, jax.core.Tracer) for x in leaves)
