@@ -52,7 +52,7 @@ CODES = {operation.name: code for code, operation in enumerate(OPERATIONS)}
 
 
 def header() -> str:
-    """All of it in C++, where the name of an operation is in capitals after a k, without underscores."""
+    """All of it in C++, where the name of an operation is in camel case after a k."""
     constant = lambda name: "k" + "".join(word.capitalize() for word in name.split("_"))
     codes = "".join(f"  {constant(x.name)},{x.means and f'  // {x.means}'}\n" for x in OPERATIONS)
     operands = "".join(f"  {{{x.reads}, {x.either}}},  // {x.name}\n" for x in OPERATIONS)
