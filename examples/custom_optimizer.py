@@ -27,7 +27,7 @@ from _digits import CLASSES
 from _figures import COLORS, save, use_style, whole
 from _training import Run, batch, cross_entropy, head, start
 from gradtx import GradientTransformation
-from gradtx.core.averages import abs_sq, debias, ema
+from gradtx.rules import abs_sq, debias, ema
 
 BATCH, IMAGES = 50, 400
 NETWORK = linen.Sequential([linen.Dense(32), jnp.tanh, linen.Dense(CLASSES)])

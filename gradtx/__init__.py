@@ -11,6 +11,7 @@ from gradtx import microbatching as microbatching
 from gradtx import numerics as numerics
 from gradtx import perturbations as perturbations
 from gradtx import projections as projections
+from gradtx import rules as rules
 from gradtx.combine.accumulate import accumulate as accumulate
 from gradtx.combine.accumulate import has_updated as has_updated
 from gradtx.combine.chain import chain as chain
@@ -58,6 +59,7 @@ from gradtx.core.sharding import state_sharding as state_sharding
 from gradtx.core.slots import Slot as Slot
 from gradtx.core.stacks import Packed as Packed
 from gradtx.core.transformation import GradientTransformation as GradientTransformation
+from gradtx.core.transformation import Inner as Inner
 from gradtx.core.transformation import transformation as transformation
 from gradtx.core.tree_math import tree_add_scaled as tree_add_scaled
 from gradtx.core.tree_math import tree_allclose as tree_allclose
@@ -235,6 +237,7 @@ from gradtx.transforms.clip import clip as clip
 from gradtx.transforms.clip import clip_by_global_norm as clip_by_global_norm
 from gradtx.transforms.curvature import gauss_newton_bartlett as gauss_newton_bartlett
 from gradtx.transforms.curvature import hutchinson as hutchinson
+from gradtx.transforms.decay import DecayKind as DecayKind
 from gradtx.transforms.decay import add_cautious_decay as add_cautious_decay
 from gradtx.transforms.decay import add_corrected_decay as add_corrected_decay
 from gradtx.transforms.decay import add_decayed_weights as add_decayed_weights

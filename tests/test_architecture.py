@@ -15,7 +15,7 @@ PACKAGE = ROOT / "gradtx"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     ["core"],
-    ["numerics"],
+    ["numerics", "rules"],
     ["schedules", "linalg", "projections", "assignment", "perturbations", "microbatching"],
     ["transforms", "losses"],
     ["combine"],
@@ -26,10 +26,10 @@ LAYERS = [
     ["compat"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# What training loops also reach for has a module of its own; the names of all else are in `gradtx` itself.
+# What rules are written with, and what training loops also reach for, has a module of its own; all else is in `gradtx`.
 MODULES = [
     gradtx.aggregating, gradtx.assignment, gradtx.losses, gradtx.microbatching, gradtx.native, gradtx.numerics,
-    gradtx.perturbations, gradtx.projections,
+    gradtx.perturbations, gradtx.projections, gradtx.rules,
 ]  # fmt: skip
 
 

@@ -10,17 +10,36 @@ from gradtx.core.typing import Array, ArrayLike
 
 
 def ema(average: Array, x: Array, decay: ArrayLike) -> Array:
-    """Exponential moving average: `decay * average + (1 - decay) * x`."""
+    """Exponential moving average: `decay * average + (1 - decay) * x`.
+
+    Args:
+        average: the average so far.
+        x: what is new, of its shape.
+        decay: in [0, 1], a number.
+    """
     return decay * average + (1 - decay) * x
 
 
 def debias(average: Array, decay: ArrayLike, count: Array) -> Array:
-    """An average that started at zero, divided by the weight it has gathered: `average / (1 - decay^count)`."""
+    """An average that started at zero, divided by the weight it has gathered: `average / (1 - decay^count)`.
+
+    Args:
+        average: what `ema` made of `count` numbers.
+        decay: in [0, 1), as `ema` had it.
+        count: how many numbers are in it, >= 1; the `count` that a rule sees.
+    """
     return average / missing_weight(decay, cast(count, real_dtype(average.dtype)))
 
 
 def debias_ahead(average: Array, x: Array, decay: ArrayLike, count: Array) -> Array:
-    """The debiased average as it will be after one more step with the same `x`: Nesterov's look ahead, as in NAdam."""
+    """The debiased average as it will be after one more step with the same `x`: Nesterov's look ahead, as in NAdam.
+
+    Args:
+        average: what `ema` made of `count` numbers, of which `x` is the last.
+        x: that number.
+        decay: in [0, 1), as `ema` had it.
+        count: how many numbers are in it, >= 1.
+    """
     return saturate(decay * debias(average, decay, count + 1) + debias((1 - decay) * x, decay, count))
 
 
@@ -72,16 +91,20 @@ def cbrt(x: Array) -> Array:
 
 
 def mean(x: Array, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Array:
-    """The mean over axes (all by default), divided before it is summed: finite where `x` is; 0 over no elements."""
+    """The mean over axes (all by default), divided before it is summed: finite where `x` is; 0 over no elements.
+
+    Args:
+        x: an array.
+        axis: over which axes.
+        keepdims: whether these stay, with length 1.
+    """
     axes, count = _reduced(x, axis)
     return jnp.sum(x / count, axis=axes, keepdims=keepdims)
 
 
 def mean_sq(x: Array, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Array:
-    """The mean of |x|^2 over axes (all by default), a real array: infinite only where a square is.
-
-    Scaled before it is squared and summed: XLA's reductions on the CPU are several times slower on scaled squares.
-    """
+    """The mean of |x|^2 over axes (all by default), a real array, infinite only where a square is; see `mean`."""
+    # Scaled before it is squared and summed: XLA's reductions on the CPU are several times slower on scaled squares.
     axes, count = _reduced(x, axis)
     return jnp.sum(abs_sq(x * count**-0.5), axis=axes, keepdims=keepdims)
 
@@ -114,7 +137,13 @@ def _safe_divide_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]
 
 
 def divide_up_to(x: Array, y: Array, most: ArrayLike) -> Array:
-    """`min(x / y, most)` for `y` >= 0, also where `y` is too small to divide by; 0 where x < 0 = y."""
+    """`min(x / y, most)`, also where `y` is too small to divide by; 0 where x < 0 = y.
+
+    Args:
+        x: real numbers.
+        y: real numbers >= 0.
+        most: a number > 0.
+    """
     long = x >= most * y
     return jnp.where(long, most, safe_divide(x, jnp.where(long, 1, y)))
 
@@ -122,7 +151,9 @@ def divide_up_to(x: Array, y: Array, most: ArrayLike) -> Array:
 def saturate(x: Array, power: int = 1) -> Array:
     """`x`, held where its `power` is the largest finite number of its dtype; infinity too, but NaN stays.
 
-    A complex number is left as it is.
+    Args:
+        x: an array; a complex one is left as it is.
+        power: >= 1: to which power it will be taken.
     """
     if jnp.iscomplexobj(x):
         return x
