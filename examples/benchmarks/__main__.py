@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[FigureParser, Any]:
     )
     parser.add_argument("--torch-python", default=sys.executable, help="the interpreter that has PyTorch")
     parser.add_argument("--resume", action="store_true", help="go on with the record that is beside the picture")
-    parser.add_argument("--page", action="store_true", help="make the record and pictures of docs/performance.md")
+    parser.add_argument("--page", action="store_true", help="make the record, pages and pictures of the documentation")
     args = parser.parse_args(arguments)
     args.out = page.PICTURE if args.page else args.out
     args.libraries = list(LIBRARIES) if "all" in args.libraries else args.libraries

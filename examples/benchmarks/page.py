@@ -1,8 +1,8 @@
-"""docs/performance.md, made from what was measured.
+"""docs/performance.md and docs/develop/measurements.md, made from what was measured.
 
-`python -m examples.benchmarks.page` fills in the page and draws its pictures from docs/performance.json, in seconds;
-`python -m examples.benchmarks --page` measures that record first. The text of the page is edited by hand, but between
-the markers everything is generated; tests/examples/test_performance_page.py fails when it is not from the record.
+`python -m examples.benchmarks.page` fills in the pages and draws their pictures from docs/performance.json, in seconds;
+`python -m examples.benchmarks --page` measures that record first. Their text is edited by hand, but between the
+markers everything is generated; tests/examples/test_performance_page.py fails when it is not from the record.
 """
 
 import hashlib
@@ -10,14 +10,15 @@ import math
 import re
 from collections.abc import Callable
 
+from examples.benchmarks.headline import draw_headline, headline_path, on_model, sentences
 from examples.benchmarks.pictures import draw
 from examples.benchmarks.process import ROOT
 from examples.benchmarks.reach import BIG, reach_table, summary
 from examples.benchmarks.record import Measured, Record, load
-from examples.benchmarks.report import absent, load_line, machine_line, markdown, table
+from examples.benchmarks.report import BUILD, LIMIT, STEP, absent, load_line, machine_line, markdown, table
 
 DOCS = ROOT / "docs"
-PAGE = DOCS / "performance.md"
+PAGES = (DOCS / "performance.md", DOCS / "develop" / "measurements.md")
 RECORD = DOCS / "performance.json"
 PICTURE = DOCS / "performance.png"
 BLOCK = re.compile(r"(<!-- measured: (?P<name>\w+) -->\n).*?(<!-- measured: end -->)", re.DOTALL)
@@ -48,7 +49,8 @@ def ratios(record: Record) -> str:
 
 def of_pairs(dtype: str) -> Callable[[Record], str]:
     """The table of Adam and AdamW on the large parameters, of one type."""
-    return lambda record: table([m for pair in BIG if (m := record.largest(*pair, dtype)) is not None])
+    columns = [*STEP, LIMIT]
+    return lambda record: table([m for pair in BIG if (m := record.largest(*pair, dtype)) is not None], columns)
 
 
 def bytes_each(record: Record) -> str:
@@ -65,7 +67,7 @@ def bytes_each(record: Record) -> str:
 def many_leaves(record: Record) -> str:
     """The table of the many small leaves."""
     m = record.largest("1000 leaves", "adamw + clip")
-    return table([m]) if m else "Not measured."
+    return table([m], [*BUILD, *STEP]) if m else "Not measured."
 
 
 def memory(record: Record) -> str:
@@ -93,6 +95,7 @@ def everything(record: Record) -> str:
 
 
 BLOCKS: dict[str, Callable[[Record], str]] = {
+    "headline": sentences,
     "machine": about,
     "summary": summary,
     "reach": reach_table,
@@ -117,9 +120,11 @@ def mark(record: Record) -> str:
 
 
 def write() -> None:
-    """Make the page and its pictures."""
+    """Make the pages and their pictures."""
     record = load(RECORD)
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), record), encoding="utf-8")
+    draw_headline(on_model(record), headline_path(PICTURE), mark(record))
     draw(record, PICTURE, mark(record))
 
 

@@ -36,18 +36,19 @@ def of_limit(measured: Measured, library: str) -> str:
     return "" if part is None else f"{part:.0%}"
 
 
+BUILD = [plain("build s", "build", ".2f"), plain("kernels", "kernels", ",.0f")]
+STEP = [plain("step ms", "seconds", ".2f", 1e3), Column("x gradtx", of_gradtx)]
+LIMIT = Column("of limit", of_limit)
 COLUMNS = [
     plain("equations", "equations", ",.0f"),
-    plain("build s", "build", ".2f"),
-    plain("kernels", "kernels", ",.0f"),
-    plain("step ms", "seconds", ".2f", 1e3),
-    Column("x gradtx", of_gradtx),
+    *BUILD,
+    *STEP,
     plain("in a row ms", "pipelined", ".2f", 1e3),
     plain("dispatch us", "dispatch", ",.0f", 1e6),
     plain("state MB", "state bytes", ",.1f", 1e-6),
     plain("temporary MB", "temporary bytes", ",.1f", 1e-6),
     Column("GB/s", lambda measured, library: f"{measured.rate(library) / 1e9:.1f}"),
-    Column("of limit", of_limit),
+    LIMIT,
 ]
 
 
@@ -57,15 +58,15 @@ def markdown(headings: list[str], rows: list[list[str]], texts: int) -> str:
     return "\n".join([f"| {' | '.join(headings)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def table(cases: list[Measured]) -> str:
+def table(cases: list[Measured], columns: list[Column] = COLUMNS) -> str:
     """One row for each case and library that ran."""
     rows = [
-        [m.case.name, library, *(column.cell(m, library) for column in COLUMNS)]
+        [m.case.name, library, *(column.cell(m, library) for column in columns)]
         for m in cases
         for library in m.results
         if m.get(library, "seconds")
     ]
-    return markdown(["case", "library", *(column.heading for column in COLUMNS)], rows, texts=2)
+    return markdown(["case", "library", *(column.heading for column in columns)], rows, texts=2)
 
 
 def absent(cases: list[Measured]) -> str:
