@@ -1,8 +1,9 @@
-"""The gallery's pages, made by running the examples at their smallest setting while the documentation is built.
+"""The gallery's pages, made by running the examples while the documentation is built.
 
-A hook of MkDocs. `docs/gallery/index.md` names the examples and their order. Where the environment variable
-GRADTX_GALLERY names a folder, their pictures and what they printed are taken from it, as NAME.png and NAME.txt;
-otherwise they are run. An example that fails, or is missing in either place, fails the build.
+A hook of MkDocs. `docs/gallery/index.md` names the examples and their order. They are run as a reader runs them, at
+their default setting; with GRADTX_QUICK=1 in the environment, at their smallest. Where GRADTX_GALLERY names a folder,
+their pictures and what they printed are taken from it, as NAME.png and NAME.txt, and nothing is run; GRADTX_QUICK then
+says how they were. An example that fails, or is missing in either place, fails the build.
 """
 
 import ast
@@ -26,6 +27,7 @@ INDEX = "gallery/index.md"
 ITEM = re.compile(r"^- \[(?P<title>.+)\]\((?P<name>\w+)\.md\)$", re.MULTILINE)
 BLOCK = re.compile(r"^ *# gallery: (?!end$)(?P<caption>.+)\n(?P<lines>(?:.*\n)+?) *# gallery: end$", re.MULTILINE)
 SECTION = re.compile(r"(?:- .+\n)+")
+QUICK = ["--quick"] if os.environ.get("GRADTX_QUICK", "0") != "0" else []
 
 log = logging.getLogger("mkdocs.hooks.gallery")
 
@@ -94,7 +96,7 @@ def page(name: str, title: str, source: str, printed: str) -> str:
         *marked_lines(name, source),
         "## What it prints",
         fenced("text", printed),
-        f"Picture and table are those of `examples/{name}.py --quick`. Run it without `--quick` for all of it.",
+        f"Picture and table are those of `{' '.join([f'examples/{name}.py', *QUICK])}`.",
         f'??? example "The whole script"\n\n{textwrap.indent(fenced("python", source), "    ")}',
     ])  # fmt: skip
 
@@ -135,11 +137,11 @@ def read(folder: Path, name: str) -> Result:
 
 @cache
 def run(script: Path, changed: int) -> Result:
-    """Run a script with --quick; once, as long as it does not change, while the documentation is served."""
+    """Run a script; once, as long as it does not change, while the documentation is served."""
     del changed
-    log.info("Running examples/%s --quick", script.name)
+    log.info("Running %s", " ".join([f"examples/{script.name}", *QUICK]))
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(script), "--quick", "--out", str(Path(folder, f"{script.stem}.png"))]
+        command = [sys.executable, str(script), *QUICK, "--out", str(Path(folder, f"{script.stem}.png"))]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise PluginError(f"examples/{script.name} ended with exit code {done.returncode}:\n{done.stderr}")
