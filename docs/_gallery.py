@@ -26,6 +26,7 @@ from mkdocs.structure.pages import Page
 INDEX = "gallery/index.md"
 ITEM = re.compile(r"^- \[(?P<title>.+)\]\((?P<name>\w+)\.md\)$", re.MULTILINE)
 BLOCK = re.compile(r"^ *# gallery: (?!end$)(?P<caption>.+)\n(?P<lines>(?:.*\n)+?) *# gallery: end$", re.MULTILINE)
+MARK = re.compile(r"^ *# gallery: ", re.MULTILINE)
 SECTION = re.compile(r"(?:- .+\n)+")
 QUICK = ["--quick"] if os.environ.get("GRADTX_QUICK", "0") != "0" else []
 
@@ -104,8 +105,8 @@ def page(name: str, title: str, source: str, printed: str) -> str:
 def marked_lines(name: str, source: str) -> list[str]:
     """The blocks between `# gallery: caption` and `# gallery: end`, each under its caption."""
     blocks = list(BLOCK.finditer(source))
-    if not blocks:
-        raise PluginError(f"examples/{name}.py marks no lines with `# gallery: ...` and `# gallery: end`")
+    if not blocks or len(MARK.findall(source)) != 2 * len(blocks):
+        raise PluginError(f"examples/{name}.py must mark lines with pairs of `# gallery: ...` and `# gallery: end`")
     return [f"{sentence(x['caption'])}\n\n{fenced('python', textwrap.dedent(x['lines']))}" for x in blocks]
 
 
@@ -114,7 +115,9 @@ def sentence(caption: str) -> str:
 
 
 def fenced(language: str, text: str) -> str:
-    return f"```{language}\n{text.strip()}\n```"
+    """A block as it is printed: the first line of a table may begin with spaces."""
+    lines = text.rstrip().lstrip("\n")
+    return f"```{language}\n{lines}\n```"
 
 
 # The runs.

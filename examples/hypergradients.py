@@ -74,7 +74,6 @@ def over_starts(f: Any, *axes: int) -> Any:
 
 
 # gallery: the loss after a training is a function of the optimizer, and another optimizer minimises it
-# gallery: one optimizer takes a step down the validation loss of another
 def loss_after(tx: GradientTransformation, tasks: Task) -> Array:
     """The validation loss after training, as a differentiable function of the optimizer."""
     return jnp.mean(over_starts(lambda task: loss(train(tx, task), task.validation))(tasks))

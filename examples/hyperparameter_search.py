@@ -49,7 +49,6 @@ Run = Callable[[Sweep], SweepResult]
 
 
 # gallery: sample, train in one program, narrow the ranges to those of the best quarter, repeat
-# gallery: sample, train all samples in one program, narrow the ranges around the best, repeat
 def narrowed(found: SweepResult) -> dict[str, Any]:
     """The ranges of the best quarter of the samples."""
     best = found.order[: max(2, len(found.scores) // 4)]
@@ -63,9 +62,6 @@ def search_recipe(run: Run, n: int, seed: int) -> Iterator[SweepResult]:
         found = run(gradtx.sweep(make, ranges, n, key=key))
         ranges = narrowed(found)
         yield found
-
-
-# gallery: end
 
 
 # gallery: end

@@ -17,7 +17,11 @@ from tests.catalogue import ROWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "catalogue.md"
 SIDE = 512
-INTRO = """# Catalogue
+INTRO = """---
+hide: [toc]
+---
+
+# Catalogue
 
 Every transformation of gradtx. *Memory* is what its state keeps for each float32 parameter of a 512 × 512 matrix, in
 values of 4 bytes, with the arguments of its first row in the test catalogue (`rmsprop` has momentum there, `sgd` has
