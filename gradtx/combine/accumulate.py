@@ -10,6 +10,7 @@ from gradtx.combine.skip import Skip, SkipLike
 from gradtx.core import checks, gate, precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
+from gradtx.core.degree import of
 from gradtx.core.errors import describe, is_none
 from gradtx.core.fields import GatedState
 from gradtx.core.hyperparameters import Hyperparameter, SlotDType
@@ -68,7 +69,7 @@ def _like(acc: Array, x: Array) -> Array:
     return precision.cast(x, acc.dtype if jnp.iscomplexobj(x) else precision.real_dtype(acc.dtype))
 
 
-@transformation
+@transformation(degree=of("inner"))
 def accumulate(
     inner: Inner,
     every: Every,

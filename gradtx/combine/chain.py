@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 from gradtx.core import checks, gate, precision
+from gradtx.core.degree import of_links
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, takes_examples, transformation
 from gradtx.core.typing import PyTree
 
@@ -26,7 +27,7 @@ def _run(
     return precision.round_like(wide, updates), tuple(new_states)
 
 
-@transformation
+@transformation(degree=of_links)
 def chain(*links: Inner) -> Pair:
     """Apply transformations in order, each to the updates that the one before made.
 
@@ -53,7 +54,7 @@ def chain(*links: Inner) -> Pair:
     return Pair(init, update, "anything")
 
 
-@transformation
+@transformation(degree=of_links)
 def named_chain(**links: Inner) -> Pair:
     """A chain whose links, and their states, have names.
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.degree import of
 from gradtx.core.errors import is_inexact
 from gradtx.core.fields import InnerState
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
@@ -25,7 +26,7 @@ class SplitRealAndImaginaryState(NamedTuple):
     inner_state: InnerState  # the inner transformation's, with a pair for each complex leaf
 
 
-@transformation
+@transformation(degree=of("inner"))
 def split_real_and_imaginary(inner: Inner) -> Pair:
     """Run a transformation on the real and imaginary parts of complex leaves as if they were two parameters.
 

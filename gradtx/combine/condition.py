@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval
+from gradtx.core.degree import of, of_some
 from gradtx.core.errors import describe
 from gradtx.core.fields import GatedState
 from gradtx.core.functions import IsFunction, taken_by, try_on_step
@@ -62,7 +63,7 @@ class ApplyIfFiniteState(NamedTuple):
     inner_state: GatedState
 
 
-@transformation
+@transformation(degree=of_some)
 def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pair:
     """Run a transformation at some steps; at the others updates pass through and its state stays.
 
@@ -86,7 +87,7 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
     return Pair(init, update, "arrays", ConditionallyTransformState, {"step": 0})
 
 
-@transformation
+@transformation(degree=of("inner"))
 def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
     """Run a transformation at some steps; at the others updates are zero and its state stays.
 
@@ -109,7 +110,7 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
     return Pair(init, update, "arrays", ConditionallyMaskState, {"step": 0})
 
 
-@transformation
+@transformation(degree=of("inner"))
 def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
     """Leave out gradients that hold a NaN or an infinity: zero updates, and the inner state stays.
 

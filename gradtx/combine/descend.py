@@ -33,7 +33,7 @@ def beside_rule(g: Array, p: Array, *, learning_rate: ArrayLike) -> Array:
     return g - learning_rate * (p + g)
 
 
-@transformation
+@transformation(degree=1)
 def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
     """Add to a finished step what `decay` would add to its direction, times the learning rate.
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import errors, precision
+from gradtx.core.degree import of
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import automatically, in_a_row, sharding_of, zeros_like
 from gradtx.core.slots import slot_dtype
@@ -15,7 +16,7 @@ from gradtx.core.transformation import Inner, Pair, as_transformation, transform
 from gradtx.core.typing import Array, PyTree
 
 
-@transformation
+@transformation(degree=of("inner"))
 def flatten(inner: Inner) -> Pair:
     """Run a transformation on one vector of all parameters.
 

@@ -7,6 +7,7 @@ import jax
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
+from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
@@ -20,7 +21,7 @@ class GraftState(NamedTuple):
     magnitude: InnerState
 
 
-@transformation
+@transformation(degree=of("magnitude"))
 def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf", "tree")] = "leaf") -> Pair:
     """Go where one transformation points, as far as another goes: u <- d ||m|| / ||d||.
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 
 from gradtx.core import checks, errors
+from gradtx.core.degree import of_some
 from gradtx.core.errors import is_none
 from gradtx.core.fields import InnerState
 from gradtx.core.selection import MaskedNode, resolve_mask
@@ -61,7 +62,7 @@ class Part:
         return self.treedef.flatten_up_to(updates), MaskedState(inner_state)
 
 
-@transformation
+@transformation(degree=of_some)
 def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
     """Apply a transformation to some leaves; the others pass through and have no state.
 

@@ -9,6 +9,7 @@ from gradtx.combine.masked import MaskedState, Part
 from gradtx.core import tree
 from gradtx.core.arguments import OneOf, shown
 from gradtx.core.containers import EachByKey
+from gradtx.core.degree import of_parts
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import InnerMark
 from gradtx.core.masks import IsLabels
@@ -29,7 +30,7 @@ class PartitionState(NamedTuple):
     inner_states: Annotated[dict[Any, MaskedState], InnerMark()]  # by label
 
 
-@transformation
+@transformation(degree=of_parts)
 def partition(
     transforms: Inners,
     labels: Labels,

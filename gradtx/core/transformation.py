@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast, overload
 
 import jax
 
 from gradtx.core import checks, gate, precision
 from gradtx.core.arguments import Accept, shown
+from gradtx.core.degree import Degree
 from gradtx.core.eager import at_once, outside
 from gradtx.core.functions import IsFunction
 from gradtx.core.leafwise import EmptyState, Leafwise
@@ -123,7 +124,17 @@ def _update_eagerly(
     return in_one_pass(whole, updates, state, params)
 
 
-def transformation(body: Callable[P, TransformationLike]) -> Callable[P, GradientTransformation]:
+@overload
+def transformation(body: Callable[P, TransformationLike]) -> Callable[P, GradientTransformation]: ...
+
+
+@overload
+def transformation(
+    *, degree: Degree
+) -> Callable[[Callable[P, TransformationLike]], Callable[P, GradientTransformation]]: ...
+
+
+def transformation(body: Any = None, *, degree: Degree = None) -> Any:
     """Turn a function of hyperparameters into a maker of gradient transformations.
 
     The body returns what `leafwise` or `chain` returns, or any `(init, update)` pair. Arguments that are numbers,
@@ -133,8 +144,20 @@ def transformation(body: Callable[P, TransformationLike]) -> Callable[P, Gradien
         @gradtx.transformation
         def scale(step_size: gradtx.Real):
             return gradtx.leafwise(lambda g, *, step_size: step_size * g, step_size=step_size)
+
+    Args:
+        body: the function.
+        degree: what `@gradtx.transformation(degree=1)` declares, for whoever asks what became of a factor such as
+            `reduce_on_plateau` in a chain: 1 where the updates are linear in those given, so that it passes; 0 where
+            a positive factor cancels, as in Adam; None where that is not known.
     """
-    return cast(Any, maker(GradientTransformation, body))
+
+    def make(body: Callable[..., TransformationLike]) -> Any:
+        made = maker(GradientTransformation, body)
+        made.degree = degree
+        return made
+
+    return make if body is None else make(body)
 
 
 def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,6 +25,9 @@ class Maker:
     serves_as_function = False
     """Where an argument is to be a function, a maker is one only by mistake."""
 
+    degree: Any = None
+    """How updates of its transformations follow the scale of what they are made of, see `core/degree.py`."""
+
     def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
         self.kind, self.body, self.parameters = kind, body, parameters
         self.__name__, self.__qualname__ = body.__name__, body.__qualname__

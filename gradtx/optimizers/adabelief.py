@@ -37,7 +37,7 @@ def belief_rule(
     return m / (sqrt(debias(nu, b2, s.count)) + eps), s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_belief(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

@@ -28,7 +28,7 @@ def adadelta_rule(
     return u, ScaleByAdaDeltaState(e_g=e_g, e_x=ema(s.e_x, abs_sq(u), rho))
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adadelta(
     rho: Decay = 0.9, eps: Positive = 1e-6, *, e_g_dtype: SlotDType = None, e_x_dtype: SlotDType = None
 ) -> Leafwise:

@@ -73,7 +73,7 @@ def factored_rule(
     return u, s._replace(v_row=row, v_col=col)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Positive = 0.8, step_offset: NonNegativeNumber = 0,
     min_dim_size_to_factor: PositiveInt = 128, epsilon: Positive = 1e-30, *, max_b2: Fraction = 1.0,

@@ -31,7 +31,7 @@ def adam_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     nesterov: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,

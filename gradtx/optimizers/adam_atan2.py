@@ -34,7 +34,7 @@ def adam_atan2_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adam_atan2(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

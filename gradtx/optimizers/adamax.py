@@ -24,7 +24,7 @@ def adamax_rule(
     return debias(mu, b1, s.count) / nu, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adamax(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

@@ -37,7 +37,7 @@ def adan_rule(
     return ahead / (sqrt(debias(n, b3, s.count) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adan(
     b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     change_weight: Fraction | None = None, m_dtype: SlotDType = None, v_dtype: SlotDType = None,

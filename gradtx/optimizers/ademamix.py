@@ -49,7 +49,7 @@ def simplified_rule(
     return u, s._replace(m=m, n=n)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_ademamix(
     b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 6.0, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0, m1_dtype: SlotDType = None, m2_dtype: SlotDType = None,
@@ -85,7 +85,7 @@ def scale_by_ademamix(
     return leafwise(ademamix_rule, ScaleByAdemamixState, **numbers, **slots)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_simplified_ademamix(
     b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0, m_dtype: SlotDType = None, n_dtype: SlotDType = None,

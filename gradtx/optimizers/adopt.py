@@ -42,7 +42,7 @@ def adopt_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_adopt(
     b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *, clip_exponent: NonNegative | None = 0.25,
     clip_value: Threshold | None = None, nesterov: bool = False, mu_dtype: SlotDType = None,

@@ -38,7 +38,7 @@ def amsgrad_rule(
     return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu, nu_max=nu_max)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_amsgrad(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

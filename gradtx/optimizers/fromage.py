@@ -17,7 +17,7 @@ def fromage_rule(g: Array, p: Array, *, learning_rate: ArrayLike, min_norm: Arra
     return (turn + learning_rate / (1 + r) * p) / r
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_fromage(learning_rate: NonNegative, min_norm: NonNegative = 1e-6) -> Leafwise:
     """The direction of `fromage`, which depends on the learning rate that follows it.
 

@@ -64,7 +64,7 @@ def project_back(r: Array, p: Array, left: bool) -> Array:
     return p @ r if left else r @ p.mT.conj()
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_galore(
     rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",

@@ -22,7 +22,7 @@ def laprop_rule(
     return debias(mu, b1, s.count), s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_laprop(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

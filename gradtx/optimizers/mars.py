@@ -37,7 +37,7 @@ def mars_rule(
     return u, s._replace(mu=mu, nu=nu, g=g)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_mars(
     b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
     max_norm: Threshold = 1.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,

@@ -13,6 +13,7 @@ from gradtx.combine.partition import partition
 from gradtx.core import precision
 from gradtx.core.arguments import Guess, Interval, OneOf, shown
 from gradtx.core.averages import debias, ema
+from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
@@ -94,7 +95,14 @@ def shape_factor_of(m: int, n: int, shape_factor: str, consistent_rms: Any) -> A
     return {"none": 1.0, "width": sqrt(max(1.0, ratio)), "spectral": sqrt(ratio)}[shape_factor]
 
 
-@transformation
+def muon_degree(arguments: dict[str, Any]) -> Degrees:
+    """Scale-free for matrices; leaves that are none keep their average."""
+    if arguments["orthogonaliser"] is not None or arguments["weight_dimension_numbers"] is not None:
+        return None
+    return LINEAR if arguments["adaptive"] else SCALE_FREE
+
+
+@transformation(degree=muon_degree)
 def scale_by_muon(
     ns_coeffs: Coefficients = "keller", ns_steps: PositiveInt | None = None, beta: Decay = 0.95,
     eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True, adaptive: bool = False,

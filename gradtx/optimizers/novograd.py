@@ -49,7 +49,7 @@ def decayed_novograd_rule(
     return mu, s._replace(mu=mu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_novograd(
     b1: Decay = 0.9,
     b2: Decay = 0.25,

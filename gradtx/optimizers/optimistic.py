@@ -36,7 +36,7 @@ def whether_first(state: ScaleByOptimisticGradientState) -> dict[str, Array]:
     return {"first": state.is_initial_step, "is_initial_step": jnp.zeros_like(state.is_initial_step)}
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_optimistic_gradient(
     alpha: Real = 1.0, beta: Real = 1.0, *, previous_gradient_dtype: SlotDType = None
 ) -> Leafwise:

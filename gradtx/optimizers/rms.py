@@ -87,7 +87,7 @@ def root(x: Array, eps: ArrayLike, eps_in_sqrt: bool) -> Array:
     return sqrt(x + eps) if eps_in_sqrt else sqrt(x) + eps
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_rss(
     initial_accumulator_value: NonNegativeNumber = 0.1,
     eps: NonNegative = 1e-7,
@@ -118,7 +118,7 @@ def scale_by_rss(
     return leafwise(rss_rule, ScaleByRssState, eps=eps, eps_in_sqrt=eps_in_sqrt, sum_of_squares=start)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_rms(
     decay: Decay = 0.9,
     eps: NonNegative = 1e-8,

@@ -38,7 +38,7 @@ def rprop_rule(
     return u, ScaleByRpropState(step_sizes=delta, prev_updates=u)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_rprop(
     learning_rate: NonNegativeNumber,
     eta_minus: Fraction = 0.5,

@@ -9,6 +9,7 @@ from gradtx.combine.descend import descend
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import ema as average
 from gradtx.core.averages import sign
+from gradtx.core.degree import SCALE_FREE
 from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
@@ -38,7 +39,7 @@ def lion_rule(
     return size[mode](jnp.abs(c)) * sign(c), s._replace(mu=average(s.mu, g, b2))
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_sign() -> Leafwise:
     """Keep only the sign of each element: u <- sign(g), 0 at 0; for complex g, g / |g|.
 
@@ -49,7 +50,7 @@ def scale_by_sign() -> Leafwise:
     return leafwise(sign)
 
 
-@transformation
+@transformation(degree=lambda arguments: SCALE_FREE if arguments["mode"] == "hard" else None)
 def scale_by_lion(
     b1: Decay = 0.9,
     b2: Decay = 0.99,

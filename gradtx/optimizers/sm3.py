@@ -43,7 +43,7 @@ def sm3_rule(
     return u, ScaleBySM3State(mu=mu, nu=u)  # pyright: ignore[reportArgumentType]
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_sm3(
     b1: Decay = 0.9,
     b2: Fraction = 1.0,

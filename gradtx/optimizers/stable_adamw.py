@@ -26,7 +26,7 @@ def stable_adam_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_stable_adam(
     b1: Decay = 0.9,
     b2: Decay = 0.99,

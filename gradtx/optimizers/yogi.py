@@ -30,7 +30,7 @@ def yogi_rule(
     return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_yogi(
     b1: Decay = 0.9,
     b2: Decay = 0.999,

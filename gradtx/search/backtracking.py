@@ -52,7 +52,7 @@ class Trial(NamedTuple):
     error: Array
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_backtracking_linesearch(
     max_backtracking_steps: PositiveInt, slope_rtol: NonNegativeNumber = 1e-4,
     decrease_factor: ProperFraction = 0.8, increase_factor: GrowthFactor = 1.5,

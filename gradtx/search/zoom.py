@@ -187,7 +187,7 @@ def search(
     return jax.lax.while_loop(going_on, step, together(first))
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_zoom_linesearch(
     max_linesearch_steps: PositiveInt, max_learning_rate: PositiveNumber | None = None, tol: NonNegativeNumber = 0.0,
     increase_factor: LargerThanOne = 2.0, slope_rtol: NonNegativeNumber = 1e-4, curv_rtol: Tolerance = 0.9,

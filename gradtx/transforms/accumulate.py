@@ -25,7 +25,7 @@ def apply_every_rule(g: Array, s: ApplyEvery, *, k: int) -> tuple[Array, ApplyEv
     return jnp.where(place == k - 1, total, 0), s._replace(grad_acc=total)
 
 
-@transformation
+@transformation(degree=1)
 def apply_every(k: PositiveInt = 1, *, grad_acc_dtype: SlotDType = None) -> Leafwise:
     """Let through the sum of the last k updates at every k-th step, and zeros between.
 

@@ -42,7 +42,7 @@ def clip_by_block_rms(threshold: Threshold) -> Leafwise:
     return leafwise(clip_rms_rule, threshold=threshold)
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Leafwise:
     """Make each leaf's update relative to its parameter: u <- max(rms(theta), min_scale) g.
 
@@ -58,7 +58,7 @@ def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Leafwise:
     return leafwise(param_rms_rule, min_scale=min_scale)
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_param_block_norm(min_scale: NonNegative = 1e-3) -> Leafwise:
     """Make each leaf's update relative to its parameter's norm: u <- max(||theta||, min_scale) g.
 

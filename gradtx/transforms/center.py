@@ -15,7 +15,7 @@ def centralize_rule(g: Array, *, output_axis: int) -> Array:
     return g - jnp.mean(g, axis=axes, keepdims=True)
 
 
-@transformation
+@transformation(degree=1)
 def centralize(output_axis: int = 0) -> Leafwise:
     """Subtract from the gradient of each output unit its mean; vectors and scalars pass through.
 

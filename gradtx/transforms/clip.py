@@ -43,7 +43,7 @@ def clip(max_delta: Threshold) -> Leafwise:
     return leafwise(clip_rule, max_delta=max_delta)
 
 
-@transformation
+@transformation(degree=(0, 1))
 def clip_by_global_norm(max_norm: Threshold) -> Leafwise:
     """Shorten the whole update where it is too long: u <- g min(1, max_norm / ||g||).
 

@@ -45,7 +45,7 @@ def cautious_rule(g: Array, p: Array, *, weight_decay: ArrayLike) -> Array:
     return g + jnp.where(agreement(g, p) >= 0, weight_decay * p, 0)
 
 
-@transformation
+@transformation(degree=1)
 def add_decayed_weights(weight_decay: Real = 0.0, mask: Mask = None) -> Leafwise:
     """Add a multiple of the parameters: u <- g + weight_decay theta.
 
@@ -61,7 +61,7 @@ def add_decayed_weights(weight_decay: Real = 0.0, mask: Mask = None) -> Leafwise
     return leafwise(decay_rule, mask=mask, weight_decay=weight_decay)
 
 
-@transformation
+@transformation(degree=1)
 def add_independent_decay(
     weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None
 ) -> Leafwise:
@@ -82,7 +82,7 @@ def add_independent_decay(
     return leafwise(independent_rule, mask=mask, weight_decay=weight_decay, learning_rate=learning_rate, peak=peak)
 
 
-@transformation
+@transformation(degree=1)
 def add_proximal_decay(weight_decay: NonNegative, learning_rate: NonNegative, mask: Mask = None) -> Leafwise:
     """Shrink the parameters after the step: theta <- (theta + g) / (1 + learning_rate weight_decay).
 
@@ -100,7 +100,7 @@ def add_proximal_decay(weight_decay: NonNegative, learning_rate: NonNegative, ma
     return leafwise(proximal_rule, mask=mask, weight_decay=weight_decay, learning_rate=learning_rate)
 
 
-@transformation
+@transformation(degree=1)
 def add_corrected_decay(
     weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None
 ) -> Leafwise:

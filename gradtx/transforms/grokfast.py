@@ -40,7 +40,7 @@ def window_rule(g: Array, s: GrokfastWindowState, *, size: int, lamb: ArrayLike)
     return u, s._replace(window=window)
 
 
-@transformation
+@transformation(degree=1)
 def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0, *, ema_dtype: SlotDType = None) -> Leafwise:
     """Amplify the slow part of gradients, which is what generalises late in training.
 
@@ -61,7 +61,7 @@ def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0, *, ema_dtype: SlotDTy
     return leafwise(grokfast_rule, GrokfastState, alpha=alpha, lamb=lamb, ema=zeros(ema_dtype))
 
 
-@transformation
+@transformation(degree=1)
 def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0, *, window_dtype: SlotDType = None) -> Leafwise:
     """Amplify the slow part of gradients by their mean over a window.
 

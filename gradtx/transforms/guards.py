@@ -27,7 +27,7 @@ def nonnegative_rule(g: Array, p: Array) -> Array:
     return jnp.where(p + g < 0, -p, g)
 
 
-@transformation
+@transformation(degree=1)
 def zero_nans() -> Leafwise:
     """Replace every NaN by 0; infinities pass.
 

@@ -39,7 +39,7 @@ def ema_rule(g: Array, s: EmaState, *, decay: ArrayLike, debias: bool) -> tuple[
     return debiased(m, decay, s.count) if debias else m, s._replace(ema=m)
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_momentum(
     decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False, trace_dtype: SlotDType = None
 ) -> Leafwise:
@@ -69,7 +69,7 @@ def scale_by_momentum(
     )
 
 
-@transformation
+@transformation(degree=1)
 def ema(decay: Decay, debias: bool = True, *, ema_dtype: SlotDType = None) -> Leafwise:
     """Replace updates by their exponential moving average.
 

@@ -34,7 +34,7 @@ def start_key(key: KeyLike) -> Array:
     return jax.random.key(key) if is_seed else jnp.array(key, copy=True)
 
 
-@transformation
+@transformation(degree=1)
 def add_noise(eta: NonNegative, gamma: NonNegative, key: KeyLike = 0) -> Leafwise:
     """Add Gaussian noise that fades: u <- g + N(0, eta / t^gamma), t = 1, 2, ...
 

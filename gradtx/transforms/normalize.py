@@ -20,7 +20,7 @@ def length_of(updates: PyTree, eps: ArrayLike) -> dict[str, Any]:
     return {"length": tree.norm(updates) + eps}
 
 
-@transformation
+@transformation(degree=0)
 def normalize_by_update_norm(scale_factor: Real = 1.0, eps: NonNegative = 1e-6) -> Leafwise:
     """Divide the whole update by its norm: u <- scale_factor g / (||g|| + eps).
 
@@ -33,7 +33,7 @@ def normalize_by_update_norm(scale_factor: Real = 1.0, eps: NonNegative = 1e-6) 
     return leafwise(normalized_rule, reduce=length_of, scale_factor=scale_factor, eps=eps)
 
 
-@transformation
+@transformation(degree=0)
 def normalize() -> Leafwise:
     """Divide the whole update by its norm: u <- g / ||g||; an update of zeros stays zero.
 

@@ -27,19 +27,19 @@ def descent_rule(g: Array, *, learning_rate: ArrayLike) -> Array:
     return -learning_rate * g
 
 
-@transformation
+@transformation(degree=1)
 def identity() -> Leafwise:
     """Leave the updates as they are."""
     return leafwise(identity_rule)
 
 
-@transformation
+@transformation(degree=())
 def set_to_zero() -> Leafwise:
     """Replace the updates by zeros: parameters stay where they are."""
     return leafwise(zero_rule)
 
 
-@transformation
+@transformation(degree=1)
 def scale(step_size: Real) -> Leafwise:
     """Multiply the updates by a number: u <- step_size g.
 
@@ -51,7 +51,7 @@ def scale(step_size: Real) -> Leafwise:
     return leafwise(scale_rule, step_size=step_size)
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_schedule(step_size: ScheduleLike) -> Leafwise:
     """Multiply the updates by a schedule: u <- step_size(count) g, count = 0 at the first update.
 
@@ -63,7 +63,7 @@ def scale_by_schedule(step_size: ScheduleLike) -> Leafwise:
     return leafwise(scale_rule, step_size=step_size)
 
 
-@transformation
+@transformation(degree=1)
 def scale_by_lr(learning_rate: NonNegative) -> Leafwise:
     """Turn a direction into a descent step: u <- -learning_rate g.
 

@@ -77,7 +77,7 @@ def percentile_limit(updates: PyTree, state: AutoClipState, percentile: Array) -
     return {"factor": limiting(norm, limit), "norms": norms}
 
 
-@transformation
+@transformation(degree=(0, 1))
 def zclip(
     z_threshold: Positive = 2.5, decay: Decay = 0.97, max_norm: Threshold = 1.0, *, warmup_steps: PositiveInt = 25,
     eps: Positive = 1e-6,
@@ -111,7 +111,7 @@ def zclip(
     return leafwise(limited_rule, ZClipState, reduce=z_limit, mean=scalar(), var=scalar(), **numbers)
 
 
-@transformation
+@transformation(degree=(0, 1))
 def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000) -> Leafwise:
     """Shorten the whole update to a percentile of the norms seen so far: u <- g min(1, P(norms) / ||g||).
 

@@ -21,7 +21,7 @@ def trust_rule(g: Array, p: Array, *, min_norm: ArrayLike, trust_coefficient: Ar
     return jnp.where((p_norm == 0) | (g_norm == 0), g, scaled)
 
 
-@transformation
+@transformation(degree=0)
 def scale_by_trust_ratio(
     min_norm: NonNegative = 0.0, trust_coefficient: NonNegative = 1.0, eps: NonNegative = 0.0, *, mask: Mask = None
 ) -> Leafwise:

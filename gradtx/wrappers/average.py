@@ -52,7 +52,7 @@ def equal_share(state: AverageState, start: ArrayLike, period: int) -> dict[str,
     return {"weight": weight, "share": jnp.where(taken, 1 / jnp.maximum(weight, 1), 0)}
 
 
-@transformation
+@transformation(degree=1)
 def average_ema(
     decay: Decay, *, warmup: bool = False, debias: bool = True, average_dtype: SlotDType = None
 ) -> Leafwise:
@@ -64,7 +64,7 @@ def average_ema(
     )  # fmt: skip
 
 
-@transformation
+@transformation(degree=1)
 def average_equally(
     start: NonNegativeNumber = 0, period: PositiveInt = 1, *, average_dtype: SlotDType = None
 ) -> Leafwise:

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gradtx.core.averages import agreement, mean
+from gradtx.core.degree import of
 from gradtx.core.hyperparameters import FractionNumber
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
@@ -19,7 +20,7 @@ def cautious_rule(g: Array, p: Array, *, min_share: ArrayLike | None) -> Array:
     return jnp.where(agrees, g, 0) / share
 
 
-@transformation
+@transformation(degree=of("optimizer"))
 def cautious(optimizer: Inner, min_share: FractionNumber | None = None) -> Pair:
     """Drop the elements of an update that do not descend, and lengthen the others to make up for it.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.arguments import Anything, Guess, IsKey
+from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import SlotDType
 from gradtx.core.rules import increment
@@ -94,7 +95,7 @@ def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtyp
 
 # Shown by the public name, pickled by the other.
 injected.__name__, injected.__qualname__ = "inject_hyperparams", "_INJECTED"
-_INJECTED = transformation(injected)
+_INJECTED = transformation(degree=of("inner"))(injected)
 
 
 @overload

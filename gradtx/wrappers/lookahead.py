@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import FractionNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
@@ -42,7 +43,7 @@ def lookahead_rule(
     return jnp.where(sync > 0, slow - p, u), SlowState(slow)
 
 
-@transformation
+@transformation(degree=of("fast_optimizer"))
 def lookahead(
     fast_optimizer: Inner, sync_period: PositiveInt, slow_step_size: FractionNumber, *,
     reset_state: bool = False, slow_dtype: SlotDType = None,

@@ -11,6 +11,7 @@ import numpy as np
 from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.containers import EachByKey
+from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
 from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
@@ -33,7 +34,7 @@ class MonitorState(NamedTuple):
     inner_state: InnerState
 
 
-@transformation
+@transformation(degree=of("optimizer"))
 def monitor(
     optimizer: Inner, measures: Measures | None = None, *, gradient_norm: bool = True,
     update_norm: bool = True, update_ratio: bool = True, learning_rates: bool = True, on: bool = True,
@@ -54,7 +55,11 @@ def monitor(
         update_ratio: ||u|| / ||theta||, 0 where theta is 0, NaN in an update without params; about 1e-3 is healthy.
         learning_rates: the optimizer's `learning_rate`, where it has one, as it was applied; where it has several, each
             under its path. An update that takes no step (in `accumulate`, `apply_if_finite`) leaves that of the last
-            step, 0 before the first with a schedule; what scales whole steps further on (`reduce_on_plateau`) counts.
+            step, 0 before the first with a schedule. What scales whole updates (`reduce_on_plateau`, `scale`) counts
+            wherever it stands, as far as it reaches the step: through momentum it does; before Adam's direction, which
+            cancels it, only its sign does. Averages count as if it had always been so. The product is NaN where a link
+            between the two tells neither (`clip`, a function of yours; see `degree` of `transformation`); one behind
+            the rate is not counted.
         on: False measures nothing and changes nothing else.
 
     State: `MonitorState(count, measurements, inner_state)`.

@@ -57,12 +57,14 @@ def observed(
     return ReduceLROnPlateauState(*(jnp.where(complete, a, b) for a, b in zip(reduced, waiting, strict=True)))
 
 
-@transformation
+@transformation(degree=1)
 def reduce_on_plateau(
     factor: FractionNumber = 0.1, patience: Times = 10, rtol: NonNegativeNumber = 1e-4, atol: NonNegativeNumber = 0.0,
     cooldown: Times = 0, accumulation_size: PositiveTimes = 1, min_scale: NonNegativeNumber = 0.0,
 ) -> Pair:  # fmt: skip
     """Multiply updates by a scale that falls when a value has stopped falling; it stands last in a chain.
+
+    (Before a direction that cancels scale, such as Adam's, it has no effect.)
 
         update(grads, state, params, value=loss)
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees, degrees_of, in_turn
 from gradtx.core.fields import inner_fields
 from gradtx.core.leafwise import Leafwise
 from gradtx.core.restart import of_run
@@ -18,37 +19,48 @@ from gradtx.transforms.scale import scale_rule
 from gradtx.wrappers.mechanic import MechanicState
 
 
+class Step(NamedTuple):
+    """What one link does to what has been multiplied before it."""
+
+    degrees: Degrees
+    factor: Any = None  # what it multiplies whole updates by, where it does
+
+
 class Placed(NamedTuple):
     """A transformation somewhere in an optimizer."""
 
     value: GradientTransformation
     state: Any  # after the step; None where it is not known
-    factor: Any  # what its updates are multiplied by, further on
+    before: tuple[Step, ...] = ()  # what its updates have gone through
+    after: tuple[Step, ...] = ()  # and go through further on
 
 
 def applied_rates(tx: GradientTransformation, state: Any, count: Array) -> dict[str, Array]:
     """The learning rate of the last step that was taken, for every argument `learning_rate`, by path.
 
     A schedule is evaluated at the count of the link that follows it, which a transformation around it may have left out
-    of some updates; before the first step it is 0. What multiplies a whole step further on (`scale`,
-    `scale_by_schedule`, `reduce_on_plateau`, a line search, `mechanize`) counts. Inside a wrapper that does not say
-    where its inner state is, schedules are evaluated at `count`.
+    of some updates; before the first step it is 0. Inside a wrapper that does not say where its inner state is,
+    schedules are evaluated at `count`.
+
+    What multiplies whole updates (`scale`, `scale_by_schedule`, `reduce_on_plateau`, a line search, `mechanize`) counts
+    behind the rate and before it, as far as it reaches the step: through links that are linear it does; of what stands
+    before a scale-free one, such as Adam's direction, the sign is left, and the rate itself is 1 before such a link.
+    Where a factor stands before a link that is known to be neither, the product is NaN; a link behind the rate that is
+    neither does not count. What has memory counts as if its factors had always been as they are.
 
     Args:
         tx: the optimizer.
         state: its state after the step.
         count: its updates before the step.
     """
-    everything = list(_placed(Placed(tx, state, 1)))
+    everything = list(_placed(Placed(tx, state)))
     found: dict[str, Any] = {}
     for path, h in jax.tree_util.tree_leaves_with_path(tx, is_leaf=lambda x: isinstance(x, Schedule)):
         if getattr(path[-1], "name", None) != "learning_rate":
             continue
         owners = [_at(tx, path[:end]) for end in range(len(path))]
-        rate = _injected(path, owners, everything)
-        if rate is None:
-            here = [x for x in everything if x.value is owners[-1]]
-            rate = _applied(here[0], h) if here else None
+        here = [x for x in everything if x.value is owners[-1]]
+        rate = _applied(here[0], h, _injected(path, owners, everything)) if here else None
         found[jax.tree_util.keystr(path).lstrip(".")] = _number(h, count) if rate is None else rate
     return {name: precision.cast(rate, jnp.result_type(float)) for name, rate in found.items()}
 
@@ -66,27 +78,41 @@ def _injected(path: tuple[Any, ...], owners: list[Any], everything: list[Placed]
             held = getattr(x.state, "hyperparams", {}) if x.value is owner else {}
             name = jax.tree_util.keystr(path[end + 1 :]).lstrip(".")
             if name in held:
-                return x.factor * held[name]
+                return held[name]
     return None
 
 
-def _applied(owner: Placed, h: Any) -> Any:
+def _applied(owner: Placed, h: Any, held: Any) -> Any:
     """What the links that a transformation is made of applied: first of those that have the very argument `h`."""
-    rates = [(hyper is h, rate) for x in _placed(owner) for hyper, rate in _own(x)]
-    return next((rate for _, rate in sorted(rates, key=lambda pair: not pair[0])), None)
+    rates = [(hyper is h, rate) for x in _placed(owner) for hyper, rate in _own(x, held)]
+    return next((rate for _, rate in sorted(rates, key=lambda pair: not pair[0])), held)
 
 
-def _own(x: Placed) -> Iterator[tuple[Any, Any]]:
-    """The learning rate of one link, and the argument that it comes from."""
+def _own(x: Placed, held: Any) -> Iterator[tuple[Any, Any]]:
+    """The learning rate of one link, or that which is `held` for it, and the argument that it comes from."""
     pair, state = x.value.build(), x.state
     if isinstance(getattr(state, "_fields", None), tuple) and "learning_rate" in state._fields:
-        yield None, x.factor * state.learning_rate
+        yield None, _reaching(x, state.learning_rate)
     elif isinstance(pair, Leafwise) and "learning_rate" in pair.hyper:
         h = pair.hyper["learning_rate"]
-        if not isinstance(h, Schedule):
-            yield h, x.factor * h
+        if held is not None:
+            yield h, _reaching(x, held)
+        elif not isinstance(h, Schedule):
+            yield h, _reaching(x, h)
         elif "count" in getattr(state, "_fields", ()):
-            yield h, x.factor * _last(h, state)
+            yield h, _reaching(x, _last(h, state))
+
+
+def _reaching(x: Placed, rate: Any) -> Any:
+    """What is left of the rate of a link, and of the factors before and behind it, where updates come out."""
+    behind = [s if s.degrees in (LINEAR, SCALE_FREE) else s._replace(degrees=LINEAR) for s in x.after]
+    total, passing = 1, cast(Degrees, LINEAR)
+    for step in reversed([*x.before, Step(degrees_of(x.value), rate), *behind]):
+        if step.factor is not None:
+            sign = jnp.sign(step.factor) if passing == SCALE_FREE else jnp.nan
+            total = total * (step.factor if passing == LINEAR else sign)
+        passing = in_turn(step.degrees, passing)
+    return total
 
 
 def _last(h: Schedule, state: Any) -> Any:
@@ -120,40 +146,45 @@ def _inside(x: Placed) -> Iterator[Placed]:
         names = list(links) if isinstance(links, dict) else range(len(links))
         known = isinstance(state, dict | tuple) and len(cast("tuple[Any, ...]", state)) == len(links)
         pairs = [(links[name], state[name] if known else None) for name in names]
-        for i, (link, inner) in enumerate(pairs):
-            factor = x.factor
-            for later, later_state in pairs[i + 1 :]:
-                factor = factor * _scale(later, later_state)
-            yield Placed(link, inner, factor)
+        steps = [tuple(_steps(*pair)) for pair in pairs]
+        for i, pair in enumerate(pairs):
+            yield Placed(*pair, x.before + sum(steps[:i], ()), sum(steps[i + 1 :], ()) + x.after)
         return
     inner_states = [getattr(state, name) for name in inner_fields(type(state))]
     if x.value.name == "partition" and inner_states:
         for label, part in cast("dict[Any, Any]", inner_states[0]).items():
-            yield Placed(arguments["transforms"][label], part.inner_state, x.factor)
+            yield x._replace(value=arguments["transforms"][label], state=part.inner_state)
         return
     inners = [a for a in arguments.values() if isinstance(a, GradientTransformation)]
     if len(inners) == 1 and not inner_states:
         inner_states = [state]  # a wrapper that keeps nothing of its own
-    factor = x.factor * jnp.sum(state.s) if isinstance(state, MechanicState) else x.factor
+    if x.value.maker.degree is None:  # what it gives to those inside is not known
+        x = x._replace(before=(*x.before, Step(None)))
+    if isinstance(state, MechanicState):
+        x = x._replace(after=(Step(LINEAR, jnp.sum(state.s)), *x.after))
     for i, inner in enumerate(inners):
-        yield Placed(inner, inner_states[i] if i < len(inner_states) else None, factor)
+        yield x._replace(value=inner, state=inner_states[i] if i < len(inner_states) else None)
 
 
-def _scale(link: GradientTransformation, state: Any) -> Any:
-    """What a later link of a chain multiplies whole steps by; 1 where it does something else."""
+def _steps(link: GradientTransformation, state: Any) -> Iterator[Step]:
+    """What a link of a chain does, step by step."""
     pair = link.build()
     if isinstance(pair, GradientTransformation):
-        return _scale(pair, state)
-    if isinstance(pair, Leafwise):
-        if pair.rule is not scale_rule:
-            return 1
+        yield from _steps(pair, state)
+    elif link.name in ("chain", "named_chain"):
+        for inner in _inside(Placed(link, state)):
+            yield from _steps(inner.value, inner.state)
+    else:
+        yield Step(degrees_of(link), _factor(link, pair, state))
+
+
+def _factor(link: GradientTransformation, pair: Any, state: Any) -> Any:
+    """What a link multiplies whole updates by, where it does nothing else."""
+    if isinstance(pair, Leafwise) and pair.rule is scale_rule:
         h = pair.hyper["step_size"]
         return _last(h, state) if isinstance(h, Schedule) else h
     if link.name == "reduce_on_plateau":
         return getattr(state, "scale", 1)
     if link.name in ("scale_by_backtracking_linesearch", "scale_by_zoom_linesearch"):
         return getattr(state, "learning_rate", 1)
-    factor = 1
-    for inner in _inside(Placed(link, state, 1)) if link.name in ("chain", "named_chain") else ():
-        factor = factor * _scale(inner.value, inner.state)
-    return factor
+    return None

@@ -8,6 +8,7 @@ from gradtx.combine.descend import descend
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import safe_divide
+from gradtx.core.degree import of
 from gradtx.core.fields import History, InnerState
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber, SlotDType
 from gradtx.core.leafwise import leafwise
@@ -82,7 +83,7 @@ def weighing(
     return {"max_lr": max_lr, "weight_sum": weight_sum, "last_b1": b1, "old_b1": state.last_b1, "share": share}
 
 
-@transformation
+@transformation(degree=of("base_optimizer"))
 def schedule_free(
     base_optimizer: Inner, learning_rate: NonNegative, b1: Interpolation = 0.9, weight_lr_power: NonNegative = 2.0,
     *, weight_step_power: NonNegative = 0.0, z_dtype: SlotDType = None,
