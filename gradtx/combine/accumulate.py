@@ -11,7 +11,8 @@ from gradtx.core import checks, gate, precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
-from gradtx.core.errors import describe, is_none
+from gradtx.core.errors import is_none
+from gradtx.core.extras import one_number
 from gradtx.core.fields import GatedState
 from gradtx.core.hyperparameters import Hyperparameter, SlotDType
 from gradtx.core.leafwise import leafwise
@@ -178,10 +179,7 @@ def _widest(g: Array, acc: Array) -> Any:
 
 
 def _weight_of(extra: dict[str, Any], dtype: Any) -> Array:
-    weight = jnp.asarray(extra.get("weight", 1))
-    if weight.shape:
-        raise ValueError(f"accumulate: weight must be one number, got {describe(weight)}")
-    return precision.cast(weight, dtype)
+    return precision.cast(one_number("accumulate", "weight", extra.get("weight", 1)), dtype)
 
 
 def _whole(every: Any, gradient_step: Array) -> Array:

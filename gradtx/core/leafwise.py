@@ -292,4 +292,4 @@ class Leaves:
 
 
 def _is_number(x: Any) -> bool:
-    return getattr(x, "shape", None) == () and errors.is_inexact(x)
+    return getattr(x, "shape", None) == () and errors.is_inexact(x) and not jnp.iscomplexobj(x)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, missing_weight, saturate, sqrt
+from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import Decay, NonNegative, Number, Positive, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast
@@ -66,6 +67,7 @@ def momo_numbers(
     decay = beta if bias_correction else jnp.where(state.count == 0, 0, beta)
     weight = missing_weight(beta, count) if bias_correction else jnp.ones_like(count)
     norm_sq = tree.sum_of(lambda m, g: abs_sq(ema(m, g, decay)), state.exp_avg, updates)
+    value = one_number("momo", "value", value)
     common = updates, state, params, value, learning_rate, decay, lower_bound, weight_decay
     return step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
 
@@ -82,6 +84,7 @@ def momo_adam_numbers(
         return abs_sq(ema(m, g, b1)) / (sqrt(ema(v, abs_sq(g), b2) / weight_sq) + eps)
 
     norm_sq = tree.sum_of(length_sq, state.exp_avg, updates, state.exp_avg_sq)
+    value = one_number("momo_adam", "value", value)
     common = updates, state, params, value, learning_rate, b1, lower_bound, weight_decay
     return step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
 

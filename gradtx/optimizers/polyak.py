@@ -8,6 +8,7 @@ from gradtx.combine.chain import chain
 from gradtx.core import tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import divide_up_to, saturate
+from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import NonNegative, Real, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import GradientTransformation, transformation
@@ -31,7 +32,7 @@ def polyak_step(
     updates: PyTree, value: Array, f_min: Array, max_learning_rate: Array, eps: Array, variant: str, scaling: Array
 ) -> dict[str, Any]:
     """min(scaling (f - f_min) / (||g||^2 + eps), max_learning_rate)."""
-    gap = scaling * (value - f_min)
+    gap = scaling * (one_number("scale_by_polyak", "value", value) - f_min)
     if variant == "sps+":
         gap = jnp.maximum(gap, 0)
     return {"step": divide_up_to(gap, saturate(tree.norm_sq(updates) + eps), max_learning_rate)}

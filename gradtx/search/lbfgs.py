@@ -10,6 +10,7 @@ from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
+from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
 from gradtx.core.slots import Slot, scalar, zeros, zeros_shaped
@@ -159,7 +160,7 @@ def scale_by_lbfgs(
         like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)
         state = remembered(state, like(params, state.params), g, pairs)
-        loss = None if value is None else precision.cast(value, state.weights_memory.dtype)
+        loss = None if value is None else precision.cast(one_number(name, "value", value), state.weights_memory.dtype)
         direction = two_loops(g, loss, state, scale_init_precond, pairs)
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
         return precision.round_like(kept, updates), state

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import checks, errors, precision, tree
+from gradtx.core import checks, errors, extras, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.averages import divide_up_to
 from gradtx.core.errors import is_none
@@ -85,20 +85,17 @@ def start_line(
         TypeError: `value`, `grad` or `value_fn` is missing.
         ValueError: `params` is missing, or a tree is not that of `params`.
     """
-    for argument in ("value", "grad", "value_fn"):
-        if extra.get(argument) is None:
-            call = "update(updates, state, params, value=..., grad=..., value_fn=...)"
-            raise TypeError(f"{name} needs {argument}: call {call}")
+    given = {argument: extras.given(name, argument, extra) for argument in ("value", "grad", "value_fn")}
     errors.check_params(name, params)
     if state.grad is not None or keeps_grad:
         checks.check_tree(name, "the state's grad", params, state.grad)
     loss = bound(name, extra)
-    grad = filled(name, "grad", params, extra["grad"])
+    grad = filled(name, "grad", params, given["grad"])
     updates = matched(name, "updates", params, updates)
     grad = jax.tree.map(lambda g, p: precision.cast(g, p.dtype), grad, params)
     params, updates, grad = jax.lax.stop_gradient((params, updates, grad))
     wide = precision.compute_dtype(state.value.dtype)
-    value = jax.lax.stop_gradient(precision.cast(extra["value"], wide))
+    value = jax.lax.stop_gradient(precision.cast(extras.one_number(name, "value", given["value"]), wide))
     return Line(loss, params, updates, value, precision.cast(slope(grad, updates), value.dtype), grad)
 
 
@@ -108,14 +105,12 @@ def bound(name: str, extra: dict[str, Any]) -> Loss:
     Raises:
         TypeError: it is missing or no function.
     """
-    value_fn = extra.get("value_fn")
-    if not callable(value_fn):
-        raise TypeError(f"{name} needs value_fn, the loss: call update(..., value_fn=...), got {value_fn!r}")
+    value_fn = extras.function(name, "value_fn", extra)
     rest = {k: v for k, v in extra.items() if k not in ("value", "grad", "value_fn")}
     parameters = inspect.signature(value_fn).parameters.values()
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         rest = {k: v for k, v in rest.items() if k in {p.name for p in parameters}}
-    return lambda params: cast(Array, value_fn(params, **rest))
+    return lambda params: cast(Array, extras.one_number(name, "what value_fn gives", value_fn(params, **rest)))
 
 
 def matched(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
@@ -124,8 +119,10 @@ def matched(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
     try:
         found = treedef.flatten_up_to(given)
     except ValueError:
-        errors.structure_mismatch(name, "params", given, params)
+        errors.structure_mismatch(name, *(("params", given, params) if other == "updates" else (other, params, given)))
     for path, p, x in zip(_paths(params), leaves, found, strict=True):
+        if x is not None:
+            errors.check_inexact(name, other, path, x)
         if p is not None and x is not None and jnp.shape(p) != jnp.shape(x):
             raise ValueError(
                 f"{name}: params and {other} differ at {errors.path_str(path)}: {jnp.shape(p)} != {jnp.shape(x)}"

@@ -10,6 +10,7 @@ from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
 from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
+from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, PositiveInt
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
@@ -127,7 +128,8 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
         norm = unit * tree.norm(near_one)
         limit = precision.cast(jax.lax.stop_gradient(rtol), norm.dtype)
         limit = forcing(limit, norm, precision.cast(state.gradient_norm, norm.dtype))
-        length = first_length(wide, jax.lax.stop_gradient(extra.get("value")), norm, CAREFUL)
+        value = None if extra.get("value") is None else one_number(name, "value", extra["value"])
+        length = first_length(wide, jax.lax.stop_gradient(value), norm, CAREFUL)
         end = solve_newton(product, near_one, limit, safe_divide(length, norm), max_cg_steps)
         kept = jax.tree.map(lambda u, x: None if u is None else x, updates, by(unit, end.u), is_leaf=is_none)
         new = ScaleByNewtonCGState(end.count, unit * jnp.sqrt(end.norm_sq), norm)

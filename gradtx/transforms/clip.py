@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import tree
+from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import transformation
@@ -26,7 +27,8 @@ def shorten_rule(g: Array, *, factor: Array) -> Array:
 
 def shortening(updates: PyTree, max_norm: ArrayLike, global_norm: Array | None = None) -> dict[str, Any]:
     """The factor min(1, max_norm / ||g||); where the norm is given, it counts as ||g||."""
-    norm = tree.norm(updates) if global_norm is None else global_norm
+    given = global_norm is not None
+    norm = one_number("clip_by_global_norm", "global_norm", global_norm) if given else tree.norm(updates)
     long = norm > max_norm
     return {"factor": jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)}
 

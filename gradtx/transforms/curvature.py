@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors
 from gradtx.core.averages import abs_sq
+from gradtx.core.extras import function, one_number
 from gradtx.core.hyperparameters import KeyLike, PositiveNumber
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.transformation import Pair, transformation
@@ -122,10 +123,9 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
     return Pair(square.init, update, "numbers", GaussNewtonBartlettState, square.starts)
 
 
-def needed(name: str, params: PyTree, **function: Any) -> Any:
+def needed(name: str, params: PyTree, **extra: Any) -> Any:
     """The function that `update` was given; an error without it, or without params."""
-    ((argument, given),) = function.items()
-    if not callable(given):
-        raise TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...), got {given!r}")
+    ((argument, _),) = extra.items()
+    loss = function(name, argument, extra)
     errors.check_params(name, params)
-    return given
+    return lambda *arguments: one_number(name, f"what {argument} gives", loss(*arguments))

@@ -12,6 +12,7 @@ from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.containers import EachByKey
 from gradtx.core.degree import of
+from gradtx.core.extras import one_number
 from gradtx.core.fields import InnerState
 from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
@@ -20,6 +21,7 @@ from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_with
 from gradtx.wrappers.rates import applied_rates
 
+KNOWN = {"gradients", "updates", "params", "state"}
 Measure = Callable[..., Any]
 
 Measures: TypeAlias = Annotated[Mapping[str, Measure], EachByKey(IsFunction("of named arguments", by_name=True), str)]
@@ -99,7 +101,11 @@ def monitor(
         updates: PyTree, state: MonitorState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, MonitorState]:
         new, inner_state = tx.update(updates, state.inner_state, params, **extra)
-        found = measured(state.count, updates, new, params, inner_state, extra) if on else {}
+        asked = (
+            {name for f in (measures or {}).values() for name in inspect.signature(f).parameters} - KNOWN if on else ()
+        )
+        numbers = extra | {name: one_number("monitor", name, extra[name]) for name in asked if name in extra}
+        found = measured(state.count, updates, new, params, inner_state, numbers) if on else {}
         return new, MonitorState(increment(state.count), keep_types(found, state.measurements), inner_state)
 
     return Pair(init, update, "anything", MonitorState, {"count": 0})

@@ -7,6 +7,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
+from gradtx.core.extras import given, one_number
 from gradtx.core.hyperparameters import FractionNumber, NonNegativeNumber, PositiveTimes
 from gradtx.core.leafwise import EmptyState, leafwise
 from gradtx.core.slots import scalar
@@ -103,11 +104,10 @@ def reduce_on_plateau(
     def update(
         updates: PyTree, state: ReduceLROnPlateauState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, ReduceLROnPlateauState]:
-        if "value" not in extra:
-            raise TypeError("reduce_on_plateau needs value: call update(updates, state, params, value=...)")
+        value = one_number("reduce_on_plateau", "value", given("reduce_on_plateau", "value", extra))
         in_float = {name: precision.cast(x, state.scale.dtype) for name, x in numbers.items()}
         in_whole = {name: precision.cast(x, state.count.dtype) for name, x in times.items()}
-        new = observed(state, precision.cast(extra["value"], state.scale.dtype), **in_float, **in_whole)
+        new = observed(state, precision.cast(value, state.scale.dtype), **in_float, **in_whole)
         updates, _ = scaling.update(updates, EmptyState(), params, scale=new.scale)
         return updates, new
 

@@ -11,6 +11,7 @@ from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.errors import is_none
+from gradtx.core.extras import function
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -141,15 +142,19 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
 
     def update(updates: PyTree, state: SAMState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SAMState]:
         errors.check_params("sharpness_aware", params)
-        if "grad_fn" not in extra:
-            raise TypeError("sharpness_aware needs grad_fn: call update(updates, state, params, grad_fn=...)")
+        gradient = function("sharpness_aware", "grad_fn", extra)
         grads, point, adv_state = updates, params, state.adv_state
         for _ in range(climbs):
             eps, adv_state = up.update(precision.widen(grads), adv_state, point, **extra)
             point = apply_updates(point, eps)
-            new = extra["grad_fn"](point)
+            new = gradient(point)
             if jax.tree.structure(new) != jax.tree.structure(params):
                 errors.structure_mismatch("sharpness_aware", "grad_fn(params)", params, new)
+            for (path, p), x in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(new), strict=True):
+                errors.check_inexact("sharpness_aware", "gradient of grad_fn", path, x)
+                if jnp.shape(x) != jnp.shape(p):
+                    where = f"{errors.path_str(path)} has shape {jnp.shape(x)}, wanted {jnp.shape(p)}"
+                    raise ValueError(f"sharpness_aware: grad_fn(params) at {where}")
             # A parameter without a gradient has none at the other point either.
             grads = jax.tree.map(lambda g, x: None if g is None else x, updates, new, is_leaf=is_none)
         steps, opt_state = tx.update(precision.widen(grads), state.opt_state, params, **extra)

@@ -105,8 +105,9 @@ def test_errors():
     tx = gradtx.monitor(BASE, {"loss": lambda value: value})
     with pytest.raises(TypeError, match="monitor: the measure 'loss' needs value: call update"):
         tx.update(params, tx.init(params), params)
-    with pytest.raises(ValueError, match=r"measurement \['loss'\] is float32\(2,\), and was float32\(\) at first"):
-        tx.update(params, tx.init(params), params, value=jnp.ones(2))
+    seen = gradtx.monitor(gradtx.identity(), {"seen": lambda gradients: gradients["w"]})
+    with pytest.raises(ValueError, match=r"measurement \['seen'\] is float32\(2,\), and was float32\(3,\) at first"):
+        seen.update({"w": jnp.ones(2)}, seen.init(params))
     off = gradtx.monitor(BASE, on=False)
     with pytest.raises(ValueError, match="do not have the tree of the state's"):
         gradtx.monitor(BASE).update(params, off.init(params), params)

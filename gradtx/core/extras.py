@@ -1,0 +1,60 @@
+"""Extra arguments of `update`: whoever takes one refuses what it cannot use, by its name; nobody else looks at it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradtx.core.arguments import shown
+from gradtx.core.errors import describe, is_inexact
+from gradtx.core.functions import is_function
+
+
+def one_number(name: str, argument: str, x: Any) -> Any:
+    """`x` as a float, of its own dtype if it is an array of one; whole numbers and truth values are numbers too.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is several.
+    """
+    if isinstance(x, int | float) and not isinstance(x, np.generic):
+        try:
+            return float(x)
+        except OverflowError:
+            raise ValueError(f"{name}: {argument} must be one number that a float holds, got {shown(x)}") from None
+    is_array = isinstance(x, jax.Array | np.ndarray | np.generic) and not isinstance(x, np.ma.MaskedArray)
+    whole = is_array and (jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == np.bool_)
+    if not whole and not (is_array and is_inexact(x) and not jnp.iscomplexobj(x)):
+        raise TypeError(f"{name}: {argument} must be one number, got {_told(x)}")
+    if x.shape:
+        raise ValueError(f"{name}: {argument} must be one number, got {_told(x)}")
+    return jnp.asarray(x, jnp.result_type(float)) if whole else x
+
+
+def given(name: str, argument: str, extra: dict[str, Any]) -> Any:
+    """An extra argument that is needed.
+
+    Raises:
+        TypeError: it is missing, or None.
+    """
+    if extra.get(argument) is None:
+        raise TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...)")
+    return extra[argument]
+
+
+def function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., Any]:
+    """An extra argument that is needed, and is a function.
+
+    Raises:
+        TypeError: it is missing, or no function.
+    """
+    x = given(name, argument, extra)
+    if not is_function(x):
+        raise TypeError(f"{name}: {argument} must be a function, got {_told(x)}")
+    return x
+
+
+def _told(x: Any) -> str:
+    return describe(x) if isinstance(x, jax.Array | np.ndarray | jax.ShapeDtypeStruct) else shown(x)
