@@ -13,12 +13,13 @@ from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
 from gradtx.core.errors import is_none
 from gradtx.core.extras import one_number
-from gradtx.core.fields import GatedState
+from gradtx.core.fields import GatedState, History
 from gradtx.core.hyperparameters import Hyperparameter, SlotDType
 from gradtx.core.leafwise import leafwise
+from gradtx.core.restart import of_run
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot, scalar, zeros
 from gradtx.core.transformation import (
     GradientTransformation,
     Inner,
@@ -42,7 +43,7 @@ class MultiStepsState(NamedTuple):
     inner_opt_state: GatedState
     acc_grads: Slot  # mean or sum of the gradients gathered so far
     skip_state: PyTree  # what `skip` said of the last micro-step
-    acc_weight: Array  # sum of their weights
+    acc_weight: History  # sum of their weights
     updated: Array  # whether the last call took an optimizer step, bool
 
 
@@ -50,19 +51,31 @@ class GatherState(NamedTuple):
     """What the rules below see of it."""
 
     acc_grads: Slot
+    acc_weight: History
+
+
+def mean_share(state: GatherState, weight: Array) -> dict[str, Array]:
+    """w / sum of w, of the micro-steps that a leaf has gathered."""
+    total = state.acc_weight + weight
+    return {"share": safe_divide(weight, total), "acc_weight": total}
+
+
+def sum_share(state: GatherState, weight: Array) -> dict[str, Array]:
+    """w."""
+    return {"share": weight, "acc_weight": state.acc_weight + weight}
 
 
 def mean_rule(g: Array, s: GatherState, *, share: Array) -> tuple[Array, GatherState]:
     """acc <- acc + share (g - acc), share = w / sum of w; a share of 0 ignores g, whatever it holds."""
     acc = s.acc_grads
     acc = jnp.where(share == 0, acc, acc + _like(acc, share) * (_like(acc, g) - acc))
-    return g, GatherState(acc)
+    return g, s._replace(acc_grads=acc)
 
 
 def sum_rule(g: Array, s: GatherState, *, share: Array) -> tuple[Array, GatherState]:
     """acc <- acc + share g, share = w; a share of 0 ignores g, whatever it holds."""
     acc = s.acc_grads
-    return g, GatherState(jnp.where(share == 0, acc, acc + _like(acc, share) * _like(acc, g)))
+    return g, s._replace(acc_grads=jnp.where(share == 0, acc, acc + _like(acc, share) * _like(acc, g)))
 
 
 def _like(acc: Array, x: Array) -> Array:
@@ -98,17 +111,16 @@ def accumulate(
         one value per parameter and 13 bytes more than inner's.
     """
     tx, judge = as_transformation(inner), cast("Skip | None", skip)
-    rule = mean_rule if reduction == "mean" else sum_rule
-    acc_grads = zeros(acc_grads_dtype, whole=True)
-    gather = leafwise(rule, GatherState, reduce=lambda share: {"share": share}, acc_grads=acc_grads).named("accumulate")
+    rule, share = (mean_rule, mean_share) if reduction == "mean" else (sum_rule, sum_share)
+    starts: dict[str, Any] = {"acc_grads": zeros(acc_grads_dtype, whole=True), "acc_weight": scalar()}
+    gather = leafwise(rule, GatherState, reduce=share, **starts).named("accumulate")
 
     def init(params: PyTree) -> MultiStepsState:
         zero = lambda: jnp.zeros((), jnp.int32)
         info = () if judge is None else jax.eval_shape(judge, params, zero(), params)[1]
         info = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), info)
-        weight = vary_as_all(jnp.zeros((), precision.scalar_dtype(params)), params)
-        acc = gather.init(params).acc_grads
-        state = MultiStepsState(zero(), zero(), tx.init(params), acc, info, weight, jnp.zeros((), jnp.bool_))
+        gathered, updated = gather.init(params), jnp.zeros((), jnp.bool_)
+        state = MultiStepsState(zero(), zero(), tx.init(params), gathered.acc_grads, info, gathered.acc_weight, updated)
         return state if judge is None else vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MultiStepsState]:
@@ -119,12 +131,10 @@ def accumulate(
             skipped, info = judge(updates, state.gradient_step, params)
             checks.check_like("accumulate", "skip_state", state.skip_state, info)
             info = jax.tree.map(keep_type, info, state.skip_state)
-        weight = jnp.where(skipped, 0, _weight_of(extra, state.acc_weight.dtype))
-        total = state.acc_weight + weight
-        share = safe_divide(weight, total) if reduction == "mean" else weight
-        acc = gather.update(updates, GatherState(state.acc_grads), share=share)[1].acc_grads
+        weight = jnp.where(skipped, 0, _weight_of(extra, of_run(state.acc_weight).dtype))
+        acc, total = gather.update(updates, GatherState(state.acc_grads, state.acc_weight), weight=weight)[1]
         if "weight" in extra:
-            extra["weight"] = total
+            extra["weight"] = of_run(total)
 
         # One buffer leaves the conditional: the update where a step is taken, else what has been gathered. XLA would
         # copy each of two.
@@ -148,7 +158,7 @@ def accumulate(
             inner_opt_state=inner_state,
             acc_grads=acc,
             skip_state=info,
-            acc_weight=jnp.where(full, 0, total),
+            acc_weight=jax.tree.map(lambda x: jnp.where(full, 0, x), total),
             updated=full,
         )
 

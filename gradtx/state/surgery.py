@@ -29,8 +29,9 @@ def reset(tx: GradientTransformation, state: PyTree, params: PyTree, mask: Mask 
     Returns:
         The state: slots of the chosen parameters as in `tx.init(params)`, all else the very arrays of `state`. The
         chosen parameters count their steps anew, so that averages are debiased as at their first step: where some have
-        counts of their own, `count` is `PerLeaf(run, leaf)`. What belongs to several parameters at once (the run's
-        count, by which schedules go; the vector of `flatten`) is kept, and so are the counts of another library.
+        counts of their own, `count` is `PerLeaf(run, leaf)`. In the middle of an accumulation they are averaged over
+        their own micro-steps alone. What belongs to several parameters at once (the run's count, by which schedules go;
+        the vector of `flatten`) is kept, and so are the counts of another library.
 
     Raises:
         ValueError: a state that is not one of `tx` for `params`, or a mask that does not fit.

@@ -247,3 +247,25 @@ def test_a_partial_group_is_flushed_by_a_micro_step_of_weight_zero(reduction):
     gathered = jax.tree.map(lambda g: g.mean(0) if reduction == "mean" else g.sum(0), grads)
     wanted, _ = tx.inner.update(gathered, tx.inner.init(params), params)
     chex.assert_trees_all_close(updates, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_leaf_that_is_reset_in_mid_group_is_averaged_over_its_own_micro_steps(reduction):
+    params = {"old": jnp.ones(2), "new": jnp.ones(3)}
+    grads = [jax.tree.map(lambda p, v=v: v * p, params) for v in (1.0, 2.0, 4.0, 10.0)]
+    weights = (1.0, 3.0, 2.0, 2.0)
+    tx = gradtx.accumulate(gradtx.sgd(1.0), 4, reduction=reduction)
+    step = jax.jit(lambda g, s, w: tx.update(g, s, params, weight=w))
+    state = tx.init(params)
+    for g, w in zip(grads[:2], weights[:2], strict=True):
+        _, state = step(g, state, w)
+    state = gradtx.reset(tx, state, params, "new")
+    for g, w in zip(grads[2:], weights[2:], strict=True):
+        updates, state = step(g, state, w)
+    both = {"mean": ((1 + 6 + 8 + 20) / 8, (8 + 20) / 4), "sum": (35.0, 28.0)}[reduction]
+    np.testing.assert_allclose(updates["old"], -both[0], rtol=1e-6)
+    np.testing.assert_allclose(updates["new"], -both[1], rtol=1e-6)
+    for g in grads:  # the next group is one for all again
+        updates, state = step(g, state, 1.0)
+    np.testing.assert_allclose(updates["new"], -17 / 4 if reduction == "mean" else -17, rtol=1e-6)
+    np.testing.assert_allclose(updates["old"], updates["new"][:2])
