@@ -112,7 +112,10 @@ def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyT
         if isinstance(pair, Pair):
             gate.check_update(tx.name, pair.takes, pair.state, pair.starts, pair.types, updates, state, params)
     with jax.named_scope(tx.name):
-        updates, new = pair.update(updates, state, params, **extra)
+        result = pair.update(updates, state, params, **extra)
+        if not isinstance(result, tuple | list) or len(cast("tuple[Any, ...]", result)) != 2:
+            raise TypeError(f"{tx.name}: update must give (updates, state), got {shown(result)}")
+        updates, new = result
         return updates, vary_like(new, state)
 
 

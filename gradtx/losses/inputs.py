@@ -3,13 +3,14 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.arguments import shown
 from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, DType
@@ -54,6 +55,10 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
             given = {k: jnp.asarray(bound.arguments[k]) for k in inputs if bound.arguments.get(k) is not None}
             check_shapes(name, shapes, **given)
             dtype = common_dtype(name, **given)
+            if "axis" in bound.arguments:
+                bound.arguments["axis"] = checked_axis(
+                    name, bound.arguments["axis"], max(map(jnp.ndim, given.values()))
+                )
             wide = precision.compute_dtype(dtype)
             others = {k: follow(x, wide) for k, x in bound.arguments.items() if k not in given}
             bound.arguments.update(others | {k: precision.cast(x, wide) for k, x in given.items()})
@@ -102,6 +107,24 @@ def check_shapes(name: str, shapes: Fit, **inputs: Any) -> None:
         raise ValueError(f"{name}: the shapes of {spoken(got)} must be equal, got {spoken(got.values())}")
     if shapes == "broadcast" and broadcast_shape(*got.values()) is None:
         raise ValueError(f"{name}: the shapes of {spoken(got)} must broadcast, got {spoken(got.values())}")
+
+
+def checked_axis(name: str, axis: Any, ndim: int) -> Axis:
+    """An axis, or several, of arrays of `ndim` axes.
+
+    Raises:
+        TypeError: it is neither, nor None.
+        ValueError: the arrays do not have it, or it is named twice.
+    """
+    if axis is None:
+        return None
+    several = isinstance(axis, Iterable) and not isinstance(axis, str | bytes)
+    found: list[Any] = list(cast("Iterable[Any]", axis)) if several else [axis]
+    if not all(isinstance(x, int | np.integer) and not isinstance(x, bool) for x in found):
+        raise TypeError(f"{name}: axis must be a whole number, several, or None, got {shown(axis)}")
+    if not all(-ndim <= x < ndim for x in found) or len({x % ndim for x in found}) < len(found):
+        raise ValueError(f"{name}: axis must be of the {ndim} that there are, each once, got {shown(axis)}")
+    return tuple(map(int, found)) if several else int(found[0])
 
 
 def spoken(words: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from gradtx.core.averages import safe_divide
 from gradtx.core.precision import cast, compute_dtype, narrow, number_in
 from gradtx.core.typing import Array, ArrayLike, DType
-from gradtx.losses.inputs import Values, check_shapes, common_dtype
+from gradtx.losses.inputs import Values, check_shapes, checked_axis, common_dtype
 from gradtx.losses.ranges import held
 from gradtx.losses.softmax import log_softmax
 
@@ -157,10 +157,11 @@ def _class_losses(
 
 
 def _summed_axes(axis: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
-    axes = range(1, ndim - 1) if axis is None else np.ravel(np.asarray(axis)) % ndim
+    given = checked_axis("dice_loss", axis, ndim)
+    axes = range(1, ndim - 1) if given is None else [int(i) % ndim for i in np.ravel(np.asarray(given))]
     if ndim - 1 in axes:
         raise ValueError(f"dice_loss: axis must leave out the last one, of the classes, got {axis}")
-    return tuple(int(i) for i in axes)
+    return tuple(axes)
 
 
 def _reduced(losses: Array, weights: Values | None, reduction: Reduction, ignore_background: bool) -> Array:

@@ -151,3 +151,15 @@ def test_gradients_that_are_not_finite_pass_through(bad):
     tx = gradtx.adam(0.1)
     updates, _ = tx.update({"w": jnp.array([1.0, bad])}, tx.init(params), params)
     assert np.isfinite(updates["w"]).tolist() == [True, False]
+
+
+PAIRS = {"updates alone": lambda g, s, p=None: g, "three": lambda g, s, p=None: (g, s, 1), "None": lambda g, s, p: None}
+
+
+@pytest.mark.parametrize("case", PAIRS)
+def test_a_pair_of_ones_own_that_gives_no_pair(case):
+    own = gradtx.GradientTransformation(lambda params: (), PAIRS[case])
+    maker = gradtx.transformation(lambda: gradtx.GradientTransformation(lambda params: (), PAIRS[case]))()
+    for tx in (own, maker, gradtx.masked(own, True), gradtx.accumulate(gradtx.chain(own, gradtx.sgd(0.1)), 1)):
+        with pytest.raises(TypeError, match=r"^\S+: update must give \(updates, state\), got"):
+            tx.update(PARAMS, tx.init(PARAMS), PARAMS)

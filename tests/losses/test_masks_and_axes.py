@@ -1,5 +1,6 @@
 """Masks equal dropping the entries, whatever these hold; any axis equals moving it to the end."""
 
+import inspect
 from functools import partial
 
 import jax
@@ -116,3 +117,17 @@ def test_types_that_do_not_fit(case):
     call, message = TYPES[case]
     with pytest.raises(TypeError, match=message):
         call()
+
+
+WITH_AXIS = {name: f for name, f in vars(losses).items() if callable(f) and "axis" in inspect.signature(f).parameters}
+
+
+@pytest.mark.parametrize("name", WITH_AXIS)
+def test_an_axis_that_is_none_is_refused_by_name(name):
+    parameters = inspect.signature(WITH_AXIS[name]).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
+    inputs = [jnp.ones(2, int) if x == "labels" and "integer" in name else jnp.full((2, 3), 0.5) for x in needed]
+    for bad in ("x", 2, -3, 1.5, object(), (0, 5), (1, 1), (1, -1), ("x",), True, [0.5]):
+        with pytest.raises((TypeError, ValueError), match=rf"^{name}: .*axis.*"):
+            WITH_AXIS[name](*inputs, axis=bad)
+    WITH_AXIS[name](*inputs, axis=np.int64(0 if name == "dice_loss" else 1))
