@@ -28,6 +28,7 @@ from gradtx.combine.freeze import freeze as freeze
 from gradtx.combine.freeze import selective_transform as selective_transform
 from gradtx.combine.graft import graft as graft
 from gradtx.combine.masked import masked as masked
+from gradtx.combine.optimizer import optimizer as optimizer
 from gradtx.combine.partition import partition as partition
 from gradtx.combine.skip import Skip as Skip
 from gradtx.combine.skip import skip_large_updates as skip_large_updates

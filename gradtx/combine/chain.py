@@ -1,17 +1,29 @@
 """Chains: one transformation after another, in wide dtypes between."""
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, cast
 
 from gradtx.core import checks, gate, precision
 from gradtx.core.degree import of_links
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, is_foreign, takes_examples, transformation
+from gradtx.core.eager import outside
+from gradtx.core.transformation import (
+    GradientTransformation,
+    Inner,
+    Pair,
+    is_foreign,
+    step_of,
+    takes_examples,
+    transformation,
+)
 from gradtx.core.typing import PyTree
 
 
 def _run(
-    links: tuple[GradientTransformation, ...], updates: PyTree, states: Any, params: PyTree, extra: dict[str, Any]
+    links: tuple[GradientTransformation, ...], updates: PyTree, state: Any, params: PyTree = None, **extra: Any
 ) -> tuple[PyTree, tuple[Any, ...]]:
+    states = checks.check_tuple("chain", len(links), state)
+    eager = outside()  # then a link is a compiled call of its own, since the chain is none
     wide = precision.widen(updates)
     new_states: list[Any] = []
     # What stands before a link that averages over examples sees their axis, which the parameters have not.
@@ -21,8 +33,10 @@ def _run(
             if is_foreign(link):
                 narrow, state = link.update(precision.round_like(wide, updates), state, params, **extra)
                 wide = precision.widen(narrow)
-            else:
+            elif eager:
                 wide, state = link.update(wide, state, params, **extra)
+            else:
+                wide, state = step_of(link, wide, state, params, extra)
         new_states.append(state)
     return precision.round_like(wide, updates), tuple(new_states)
 
@@ -48,10 +62,7 @@ def chain(*links: Inner) -> Pair:
     def init(params: PyTree) -> tuple[Any, ...]:
         return tuple(link.init(params) for link in transformations)
 
-    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        return _run(transformations, updates, checks.check_tuple("chain", len(links), state), params, extra)
-
-    return Pair(init, update, "anything")
+    return Pair(init, partial(_run, transformations), "anything")
 
 
 @transformation(degree=of_links)
@@ -75,7 +86,7 @@ def named_chain(**links: Inner) -> Pair:
                 f"named_chain: state must have the keys {list(transformations)}, got {checks.kind_of(state)}"
             )
         states = tuple(state[name] for name in transformations)
-        updates, states = _run(tuple(transformations.values()), updates, states, params, extra)
+        updates, states = _run(tuple(transformations.values()), updates, states, params, **extra)
         return updates, dict(zip(transformations, states, strict=True))
 
     return Pair(init, update, "anything")

@@ -12,9 +12,10 @@ from gradtx.transforms.decay import DecayKind, as_placement
 from gradtx.transforms.scale import scale, scale_by_lr
 
 
-@transformation
 def descend(direction: Inner, learning_rate: NonNegative, weight_decay: DecayKind = None) -> GradientTransformation:
     """Follow a direction downhill: theta <- theta - eta u, with weight decay where its kind puts it.
+
+    The chain of the direction, `scale_by_lr` and what the decay adds; `optimizer` makes a named one of it.
 
     Args:
         direction: a transformation without a learning rate, such as `scale_by_adam()`.
@@ -23,6 +24,9 @@ def descend(direction: Inner, learning_rate: NonNegative, weight_decay: DecayKin
             `decoupled(strength, mask)`, `independent(strength, peak, mask)`.
 
     State: a tuple, of the direction's state, the learning rate's, and the decay's where it stands in the chain.
+
+    Returns:
+        The `chain`.
     """
     before, between, after = as_placement(weight_decay, learning_rate)
     return chain(*before, direction, *between, scale_by_lr(learning_rate), *after)
@@ -59,7 +63,6 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
     return Pair(init, update, "numbers")
 
 
-@transformation
 def descend_by(step: Inner, learning_rate: NonNegative, weight_decay: DecayKind = None) -> GradientTransformation:
     """Add weight decay, of any kind, to a transformation that has its learning rate inside and gives finished steps.
 
@@ -69,6 +72,9 @@ def descend_by(step: Inner, learning_rate: NonNegative, weight_decay: DecayKind 
         weight_decay: as in `descend`.
 
     State: a tuple, of the step's state, and the decay's where it stands in the chain.
+
+    Returns:
+        The `chain`.
     """
     before, between, after = as_placement(weight_decay, learning_rate)
     beside = (decay_beside(chain(*between), learning_rate),) if between else ()

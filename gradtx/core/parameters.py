@@ -19,7 +19,7 @@ class Parameter:
     """One parameter of a maker: how it is passed, and what it may be."""
 
     def __init__(self, inspected: inspect.Parameter, annotation: Any) -> None:
-        self.inspected = inspected
+        self.inspected, self.annotation = inspected, annotation
         self.variadic = inspected.kind is inspect.Parameter.VAR_POSITIONAL
         self.named_variadic = inspected.kind is inspect.Parameter.VAR_KEYWORD
         self.keyword_only = inspected.kind is inspect.Parameter.KEYWORD_ONLY

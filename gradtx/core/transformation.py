@@ -60,11 +60,12 @@ class GradientTransformation(Value, Apparent):
         Returns:
             The state, a pytree; no buffer of `params` is in it.
         """
-        pair = self.build()
+        tx = self.made_as()
+        pair = tx.build()
         if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
-            params = gate.numbers_as_arrays(self.name, "params", params)
+            params = gate.numbers_as_arrays(tx.name, "params", params)
             if isinstance(pair, Pair):
-                gate.check_init(self.name, pair.takes, params)
+                gate.check_init(tx.name, pair.takes, params)
         with jax.named_scope(self.name):
             return pair.init(params)
 
@@ -84,8 +85,15 @@ class GradientTransformation(Value, Apparent):
         if extra and outside():
             extra = built.asked_of(extra) if isinstance(built, Leafwise) else extra
             if any(map(callable, extra.values())):  # a function to call, likely made for this step alone
-                return _update(self, updates, state, params, extra)
-        return at_once(_update, self, updates, state, params, extra, compiled=_update_eagerly)
+                return step_of(self, updates, state, params, extra)
+        return at_once(step_of, self, updates, state, params, extra, compiled=_update_eagerly)
+
+    def made_as(self) -> "GradientTransformation":
+        """What its body makes, where that is another value, and so on: a chain, for an optimizer; else itself."""
+        tx = self
+        while isinstance(inner := tx.build(), GradientTransformation):
+            tx = inner
+        return tx
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """Unpack as the pair: `init, update = tx`."""
@@ -102,7 +110,9 @@ class GradientTransformation(Value, Apparent):
         return Pair(pair.init, with_extra(pair.update))
 
 
-def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
+def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
+    """`tx.update(updates, state, params, **extra)` as it is within a trace; errors name what `tx` is made as."""
+    scope, tx = tx.name, tx.made_as()
     pair = tx.build()
     if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
         updates = gate.numbers_as_arrays(tx.name, "updates", updates)
@@ -111,7 +121,7 @@ def _update(tx: GradientTransformation, updates: PyTree, state: Any, params: PyT
             state = gate.numbers_as_arrays(tx.name, "state", state)
         if isinstance(pair, Pair):
             gate.check_update(tx.name, pair.takes, pair.state, pair.starts, pair.types, updates, state, params)
-    with jax.named_scope(tx.name):
+    with jax.named_scope(scope):
         result = pair.update(updates, state, params, **extra)
         if not isinstance(result, tuple | list) or len(cast("tuple[Any, ...]", result)) != 2:
             raise TypeError(f"{tx.name}: update must give (updates, state), got {shown(result)}")
@@ -123,7 +133,7 @@ def _update_eagerly(
     tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
 ) -> Any:
     """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own."""
-    whole = lambda updates, state, params: _update(tx, updates, state, params, extra)
+    whole = lambda updates, state, params: step_of(tx, updates, state, params, extra)
     return in_one_pass(whole, updates, state, params)
 
 
@@ -236,19 +246,16 @@ def is_foreign(tx: GradientTransformation) -> bool:
 
 def keeps_nothing(tx: Any) -> bool:
     """Whether `tx` is a rule of ours without a state."""
-    while isinstance(tx, GradientTransformation):
-        tx = tx.build()
-    return isinstance(tx, Leafwise) and tx.state is EmptyState and not tx.follows_schedule
+    pair = tx.made_as().build() if isinstance(tx, GradientTransformation) else tx
+    return isinstance(pair, Leafwise) and pair.state is EmptyState and not pair.follows_schedule
 
 
 def takes_examples(tx: GradientTransformation) -> bool:
     """Whether `tx`, or a link of it, takes the gradients of single examples and gives one of the parameters' shape."""
-    pair: Any = tx
-    while isinstance(pair, GradientTransformation):
-        links = pair.arguments.get("links")
-        if isinstance(links, tuple):
-            return any(takes_examples(link) for link in cast("tuple[GradientTransformation, ...]", links))
-        pair = pair.build()
+    tx = tx.made_as()
+    links, pair = tx.arguments.get("links"), tx.build()
+    if isinstance(links, tuple):
+        return any(takes_examples(link) for link in cast("tuple[GradientTransformation, ...]", links))
     return isinstance(pair, Pair) and pair.takes == "examples"
 
 

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -64,99 +64,39 @@ def scale_by_adam(
     return leafwise(adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov, **slots)
 
 
-@transformation
+@optimizer(scale_by_adam)
 def adam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
     eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
+):  # fmt: skip
     """Adam: theta <- theta - eta m / (sqrt(v) + eps), with m and v debiased averages of g and |g|^2.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        nesterov: look one step ahead, as `nadam` does.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_adam`, two values per parameter.
 
     Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980.
     """
-    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    return descend(u, learning_rate, weight_decay)
 
 
-@transformation
+@optimizer(scale_by_adam)
 def adamw(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
     eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
-) -> GradientTransformation:  # fmt: skip
+):  # fmt: skip
     """Adam with decoupled weight decay: theta <- theta - eta (u + lambda theta), u Adam's direction.
 
     PyTorch's default strength is 1e-2; this one is Optax's. Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        nesterov: look one step ahead, as `nadam` does.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_adam`, two values per parameter.
     """
-    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    return descend(u, learning_rate, weight_decay)
 
 
-@transformation
+@optimizer(scale_by_adam, nesterov=True)
 def nadam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """Adam with Nesterov momentum; see `scale_by_adam` for the formula. Source: Dozat 2016.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_adam`, two values per parameter.
-    """
-    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=True, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    return descend(u, learning_rate, weight_decay)
+):  # fmt: skip
+    """Adam with Nesterov momentum. Source: Dozat 2016."""
 
 
-@transformation
+@optimizer(scale_by_adam, nesterov=True)
 def nadamw(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
-) -> GradientTransformation:  # fmt: skip
-    """AdamW with Nesterov momentum; see `scale_by_adam` for the formula.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_adam`, two values per parameter.
-    """
-    u = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=True, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    return descend(u, learning_rate, weight_decay)
+):  # fmt: skip
+    """AdamW with Nesterov momentum."""

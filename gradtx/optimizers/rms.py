@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, finite_abs_sq, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -161,63 +162,27 @@ def scale_by_rms(
     return leafwise(rms_rule, ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, nu=nu, **names)
 
 
-@transformation
+@optimizer(scale_by_rss, sum_dtype=None)
 def adagrad(
-    learning_rate: NonNegative,
-    initial_accumulator_value: NonNegativeNumber = 0.1,
-    eps: NonNegative = 1e-7,
-    *,
-    eps_in_sqrt: bool = True,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """AdaGrad: steps that shrink with the sum of squared gradients. See `scale_by_rss`.
-
-    Args:
-        learning_rate: eta >= 0.
-        initial_accumulator_value: h at the start, >= 0.
-        eps: at least 0.
-        eps_in_sqrt: whether eps is added inside the root.
-        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_rss(initial_accumulator_value, eps, eps_in_sqrt=eps_in_sqrt)
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, initial_accumulator_value: NonNegativeNumber = 0.1, eps: NonNegative = 1e-7, *,
+    eps_in_sqrt: bool = True, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """AdaGrad: steps that shrink with the sum of squared gradients."""
 
 
-@transformation
+@optimizer(scale_by_rms)
 def rmsprop(
-    learning_rate: NonNegative,
-    decay: Decay = 0.9,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_in_sqrt: bool = True,
-    centered: bool = False,
-    bias_correction: bool = False,
-    initial_scale: NonNegativeNumber = 0.0,
-    momentum: Fraction | None = None,
-    nesterov: bool = False,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """RMSProp: gradients divided by the root of their running mean square. See `scale_by_rms`.
+    learning_rate: NonNegative, decay: Decay = 0.9, eps: NonNegative = 1e-8, *, eps_in_sqrt: bool = True,
+    centered: bool = False, bias_correction: bool = False, initial_scale: NonNegativeNumber = 0.0,
+    momentum: Fraction | None = None, nesterov: bool = False, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """RMSProp: gradients divided by the root of their running mean square.
 
     Args:
-        learning_rate: eta >= 0.
-        decay: of the average, in [0, 1).
-        eps: at least 0.
-        eps_in_sqrt: whether eps is added inside the root.
-        centered: divide by a standard deviation instead of a root mean square.
-        bias_correction: debias the averages.
-        initial_scale: the average at the start, >= 0.
         momentum: None, or the decay of momentum in [0, 1], applied after the learning rate as in TensorFlow.
         nesterov: whether that momentum looks ahead.
-        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_rms(
-        decay,
-        eps,
-        eps_in_sqrt=eps_in_sqrt,
-        centered=centered,
-        bias_correction=bias_correction,
-        initial_scale=initial_scale,
-    )
-    optimizer = descend(direction, learning_rate, weight_decay)
-    return optimizer if momentum is None else chain(optimizer, scale_by_momentum(momentum, nesterov=nesterov))
+    switches: dict[str, Any] = dict(eps_in_sqrt=eps_in_sqrt, centered=centered, bias_correction=bias_correction)
+    direction = scale_by_rms(decay, eps, initial_scale=initial_scale, **switches)
+    steps = descend(direction, learning_rate, weight_decay)
+    return steps if momentum is None else chain(steps, scale_by_momentum(momentum, nesterov=nesterov))

@@ -1,11 +1,12 @@
 """Descent along signs: signSGD, Signum and Lion."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import ema as average
 from gradtx.core.averages import sign
@@ -17,6 +18,9 @@ from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.momentum import ema
+
+LionMode: TypeAlias = Annotated[str, OneOf("hard", "smooth", "refined")]
+"""What becomes of Lion's average: its sign, or a softer function."""
 
 
 class ScaleByLionState(NamedTuple):
@@ -55,7 +59,7 @@ def scale_by_lion(
     b1: Decay = 0.9,
     b2: Decay = 0.99,
     *,
-    mode: Annotated[str, OneOf("hard", "smooth", "refined")] = "hard",
+    mode: LionMode = "hard",
     smooth_beta: NonNegative = 1.0,
     mu_dtype: SlotDType = None,
 ) -> Leafwise:
@@ -81,66 +85,38 @@ def scale_by_lion(
     return leafwise(lion_rule, ScaleByLionState, b1=b1, b2=b2, mode=mode, smooth_beta=smooth_beta, mu=zeros(mu_dtype))
 
 
-@transformation
-def sign_sgd(learning_rate: NonNegative, *, weight_decay: DecayKind = None) -> GradientTransformation:
+@optimizer(scale_by_sign)
+def sign_sgd(learning_rate: NonNegative, *, weight_decay: DecayKind = None):
     """Descent along signs: theta <- theta - eta sign(g).
 
     Args:
         learning_rate: eta >= 0, the size of every element's step.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    Source: Bernstein et al. 2018, arXiv:1802.04434.
     """
-    return descend(scale_by_sign(), learning_rate, weight_decay)
 
 
-@transformation
+@optimizer(ema, scale_by_sign)
 def signum(
-    learning_rate: NonNegative,
-    beta: Decay = 0.9,
-    *,
-    ema_dtype: SlotDType = None,
-    weight_decay: DecayKind = None,
+    learning_rate: NonNegative, beta: Decay = 0.9, *, ema_dtype: SlotDType = None, weight_decay: DecayKind = None
 ) -> GradientTransformation:
     """Descent along the signs of an average: m <- beta m + (1 - beta) g; theta <- theta - eta sign(m).
 
     Args:
         learning_rate: eta >= 0, the size of every element's step.
         beta: in [0, 1), decay of the average.
-        ema_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `ema`, one value per parameter.
-
-    Source: Bernstein et al. 2018, arXiv:1802.04434.
     """
     direction = chain(ema(beta, debias=False, ema_dtype=ema_dtype), scale_by_sign())
     return descend(direction, learning_rate, weight_decay)
 
 
-@transformation
+@optimizer(scale_by_lion)
 def lion(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.99,
-    *,
-    mode: Annotated[str, OneOf("hard", "smooth", "refined")] = "hard",
-    smooth_beta: NonNegative = 1.0,
-    mu_dtype: SlotDType = None,
-    weight_decay: DecayKind = 1e-3,
-) -> GradientTransformation:
-    """Lion: theta <- theta - eta (sign(b1 mu + (1 - b1) g) + lambda theta). See `scale_by_lion`.
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard",
+    smooth_beta: NonNegative = 1.0, mu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-3,
+):  # fmt: skip
+    """Lion: theta <- theta - eta (sign(b1 mu + (1 - b1) g) + lambda theta).
 
     Against AdamW the paper takes a learning rate 3 to 10 times smaller and a decay as much larger.
 
     Args:
         learning_rate: eta >= 0, the size of every element's step.
-        b1: in [0, 1), the weight of mu in the direction.
-        b2: in [0, 1), decay of the average mu.
-        mode: "hard", "smooth" or "refined".
-        smooth_beta: at least 0, the slope of "smooth" at 0.
-        mu_dtype: the dtype mu is kept in.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_lion(b1, b2, mode=mode, smooth_beta=smooth_beta, mu_dtype=mu_dtype)
-    return descend(direction, learning_rate, weight_decay)

@@ -92,9 +92,7 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
 
 def links_of(tx: GradientTransformation, label: str = "") -> Iterable[tuple[str, GradientTransformation]]:
     """The links that a transformation is a chain of, by name; a named chain's have their names in front."""
-    built = tx
-    while isinstance(built.build(), GradientTransformation):
-        built = built.build()
+    built = tx.made_as()
     if built.name == "chain":
         for link in built.arguments["links"]:
             yield from links_of(link, label)

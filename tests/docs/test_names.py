@@ -39,7 +39,8 @@ ELSEWHERE = {
     ),
     *("madvise", "always", "theta", "x_0", "model", "batch", "train_step", "layer", "layer1", "kernel", "decays"),
     *("file", "data", "solution", "parameter", "strength", "adv_tx", "State", "README", "ROWS", "test", "whole_tree"),
-    *("soft_sign", "add_sign", "test_add_sign"),  # what the tutorials make
+    # What the tutorials make.
+    *("soft_sign", "power_sign", "scale_by_power_sign", "add_sign", "scale_by_add_sign", "test_add_sign"),
 }
 # Where a table's first column is Optax's spelling.
 OPTAX = "docs/guide/optax.md"

@@ -46,5 +46,4 @@ ROWS = [
     Row(gradtx.add_corrected_decay(0.1, 0.02, peak=0.04), modern.corrected_decay, complex="pairs"),
     Row(ADAMC, modern.adamc, label="corrected"),
     Row(gradtx.decay_beside(gradtx.add_decayed_weights(0.1), 0.3), modern.decay_beside, complex="pairs"),
-    Row(gradtx.descend_by(gradtx.scale(-0.3), 0.3, 0.1), modern.descend_by, complex="pairs"),
 ]
