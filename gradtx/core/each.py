@@ -26,7 +26,7 @@ def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> l
     Returns:
         The results, in the order of the leaves.
     """
-    if not _is_traced((leaves, shared)):
+    if not is_traced((leaves, shared)):
         return [function(leaf, *shared) for leaf in leaves]
     results: list[Any] = [None] * len(leaves)
     for places, group in _by_type(leaves):
@@ -37,14 +37,15 @@ def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> l
 
 def sum_each(function: Callable[..., Array], leaves: Sequence[Any]) -> Array | None:
     """The sum of `function(leaf)`, a scalar of one dtype, over leaves; None where there are none."""
-    if not _is_traced(leaves):
+    if not is_traced(leaves):
         parts = [function(leaf) for leaf in leaves]
     else:
         parts = [_bind(function, group, (), total=True)[0] for _, group in _by_type(leaves)]
     return reduce(jnp.add, parts) if parts else None
 
 
-def _is_traced(tree: Any) -> bool:
+def is_traced(tree: Any) -> bool:
+    """Whether a leaf of a tree is traced."""
     return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
 
 

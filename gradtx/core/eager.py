@@ -1,30 +1,49 @@
-"""Eager calls: outside of any trace, what JAX can trace runs as one compiled call, made once for all numbers.
+"""Eager calls: outside of any trace, what consists of gradtx's own code runs as one compiled call.
 
-The call without a trace says what is right, errors included. A compiled one takes its place where it can be made, and
-where it is known that it does the same at the next call.
+A value in which no function is a user's is a program for good: the key is the structure of its tree, as it is for
+`jax.jit`, and its hyperparameters are operands. A function of a user's may look at numbers, or read what changes, and
+runs as it stands, with what is gradtx's own around it still compiled. The call without a trace says what is right,
+errors included.
 """
 
-import contextvars
+import enum
 import functools
+import inspect
+import sys
+import types
 from collections.abc import Callable, Hashable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from gradtx.core.arguments import Accept, Interval
-from gradtx.core.keys import Keyed, Reads, Unkeyed, key_of, key_of_value, without_numbers
+from gradtx.core.arguments import Interval
+from gradtx.core.frozen import Frozen, fingerprint
 from gradtx.core.one_pass import wanted
-from gradtx.core.switch import settings
+from gradtx.core.switch import Switch, settings
 from gradtx.core.values import Value
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PROGRAMS = 512  # kept at a time, by when they ran last
-TRIED = 8  # that ran once only, of those that differ in numbers alone; what follows is compiled at its second call
+FAMILIES = 512  # kept at a time, by when they ran last
+MEMBERS = 64  # of each
+TRIED = 8  # of each that are compiled at their first call; what follows is compiled at its second
 REFUSED = 64  # trees of operands that a program remembers that it cannot be traced for
+
+LIBRARIES = ("gradtx", "jax", "jaxlib", "numpy")
+FIXED = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic, enum.Enum)
+
+KINDS: dict[str, Any] = {
+    "array": jax.Array | np.ndarray,
+    "float": float | np.inexact,
+    "static": type(None) | bool | int | str | complex | np.generic,
+}
+"""What an argument is, by its type; all else may be a tree."""
+
+CHANGING = Switch("CHANGING", __name__)
+"""Where it is on, nothing is compiled: a number that is part of the program is likely another at each call."""
 
 with jax.ensure_compile_time_eval():
     _OUTSIDE = core.get_opaque_trace_state(convention="gradtx")
@@ -33,24 +52,51 @@ with jax.ensure_compile_time_eval():
 def outside() -> bool:
     """Whether nothing is traced here and now, and what is compiled runs compiled."""
     config: Any = jax.config
-    return core.get_opaque_trace_state(convention="gradtx") == _OUTSIDE and not config.jax_disable_jit
+    here = core.get_opaque_trace_state(convention="gradtx") == _OUTSIDE
+    return here and not config.jax_disable_jit and CHANGING not in settings()
+
+
+def is_fixed(x: Any) -> bool:
+    """Whether what is static stays what it is and holds no array; of functions, those of a library alone."""
+    if isinstance(x, FIXED):
+        return True
+    if isinstance(x, tuple | frozenset):
+        return all(map(is_fixed, x))
+    if isinstance(x, Value):
+        return is_own(x)
+    module = getattr(x, "__module__", None) or ""
+    if module.split(".")[0] not in LIBRARIES or module.startswith("numpy.random"):  # which draws another at each call
+        return False
+    if isinstance(x, types.FunctionType):
+        return all(is_fixed(cell.cell_contents) for cell in x.__closure__ or ())
+    return getattr(sys.modules.get(module), getattr(x, "__name__", ""), None) is x  # compiled functions, classes
+
+
+def is_own(value: Value) -> bool:
+    """Whether no code in a value is a user's: of its maker, its static arguments, and the values in it."""
+    maker = value.maker
+    if maker.opaque or not is_fixed(maker.body):
+        return False
+    for name, argument in value.arguments.items():
+        parts = [argument] if callable(argument) else jax.tree.leaves(argument, is_leaf=_is_value)
+        if not all(is_fixed(x) for x in parts if name not in value.dynamic or _is_value(x)):
+            return False
+    return True
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, Value)
 
 
 class Program:
     """A function as one compiled call, for any types of its operands."""
 
-    def __init__(self, function: Callable[..., Any], family: "Family") -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.compiled = jax.jit(function)
         self.refused: set[Any] = set()
-        self.family, self.calls = family, 0
 
     def run(self, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
         """The result for these operands; of `plain`, which computes the same, where they cannot be traced."""
-        if self.calls < 2:
-            self.calls += 1
-            if self.calls == 1 and (_changing.get() or self.family.once >= TRIED):
-                return contextvars.copy_context().run(_changes, plain)
-            self.family.once += 1 if self.calls == 1 else -1
         if not self.refused or jax.tree.structure(operands) not in self.refused:
             try:
                 return self.compiled(*operands)
@@ -65,40 +111,71 @@ class Program:
         return result
 
 
-class Family:
-    """Programs that differ in numbers alone: how many of them ran only once."""
-
-    def __init__(self) -> None:
-        self.once = 0
-
-
-_changing: contextvars.ContextVar[bool] = contextvars.ContextVar("changing", default=False)
-"""Whether this is within a call of which a number is likely another at each call."""
+@functools.lru_cache(maxsize=FAMILIES)
+def _family(*key: Hashable) -> dict[Hashable, Program | None]:
+    """Programs that differ in static numbers alone, by these; None for one that is not worth compiling yet."""
+    del key
+    return {}
 
 
-def _changes(plain: Callable[[], Any]) -> Any:
-    _changing.set(True)
-    return plain()
+def program(family: tuple[Hashable, ...], member: Hashable, make: Callable[[], Callable[..., Any]]) -> Program | None:
+    """A program of a family, made by `make` where there is none."""
+    programs = _family(*family)
+    found = programs.get(member)
+    if found is None:
+        found = Program(make()) if member in programs or len(programs) < TRIED else None
+        if len(programs) >= MEMBERS:
+            programs.clear()
+        programs[member] = found
+    return found
 
 
-_family = functools.lru_cache(maxsize=PROGRAMS)(lambda key: Family())
+def _run(found: Program | None, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
+    if found is not None:
+        return found.run(plain, operands)
+    with CHANGING.turned():
+        return plain()
 
 
-def program(key: Hashable, make: Callable[[], Callable[..., Any]]) -> Program:
-    """The program of this key, under the present settings; made by `make` where there is none."""
-    return _program(Keyed((key, settings(), wanted()), make))
+class Known(NamedTuple):
+    """What is known of a value that is all gradtx's own, and its programs."""
+
+    structure: Any
+    numbers: list[Any]  # its leaves that are operands
+    kept: tuple[Frozen | None, ...]  # its leaves, None for these
+    programs: dict[Hashable, Program]
 
 
-@functools.lru_cache(maxsize=PROGRAMS)
-def _program(keyed: Keyed) -> Program:
-    return Program(keyed.of(), _family(without_numbers(keyed.key)))
+def _known(value: Value) -> Known | None:
+    """What is known of a value; None where something in it is a user's.
+
+    A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
+    Python's, and off by 1.3e-5 of it in float32.
+    """
+    if not is_own(value):
+        return None
+    leaves, structure = jax.tree.flatten(value)
+    share = lambda x, accepts: isinstance(accepts, Interval) and accepts.high == 1 and isinstance(x, int | float)
+    accepted = zip(leaves, _accepted(value), strict=True)
+    kept = tuple(Frozen(float(x)) if share(x, accepts) else None for x, accepts in accepted)
+    return Known(structure, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, {})
+
+
+def _accepted(value: Value) -> list[Any]:
+    """What the argument of each leaf of a value accepts."""
+    found: list[Any] = []
+    for name, argument in value.arguments.items():
+        if name in value.dynamic:
+            for x in jax.tree.leaves(argument, is_leaf=_is_value):
+                found += _accepted(x) if _is_value(x) else [value.maker.parameters[name].accepts]
+    return found
 
 
 def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Callable[..., R] | None = None) -> R:
-    """`call(value, *operands)`; outside of any trace, and unless the value is opaque, as one compiled call.
+    """`call(value, *operands)`; outside of any trace, and where all code is gradtx's own, as one compiled call.
 
-    Values that differ only in their hyperparameters share a program, in which these are operands; but see
-    `_taken_apart` for decays.
+    Values that differ only in their hyperparameters share a program, in which these are operands; but see `_known` for
+    decays.
 
     Args:
         call: a function of the module, which is part of the key.
@@ -108,77 +185,84 @@ def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Call
     """
     if not outside():
         return call(value, *operands)
-    key, numbers, kept, structure, reads = value.remember(_taken_apart)
-    if not reads.stand():
-        key, numbers, kept, structure, reads = value.remember(_taken_apart, anew=True)
-    if key is None:
+    known = value.remember(_known)
+    if known is None:
         return call(value, *operands)
-
-    def make() -> Callable[..., R]:
-        def traced(numbers: list[Any], *operands: Any) -> R:
-            left = iter(numbers)
-            leaves = [next(left) if x is None else x for x in kept]
-            return (compiled or call)(structure.unflatten(leaves), *operands)
-
-        return traced
-
-    return program((call, key), make).run(lambda: call(value, *operands), (numbers, *operands))
+    key = (call, settings(), wanted())
+    found = known.programs.get(key)
+    if found is None:
+        make = functools.partial(_on_leaves, compiled or call, known.structure, known.kept)
+        found = program((*key, known.structure), known.kept, make)
+        if found is not None:
+            known.programs[key] = found
+    return _run(found, lambda: call(value, *operands), (known.numbers, *operands))
 
 
-def _taken_apart(value: Value) -> tuple[Hashable, list[Any], list[float | None], Any, Reads]:
-    """The key of a value's program, None where there is none, and what is known of its leaves.
+def _on_leaves(call: Callable[..., Any], structure: Any, kept: tuple[Frozen | None, ...]) -> Callable[..., Any]:
+    def traced(numbers: list[Any], *operands: Any) -> Any:
+        left = iter(numbers)
+        leaves = [next(left) if x is None else x.value for x in kept]
+        return call(structure.unflatten(leaves), *operands)
 
-    That is its operands, its leaves with None for these, its structure, and what the key was read from.
-
-    A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
-    Python's, and off by 1.3e-5 of it in float32.
-    """
-    leaves, structure = jax.tree.flatten(value)
-    kept: list[float | None] = []
-
-    def leaf(x: Any, accepts: Accept) -> Hashable:
-        share = isinstance(accepts, Interval) and accepts.high == 1 and isinstance(x, int | float)
-        kept.append(x if share else None)
-        return key_of(x) if share else None
-
-    try:
-        key = key_of_value(value, leaf, reads := Reads())
-    except (Unkeyed, RecursionError):
-        return None, [], [], structure, Reads()
-    return key, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, structure, reads
+    return traced
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
+def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Callable[P, R]:
     """Decorate a function of arrays: outside of any trace its call is one compiled call.
 
-    What `is_operand` says is an operand, all other arguments are static.
+    What `is_operand` says is an operand, but for the arguments named as static. All others are static, too, and one
+    that is a user's function, or may change, has the call run as it stands.
     """
+    places = frozenset(i for i, name in enumerate(inspect.signature(function).parameters) if name in static)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if not outside():
             return function(*args, **kwargs)
-        given = [*args, *kwargs.values()]
-        operands = [x for x in given if is_operand(x)]
-        try:
-            static = tuple(None if is_operand(x) else (key_of(x),) for x in given)
-        except (Unkeyed, RecursionError):
-            return function(*args, **kwargs)
-        names, values = tuple(kwargs), [None if is_operand(x) else x for x in given]
-
-        def make() -> Callable[..., Any]:
-            def traced(*operands: Any) -> Any:
-                left = iter(operands)
-                whole = [x if key else next(left) for x, key in zip(values, static, strict=True)]
-                start = len(whole) - len(names)
-                return cast(Any, function)(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
-
-            return traced
-
-        run = program((function, names, static), make).run
-        return run(lambda: function(*args, **kwargs), tuple(operands))
+        operands: list[Any] = []
+        member: list[_Static | None] = []
+        for name, x in (*enumerate(args), *kwargs.items()):
+            if is_operand(x) and not (static and isinstance(x, float) and (name in places or name in static)):
+                operands.append(x)
+                member.append(None)
+            elif is_fixed(x):
+                member.append(_Static(x))
+            else:
+                return function(*args, **kwargs)
+        names, key = tuple(kwargs), tuple(member)
+        found = program((function, names, settings(), wanted()), key, lambda: _given(function, key, names))
+        return _run(found, lambda: function(*args, **kwargs), tuple(operands))
 
     return call
+
+
+class _Static:
+    """A static argument, equal to another of its type and bits."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.key = value, _exact(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Static) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def _exact(x: Any) -> Hashable:
+    return type(x), tuple(map(_exact, x)) if isinstance(x, tuple) else fingerprint(x)
+
+
+def _given(function: Callable[..., Any], static: tuple[_Static | None, ...], names: tuple[str, ...]) -> Any:
+    def traced(*operands: Any) -> Any:
+        left = iter(operands)
+        whole = [next(left) if x is None else x.value for x in static]
+        start = len(whole) - len(names)
+        return function(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
+
+    return traced
 
 
 def is_operand(x: Any) -> bool:
@@ -186,12 +270,20 @@ def is_operand(x: Any) -> bool:
 
     Functions check other numbers, or treat them as a case of its own: for these they are traced again.
     """
-    if isinstance(x, jax.Array | np.ndarray):
+    kind = _kind(type(x))
+    if kind == "array":
         return True
-    if isinstance(x, float | np.inexact):
+    if kind == "float":
         return bool(0 < x < np.inf)
-    if x is None or isinstance(x, bool | int | str | complex | np.generic) or callable(x):
+    if kind == "static" or callable(x):
         return False
     leaves = jax.tree.leaves(x)
-    number = float | np.ndarray | np.inexact | jax.Array
-    return bool(leaves) and leaves[0] is not x and all(isinstance(leaf, number) for leaf in leaves)
+    return bool(leaves) and leaves[0] is not x and all(_kind(t) in ("array", "float") for t in set(map(type, leaves)))
+
+
+@functools.lru_cache(maxsize=256)
+def _kind(kind: type) -> str:
+    for name, types_ in KINDS.items():
+        if issubclass(kind, types_):
+            return name
+    return "tree"

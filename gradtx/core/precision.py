@@ -51,11 +51,15 @@ def scalar_dtype(tree: PyTree, of: Callable[[DType], DType] = compute_dtype) -> 
 
 def cast(x: Any, dtype: DType) -> Array:
     """`x` in `dtype`, strongly typed."""
+    if isinstance(x, jax.Array) and _is_strongly(x, dtype):
+        return x
     return jax.lax.convert_element_type(x, jnp.dtype(dtype))
 
 
 def narrow(x: Any, dtype: DType) -> Array:
     """`x` in `dtype`, where a finite number too large for it becomes its largest instead of infinity."""
+    if isinstance(x, jax.Array) and _is_strongly(x, dtype):
+        return x
     dtype = jnp.dtype(dtype)
     source = jnp.result_type(x)
     floats = jnp.issubdtype(source, jnp.floating) and jnp.issubdtype(dtype, jnp.floating)

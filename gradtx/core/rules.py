@@ -8,19 +8,19 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
-from gradtx.core.each import each
+from gradtx.core.each import each, is_traced
+from gradtx.core.eager import TRIED, is_fixed, outside
 from gradtx.core.fields import hints_of
 from gradtx.core.frozen import fingerprint
-from gradtx.core.keys import Reads, Unkeyed, key_of
 from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 
 MOST_TRACED = 1024  # with other static arguments, of one rule
+NO_MORE = nullcontext()
 _known: WeakKeyDictionary[Callable[..., Any], dict[str, dict[Any, Any]]] = WeakKeyDictionary()
 
 
@@ -46,7 +46,7 @@ def apply_rule(
             for g, slots, p, key, own in leaves
         ]
     run = partial(_run, rule, state, static, stacked)
-    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((leaves, shared, traced))):
+    if is_traced((leaves, shared, traced)) or _is_compiled(rule):
         run = _traced_once(rule, state, tuple(static.items()), stacked)
     return each(run, leaves, shared, traced)
 
@@ -58,32 +58,21 @@ def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: A
     )
 
 
+def _is_compiled(rule: Callable[..., Any]) -> bool:
+    """Whether a call of a rule outside of any trace is one compiled call: of gradtx's own, that are not made anew."""
+    lasting = "<locals>" not in getattr(rule, "__qualname__", "<locals>") and is_fixed(rule)
+    return lasting and outside() and len(_of(rule, "traced")) < TRIED
+
+
 def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool) -> Any:
     """The rule as a function that is traced once for each type of leaf: for good, unless what it reads may change."""
-    traced = _traced(rule)
+    traced = _of(rule, "traced") if is_fixed(rule) else {}
     key = (state, stacked, tuple((name, type(x), fingerprint(x)) for name, x in static))  # 0.0 and -0.0 are two
     if key not in traced:
         if len(traced) >= MOST_TRACED:
             traced.clear()
         traced[key] = _traceable(ref(rule), state, dict(static), stacked)
     return traced[key]
-
-
-def _traced(rule: Callable[..., Any]) -> dict[Any, Any]:
-    """What is traced of a rule, as long as the rule is there and all that it reads stands."""
-    known = _of(rule, "traced")
-    if "reads" not in known:
-        known["reads"] = reads = Reads()
-        try:
-            key_of(rule, reads)
-        except (Unkeyed, RecursionError):
-            known["reads"] = None
-    if known["reads"] is None:
-        return {}
-    if not known["reads"].stand():
-        known.clear()
-        return _traced(rule)
-    return known.setdefault("functions", {})
 
 
 def _traceable(rule: Callable[[], Any], state: type[Any], static: dict[str, Any], stacked: bool) -> Callable[..., Any]:
@@ -109,18 +98,19 @@ def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced:
         shared = shared | {name: x for name, x in own.items() if name in shared}
         traced = traced | {name: x for name, x in own.items() if name not in shared}
     numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
-    given: dict[str, Any] = {"s": state(**jax.tree.map(lambda x: _as_seen(x, wide), slots), **shared)}
+    given: dict[str, Any] = {}
+    if wants(rule, "s"):
+        given["s"] = state(**{name: _mapped(_as_seen, x, wide) for name, x in slots.items()}, **shared)
     if p is not None:
         given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
     if key is not None:
         given["key"] = key
     given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
     # Complex times real is no accident inside a rule: |g|^2 is real.
-    mixed = jax.numpy_dtype_promotion("standard") if jnp.iscomplexobj(g) else nullcontext()
-    with mixed:
+    with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:
         result = rule(precision.cast(g, wide), **given)
     u, s = result if wants(rule, "s") else (result, given.get("s"))
-    new = slots if s is None else {name: jax.tree.map(keep_type, getattr(s, name), slots[name]) for name in slots}
+    new = slots if s is None else {name: _mapped(keep_type, getattr(s, name), x) for name, x in slots.items()}
     return precision.narrow(u, g.dtype), new
 
 
@@ -128,8 +118,19 @@ def _repeated(own: dict[str, Any], n: int) -> dict[str, Any]:
     return {name: jnp.broadcast_to(x, (n, *jnp.shape(x))) for name, x in own.items()}
 
 
+def _mapped(function: Callable[[Any, Any], Any], slot: Any, other: Any) -> Any:
+    """A function of a slot, which mostly is one array, and of a dtype or another slot."""
+    if isinstance(slot, jax.Array):
+        return function(slot, other)
+    if isinstance(other, np.dtype):
+        return jax.tree.map(lambda x: function(x, other), slot)
+    return jax.tree.map(function, slot, other)
+
+
 def _as_seen(slot: Array, wide: Any) -> Array:
     """A slot as wide as the leaf at least, and for a real leaf real, whatever dtype it is kept in."""
+    if slot.dtype == wide:
+        return precision.cast(slot, wide)
     if not jnp.issubdtype(slot.dtype, jnp.inexact):
         return slot
     x = slot.real if jnp.iscomplexobj(slot) and not jnp.issubdtype(wide, jnp.complexfloating) else slot
@@ -161,6 +162,13 @@ def wants(rule: Callable[..., Any], name: str, *, needed: bool = False) -> bool:
 
 def keep_type(x: Any, like: Any) -> Any:
     """`x` in the dtype of `like`, strongly typed, so that a state's types never change; keys stay as they are."""
+    if (
+        isinstance(x, jax.Array)
+        and isinstance(like, jax.Array)
+        and x.dtype == like.dtype
+        and not getattr(x, "weak_type", False)
+    ):
+        return x
     if not hasattr(like, "dtype") or jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
         return x
     real = jnp.iscomplexobj(x) and not jnp.issubdtype(

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_every: list["Switch"] = []
+_on: ContextVar[frozenset["Switch"]] = ContextVar("on", default=frozenset())
 
 
 class Switch:
@@ -17,29 +17,28 @@ class Switch:
 
     def __init__(self, name: str, module: str) -> None:
         self._name, self.__module__ = name, module
-        self._on: ContextVar[bool] = ContextVar(name, default=False)
-        _every.append(self)
 
     def __reduce__(self) -> str:
         return self._name  # pickled as the variable of that name in its module
 
     def __bool__(self) -> bool:
-        return self._on.get()
+        return self in _on.get()
 
     def turn(self, on: bool = True) -> None:
         """Turn it for what comes after, in this thread or task."""
-        self._on.set(on)
+        _on.set(_on.get() | {self} if on else _on.get() - {self})
 
     @contextmanager
     def turned(self, on: bool = True) -> Generator[None]:
         """Turn it within a block."""
-        token = self._on.set(on)
+        before = bool(self)
+        self.turn(on)
         try:
             yield
         finally:
-            self._on.reset(token)
+            self.turn(before)
 
 
-def settings() -> tuple[bool, ...]:
-    """How all switches stand here and now: what is traced under some settings is not the program for others."""
-    return tuple(map(bool, _every))
+def settings() -> frozenset[Switch]:
+    """The switches that are on here and now: what is traced under some settings is not the program for others."""
+    return _on.get()

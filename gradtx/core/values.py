@@ -111,11 +111,11 @@ class Value:
             _set(self, "_built", self._build())
         return self._built
 
-    def remember(self, ask: Callable[[Self], T], *, anew: bool = False) -> T:
-        """What `ask` says of this value, which is asked once unless `anew`; there is one such question."""
-        if anew or self._remembered is None:
-            _set(self, "_remembered", ask(self))
-        return cast(T, self._remembered)
+    def remember(self, ask: Callable[[Self], T]) -> T:
+        """What `ask` says of this value, which is asked once; there is one such question."""
+        if self._remembered is None:
+            _set(self, "_remembered", (ask(self),))
+        return cast(tuple[T], self._remembered)[0]
 
     def _build(self) -> Any:
         args, kwargs = split_arguments(self._maker, self.arguments)

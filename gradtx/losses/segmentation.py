@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.averages import safe_divide
+from gradtx.core.eager import compiled
 from gradtx.core.precision import cast, compute_dtype, narrow, number_in
 from gradtx.core.typing import Array, ArrayLike, DType
 from gradtx.losses.inputs import Values, check_shapes, checked_axis, common_dtype
@@ -54,6 +55,19 @@ def dice_loss(
 
     Source: Milletari, Navab & Ahmadi 2016, arXiv:1606.04797; Salehi, Erdogmus & Gholipour 2017, arXiv:1706.05721.
     """
+    axis = axis if axis is None else tuple(np.ravel(np.asarray(axis)).tolist())
+    options = (smooth, alpha, beta, apply_softmax, reduction, ignore_background, axis)
+    loss = _dice_loss(predictions, targets, class_weights, *options)
+    if not apply_softmax:
+        _check_probabilities("dice_loss", predictions, targets)
+    return loss
+
+
+@compiled
+def _dice_loss(
+    predictions: Values, targets: Values, class_weights: Values | None, smooth: ArrayLike, alpha: ArrayLike,
+    beta: ArrayLike, apply_softmax: bool, reduction: Reduction, ignore_background: bool, axis: tuple[int, ...] | None,
+) -> Array:  # fmt: skip
     p, t, dtype = _regions("dice_loss", predictions, targets, apply_softmax)
     smooth, alpha, beta = (number_in(x, p.dtype) for x in (smooth, alpha, beta))
     losses = _class_losses(p, t, _summed_axes(axis, p.ndim), smooth, alpha, beta)
@@ -112,6 +126,16 @@ def multiclass_generalized_dice_loss(
 
     Source: Sudre et al. 2017, arXiv:1707.03237, whose loss weights numerator and denominator; this one the losses.
     """
+    loss = _generalized_dice_loss(predictions, targets, smooth, apply_softmax, ignore_background)
+    if not apply_softmax:
+        _check_probabilities("multiclass_generalized_dice_loss", predictions, targets)
+    return loss
+
+
+@compiled
+def _generalized_dice_loss(
+    predictions: Values, targets: Values, smooth: ArrayLike, apply_softmax: bool, ignore_background: bool
+) -> Array:
     p, t, dtype = _regions("multiclass_generalized_dice_loss", predictions, targets, apply_softmax)
     losses = _class_losses(p, t, _summed_axes(None, p.ndim), number_in(smooth, p.dtype), 0.5, 0.5)
     v = 1 / (jnp.square(jnp.sum(t, range(t.ndim - 1))) + 1e-7)
@@ -123,21 +147,25 @@ def _regions(name: str, predictions: Values, targets: Values, activate: bool) ->
     """Probabilities and targets, in one shape and a wide dtype, and the dtype to round to."""
     x, t = jnp.asarray(predictions), jnp.asarray(targets)
     dtype = common_dtype(name, predictions=x, targets=t)
-    x = x[..., None] if x.ndim == t.ndim - 1 and t.shape[-1] == 1 else x
-    t = t[..., None] if t.ndim == x.ndim - 1 and x.shape[-1] == 1 else t
+    x, t = _with_classes(x, t)
     check_shapes(name, "equal", predictions=x, targets=t)
-    if not activate:
-        _check_probabilities(name, x)
     x, t = (cast(y, compute_dtype(dtype)) for y in (x, t))
     if activate:
         x = jax.nn.sigmoid(x) if x.shape[-1] == 1 else jnp.exp(log_softmax(x))
     return x, t, dtype
 
 
-def _check_probabilities(name: str, x: Array) -> None:
+def _with_classes(x: Array, t: Array) -> tuple[Array, Array]:
+    """Both with the axis of length 1 that one of them may lack."""
+    x = x[..., None] if x.ndim == t.ndim - 1 and t.shape[-1] == 1 else x
+    return x, t[..., None] if t.ndim == x.ndim - 1 and x.shape[-1] == 1 else t
+
+
+def _check_probabilities(name: str, predictions: Values, targets: Values) -> None:
     """Refuse numbers that are no probabilities, to the precision of their dtype; tracers are taken on trust."""
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(predictions, jax.core.Tracer):
         return
+    x = _with_classes(jnp.asarray(predictions), jnp.asarray(targets))[0]
     p, error = np.asarray(x, np.float64), max(1e-5, float(jnp.finfo(x.dtype).eps))
     total = p.sum(-1) if p.shape[-1] > 1 else np.ones(())
     if np.all(p >= -error) and np.all(p <= 1 + error) and np.all(np.abs(total - 1) <= error):

@@ -4,6 +4,7 @@ import functools
 import random
 import types
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +12,7 @@ import optax
 import pytest
 
 import gradtx
-
-traces: list[int] = []
-note = np.frompyfunc(traces.append, 1, 1)  # taken for a pure function, where a list would be taken for what may change
+from tests.support import compilations
 
 
 class Held:
@@ -48,16 +47,8 @@ def test_rules_that_look_at_numbers_run_as_they_stand():
     assert as_it_stands(lambda g: jnp.asarray(np.sort(np.asarray(g)))) == [[-2, 1], [-4, 2]]
 
 
-def test_a_rule_without_a_look_at_numbers_runs_at_its_trace_alone():
+def test_a_users_rule_runs_on_numbers_at_each_step():
     seen = []
-
-    def rule(g):
-        note(1)
-        return 2 * g
-
-    assert as_it_stands(rule) == [[2, -4], [4, -8]]
-    assert len(traces) == 1
-    # What a function closes over may change, so this one is run each time.
     assert as_it_stands(lambda g: seen.append(g) or 2 * g) == [[2, -4], [4, -8]]
     assert len(seen) == 2 and all(isinstance(g, jax.Array) and not isinstance(g, jax.core.Tracer) for g in seen)
 
@@ -198,3 +189,27 @@ def test_pairs_of_functions_and_other_libraries_run_as_they_stand():
     with jax.numpy_dtype_promotion("standard"):
         mixed = gradtx.chain(optax.scale(3.0), gradtx.scale(2.0))
         assert mixed.update(g, mixed.init(g))[0]["layer0"].tolist() == [6.0] * 5
+
+
+def all_of(params):
+    return dict.fromkeys(params, True)
+
+
+USERS = {
+    "rule": lambda: gradtx.chain(own(), gradtx.adam(0.1)),
+    "schedule": lambda: gradtx.adam(lambda step: 0.1 / jnp.float32(step + 1)),
+    "mask": lambda: gradtx.masked(gradtx.adam(0.1), lambda p: jax.tree.map(lambda x: x.ndim > 0, p)),
+    "mask of the decay": lambda: gradtx.adamw(0.1, weight_decay=gradtx.decoupled(0.1, all_of)),
+}
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_around_a_users_function_what_is_gradtxs_own_is_compiled(name):
+    """Each link, or each rule for each type of leaf: for all optimizers made anew."""
+    params = {str(k): jnp.full(5, k + 1.0) for k in range(6)}
+    tx = USERS[name]()
+    state = tx.init(params)
+    tx.update(params, state, params)
+    assert compilations(lambda: USERS[name]().update(params, state, params)) == 0
+    wanted = jax.jit(tx.update)(params, state, params)
+    chex.assert_trees_all_close(tx.update(params, state, params), wanted, rtol=1e-6)
