@@ -116,12 +116,13 @@ def scale_by_backtracking_linesearch(
 
         def shorter(trial: Trial) -> Trial:
             step = jnp.where(trial.count == 0, trial.step, h["d"] * trial.step)
-            found, pull = jax.vjp(line.loss, line.point(step))
+            point = line.point(step)
+            found, pull = jax.vjp(line.loss, point) if store_grad else (line.loss(point), None)
             value = precision.cast(found, dtype)
             error = value - (1 + h["rtol"]) * line.value - h["slope_rtol"] * step * line.slope
             error = jnp.where(jnp.isfinite(value), jnp.maximum(error, 0), jnp.inf)
             grad = trial.grad
-            if store_grad:
+            if pull is not None:
                 last = (error <= h["atol"]) | (trial.count == max_backtracking_steps)
                 grad = jax.lax.cond(last, lambda: pull(jnp.ones_like(found))[0], lambda: trial.grad)
             return Trial(trial.count + 1, step, value, grad, error)

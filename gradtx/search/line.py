@@ -149,12 +149,13 @@ def zeros_like(params: PyTree) -> PyTree:
 
 def scaled(step: Array, updates: PyTree) -> PyTree:
     """u <- step u, and zero for a step of 0 whatever u is."""
-    rule = lambda g, *, step: jnp.where(step == 0, 0, times(step, g))
-    return (
-        leafwise(rule, reduce=lambda step: {"step": step})
-        .named("linesearch")
-        .update(updates, EmptyState(), step=step)[0]
-    )
+    run = leafwise(step_rule, reduce=lambda step: {"step": step}).named("linesearch")
+    return run.update(updates, EmptyState(), step=step)[0]
+
+
+def step_rule(g: Array, *, step: Array) -> Array:
+    """u = step g, and 0 for a step of 0."""
+    return jnp.where(step == 0, 0, times(step, g))
 
 
 def _paths(params: PyTree) -> list[Any]:
