@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradtx.compat.optax as optax
+from tests.support import compilations
 
 CYCLE = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 8, "end_value": 0.1}
 
@@ -102,3 +103,11 @@ def test_wrapped_schedule():
         state = schedule.update(state, value=1.0)
     assert type(state).__name__ == "WrappedScheduleState"
     assert state._fields == ("count",)
+
+
+def test_a_call_with_a_number_is_two_programs_for_all_numbers():
+    """The schedule's, and what makes its result as weak as the number."""
+    optax.cosine_decay_schedule(0.1, 10)(3)
+    assert compilations(lambda: [optax.cosine_decay_schedule(0.2 + k, 10)(k) for k in range(3)]) == 0
+    jax.clear_caches()
+    assert compilations(lambda: optax.cosine_decay_schedule(0.1, 10)(3)) == 2

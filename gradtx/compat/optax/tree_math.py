@@ -5,12 +5,14 @@ import math
 import operator
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.eager import compiled
 from gradtx.core.errors import is_none
 from gradtx.core.typing import Array, ArrayLike
 
@@ -55,6 +57,7 @@ def tree_scale(scalar: ArrayLike, tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: scalar * x, tree)
 
 
+@compiled
 def tree_add_scale(tree_x: PyTree, scalar: ArrayLike, tree_y: PyTree) -> PyTree:
     """x + scalar y, leaf by leaf; None where x has None."""
     add = lambda x, y: None if x is None else wide(lambda a, s, b: a + s * b, x, scalar, y)
@@ -71,11 +74,13 @@ def tree_real(tree: PyTree) -> PyTree:
     return jax.tree.map(jnp.real, tree)
 
 
+@compiled
 def tree_clip(tree: PyTree, min_value: ArrayLike | None = None, max_value: ArrayLike | None = None) -> PyTree:
     """Every element held between two numbers, of which either may be None."""
     return jax.tree.map(lambda x: jnp.clip(x, min_value, max_value), tree)
 
 
+@compiled
 def tree_where(condition: ArrayLike, tree_x: PyTree, tree_y: PyTree) -> PyTree:
     """`jnp.where(condition, x, y)`, leaf by leaf."""
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), tree_x, tree_y)
@@ -96,24 +101,28 @@ def tree_ones_like(tree: PyTree, dtype: jax.typing.DTypeLike | None = None) -> P
     return jax.tree.map(lambda x: jnp.ones_like(x, dtype=dtype), tree)
 
 
+@compiled
 def tree_sum(tree: PyTree, associative_reduction: bool = False) -> Any:
     """The sum of all elements; the number 0 without leaves. Both orders of summation are one here."""
     del associative_reduction
     return wide(lambda x: _summed(jnp.sum, x), tree)
 
 
+@compiled
 def tree_vdot(tree_x: PyTree, tree_y: PyTree) -> Any:
     """The inner product sum conj(x) y of two trees; the number 0 without leaves."""
     product = lambda x, y: jnp.vdot(x, y, precision=jax.lax.Precision.HIGHEST)
     return wide(lambda x, y: _summed(product, x, y), tree_x, tree_y)
 
 
+@compiled
 def tree_max(tree: PyTree) -> Any:
     """The largest element, and minus infinity without elements."""
     parts = [jnp.max(jnp.asarray(x)) for x in jax.tree.leaves(tree) if jnp.size(x)]
     return functools.reduce(jnp.maximum, parts, -math.inf)
 
 
+@compiled
 def tree_min(tree: PyTree) -> Any:
     """The smallest element, and infinity without elements."""
     parts = [jnp.min(jnp.asarray(x)) for x in jax.tree.leaves(tree) if jnp.size(x)]
@@ -125,6 +134,7 @@ def tree_size(tree: PyTree) -> int:
     return sum(jnp.size(x) for x in jax.tree.leaves(tree))
 
 
+@compiled
 def tree_norm(tree: PyTree, ord: int | str | float | None = None, squared: bool = False) -> Array:
     """The norm of all elements as one vector; its gradient at zero is zero.
 
@@ -148,6 +158,7 @@ def tree_norm(tree: PyTree, ord: int | str | float | None = None, squared: bool 
     return wide(lambda x: jnp.square(norm(x)) if squared else norm(x), tree)
 
 
+@compiled
 def tree_allclose(
     a: PyTree, b: PyTree, rtol: ArrayLike = 1e-5, atol: ArrayLike = 1e-8, equal_nan: bool = False
 ) -> ArrayLike:
@@ -156,17 +167,20 @@ def tree_allclose(
     return functools.reduce(jnp.logical_and, jax.tree.leaves(close), jnp.asarray(True))
 
 
+@partial(compiled, static=("decay",))
 def tree_update_moment(updates: PyTree, moments: PyTree, decay: ArrayLike, order: float) -> PyTree:
     """The moving average of g^order: decay m + (1 - decay) g^order; None where g is None."""
     return _average(lambda g: g**order, updates, moments, decay)
 
 
+@partial(compiled, static=("decay",))
 def tree_update_moment_per_elem_norm(updates: PyTree, moments: PyTree, decay: ArrayLike, order: float) -> PyTree:
     """The moving average of |g|^order, of a complex g too: decay m + (1 - decay) |g|^order; None where g is None."""
     half, odd = divmod(order, 2)
     return _average(lambda g: abs(g) ** order if odd else averages.abs_sq(g) ** half, updates, moments, decay)
 
 
+@partial(compiled, static=("decay",))
 def tree_update_infinity_moment(updates: PyTree, moments: PyTree, decay: ArrayLike, eps: ArrayLike) -> PyTree:
     """A decaying maximum: max(|g| + eps, decay m); None where g is None."""
     largest = lambda g, m, d, e: jnp.maximum(abs(g) + e, d * m)
@@ -174,6 +188,7 @@ def tree_update_infinity_moment(updates: PyTree, moments: PyTree, decay: ArrayLi
     return jax.tree.map(each, updates, moments, is_leaf=is_none)
 
 
+@partial(compiled, static=("decay",))
 def tree_bias_correction(moment: PyTree, decay: ArrayLike, count: ArrayLike) -> PyTree:
     """A moving average that began at zero, over the weight it has gathered: m / (1 - decay^count)."""
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import compiled
 from gradtx.core.tree_math import tree_random_like as random_like
 from gradtx.core.tree_math import tree_split_key
 
@@ -92,6 +93,7 @@ def tree_unwrap_random_key_data(input_tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, input_tree)
 
 
+@compiled
 def weakly_typed(x: jax.Array) -> jax.Array:
     """A float that widens no array it meets, as Python's numbers do not."""
     return jnp.broadcast_to(jnp.asarray(0.0), x.shape).at[...].set(x)

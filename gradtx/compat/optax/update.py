@@ -1,5 +1,6 @@
 """Functions that turn parameters and updates into new parameters."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import gradtx
 from gradtx.compat.optax.base import Number, Params, Updates, as_floats
 from gradtx.core import averages, precision
+from gradtx.core.eager import compiled
 from gradtx.core.errors import is_inexact, is_none
 
 
@@ -22,6 +24,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     return jax.tree.map(add, params, updates, is_leaf=is_none)
 
 
+@partial(compiled, static=("step_size",))
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Number) -> Params:
     """step_size new + (1 - step_size) old, computed in float32 or wider: Polyak averaging of parameters.
 
