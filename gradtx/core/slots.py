@@ -135,14 +135,17 @@ def zeros_shaped(
         on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
         if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
             return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), view(_zeros_of(p))))(p)
-        shapes = jax.eval_shape(view, p)
+        shapes = shapes_of(p.shape, p.dtype)
         if on_one_device():
             # What is committed to no device stays so: else the second step would compile again.
             place = getattr(p, "sharding", None) if getattr(p, "committed", True) else None
-            places = jax.tree.map(lambda _: place, shapes)
-        else:
-            places = jax.jit(view).lower(p).compile().output_shardings
+            return jax.tree.map(lambda x: filled(x.shape, 0, kept, place), shapes)
+        places = jax.jit(view).lower(p).compile().output_shardings
         return jax.tree.map(lambda x, place: jnp.zeros(x.shape, kept, device=place), shapes, places)
+
+    @lru_cache(maxsize=256)
+    def shapes_of(shape: tuple[int, ...], dtype: DType) -> Any:
+        return jax.eval_shape(view, jax.ShapeDtypeStruct(shape, dtype))
 
     return start
 
