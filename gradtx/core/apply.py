@@ -1,5 +1,6 @@
 """Applying updates to parameters."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -35,7 +36,7 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
 
 @compiled
 def _apply_eagerly(params: PyTree, updates: PyTree) -> PyTree:
-    return in_one_pass(lambda params, _, updates: (_apply(params, updates), ()), params, (), updates)[0]
+    return in_one_pass(lambda params, _, updates: (_apply(params, updates), ()), params, (), updates, in_place=False)[0]
 
 
 def _apply(params: PyTree, updates: PyTree) -> PyTree:
@@ -99,12 +100,16 @@ def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, 
         grads = params.like(grads)
     if any(map(callable, extra.values())):
         return _step(as_transformation(tx), params, state, grads, extra)
-    return at_once(_step, as_transformation(tx), params, state, grads, extra)
+    eagerly = partial(_step, in_place=False)
+    return at_once(_step, as_transformation(tx), params, state, grads, extra, compiled=eagerly)
 
 
-def _step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: dict[str, Any]) -> Any:
+def _step(
+    tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: dict[str, Any], *,
+    in_place: bool = True,
+) -> Any:  # fmt: skip
     def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
         updates, state = tx.update(precision.widen(grads), state, params, **extra)
         return apply_updates(params, updates), state
 
-    return in_one_pass(whole, params, state, grads)
+    return in_one_pass(whole, params, state, grads, in_place=in_place)

@@ -9,7 +9,14 @@ from jax.interpreters import mlir
 
 from gradtx.core.primitive import evaluated, opened, transparent
 
-step_p = transparent("gradtx_step", evaluated, lambda *_, jaxpr: [v.aval for v in jaxpr.outvars])
+
+def plain(*operands: Any, jaxpr: Any, in_place: bool) -> list[Any]:
+    """What a step means."""
+    del in_place
+    return evaluated(*operands, jaxpr=jaxpr)
+
+
+step_p = transparent("gradtx_step", plain, lambda *_, jaxpr, in_place: [v.aval for v in jaxpr.outvars])
 
 _backends: list[Callable[[], bool]] = []
 
@@ -31,10 +38,13 @@ def wanted() -> bool:
     return any(is_wanted() for is_wanted in _backends)
 
 
-def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any) -> Any:
+def in_one_pass(
+    step: Callable[[Any, Any, Any], Any], params: Any, state: Any, grads: Any, *, in_place: bool = True
+) -> Any:
     """`step(params, state, grads)`, which gives new params and state; under `jit` as one equation, if that is wanted.
 
-    It means the step: `vmap`, `grad` and XLA see what is in it.
+    It means the step: `vmap`, `grad` and XLA see what is in it. Where it is to be `in_place` the new take over the
+    memory of the old, which XLA copies before if it was not donated.
     """
     leaves, treedef = jax.tree.flatten((params, state, grads))
     if not (wanted() and _traced(leaves)):
@@ -42,8 +52,8 @@ def in_one_pass(step: Callable[[Any, Any, Any], Any], params: Any, state: Any, g
     call = lambda *xs: step(*jax.tree.unflatten(treedef, xs))
     jaxpr, consts, shapes = opened(call, *leaves)
     structure = jax.tree.structure(shapes)
-    run = evaluated if jaxpr.effects or structure != jax.tree.structure((params, state)) else step_p.bind
-    return jax.tree.unflatten(structure, run(*leaves, *consts, jaxpr=jaxpr))
+    run = plain if jaxpr.effects or structure != jax.tree.structure((params, state)) else step_p.bind
+    return jax.tree.unflatten(structure, run(*leaves, *consts, jaxpr=jaxpr, in_place=in_place))
 
 
 def _traced(leaves: Sequence[Any]) -> bool:

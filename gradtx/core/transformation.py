@@ -134,7 +134,7 @@ def _update_eagerly(
 ) -> Any:
     """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own."""
     whole = lambda updates, state, params: step_of(tx, updates, state, params, extra)
-    return in_one_pass(whole, updates, state, params)
+    return in_one_pass(whole, updates, state, params, in_place=False)
 
 
 @overload

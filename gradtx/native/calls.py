@@ -32,12 +32,15 @@ class Leaf(NamedTuple):
     places: list[int]  # where its outputs are among the step's
 
 
-def run(*operands: Any, jaxpr: Any) -> list[Any]:
-    """Evaluate a step's jaxpr, its elementwise leaves by native calls; outputs are new values of the first operands."""
+def run(*operands: Any, jaxpr: Any, in_place: bool = True) -> list[Any]:
+    """Evaluate a step's jaxpr, its elementwise leaves by native calls; outputs are new values of the first operands.
+
+    They take over the memory of these where it is to be done in place.
+    """
     evaluation = Evaluation(known, held, _summed)
     outputs = evaluation.run(jaxpr, operands)
     groups: dict[Formula, list[Leaf]] = {}
-    for leaf in _Leaves(evaluation, outputs, operands).all():
+    for leaf in _Leaves(evaluation, outputs, operands, in_place).all():
         groups.setdefault(leaf.formula, []).append(leaf)
     for formula, group in groups.items():
         program = compiled(formula)
@@ -73,8 +76,10 @@ def _summed(evaluation: Evaluation, x: Sum) -> Any:
 class _Leaves:
     """The outputs of a step, cut into leaves: what is computed from the same arrays, together."""
 
-    def __init__(self, evaluation: Evaluation, outputs: list[Any], operands: Sequence[Any]) -> None:
-        self.evaluation, self.outputs, self.operands = evaluation, outputs, operands
+    def __init__(
+        self, evaluation: Evaluation, outputs: list[Any], operands: Sequence[Any], in_place: bool = True
+    ) -> None:
+        self.evaluation, self.outputs, self.operands, self.in_place = evaluation, outputs, operands, in_place
         self.own = {id(x) for x in operands}
         self.sources: dict[Any, list[Any]] = {}
         self.formulas: dict[Any, tuple[Formula, list[Any]]] = {}
@@ -120,7 +125,7 @@ class _Leaves:
         number = {id(x): k for k, x in enumerate(arrays)}
         olds = [self.operands[k] for k in places]
         alike = [old.dtype == new.dtype for old, new in zip(olds, results, strict=True)]
-        first = [all(old is not other for other in olds[:j]) for j, old in enumerate(olds)]
+        first = [self.in_place and all(old is not other for other in olds[:j]) for j, old in enumerate(olds)]
         # An output takes over the memory of the operand that it is the new value of, if the leaf reads that: then they
         # are of one size, and each operand is an array of its own. XLA copies what is needed after the call, or by
         # others. A leaf has all outputs that read one of its arrays, so nothing else of the step reads them.

@@ -4,7 +4,7 @@ from typing import Any
 
 from jax.interpreters import mlir
 
-from gradtx.core.primitive import evaluated
+from gradtx.core.one_pass import plain
 from gradtx.native import calls
 
 
@@ -14,5 +14,5 @@ def lowered(ctx: Any, *operands: Any, **parameters: Any) -> Any:
     devices = module.axis_context
     mapped = hasattr(devices, "mesh") and devices.manual_axes == frozenset(devices.mesh.axis_names)
     alone = getattr(devices, "num_devices", None) == 1
-    chosen = calls.run if (alone or mapped) and not module.lowering_parameters.for_export else evaluated
+    chosen = calls.run if (alone or mapped) and not module.lowering_parameters.for_export else plain
     return mlir.lower_fun(chosen, multiple_results=True)(ctx, *operands, **parameters)

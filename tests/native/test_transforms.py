@@ -10,6 +10,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import gradtx
+from gradtx.core import transformation
 from tests.native.support import calls, needs_native, normal
 
 pytestmark = needs_native
@@ -47,6 +48,14 @@ def test_the_optimizer_may_be_an_argument():
 
 def test_eager_steps_are_plain():
     assert_close(gradtx.step(TX, PARAMS, STATE, GRADS), plain(gradtx.step, TX, PARAMS, STATE, GRADS))
+
+
+def test_an_eager_step_takes_over_no_memory():
+    """What is not donated would be copied before; a step in a program of the user's may be given it."""
+    eagerly = lambda params, state, grads: transformation._update_eagerly(TX, grads, state, params, {})
+    text = jax.jit(eagerly).lower(PARAMS, STATE, GRADS).as_text()
+    assert calls(text) > 0 and "output_operand_alias" not in text
+    assert "output_operand_alias" in jax.jit(gradtx.step).lower(TX, PARAMS, STATE, GRADS).as_text()
 
 
 def test_vmap_falls_back():
