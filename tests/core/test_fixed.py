@@ -34,7 +34,7 @@ NOT += [(1, square), jax.jit(square), jax.vmap(square), jax.tree_util.Partial(sq
 NOT += [np.random.normal, mine()]
 
 
-@pytest.mark.parametrize("x", FIXED, ids=str)
+@pytest.mark.parametrize("x", FIXED, ids=[f"{i}-{type(x).__name__}" for i, x in enumerate(FIXED)])
 def test_what_stays_what_it_is(x):
     assert is_fixed(x)
 
