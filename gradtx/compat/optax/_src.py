@@ -13,26 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.compat.optax import (
-    assignment,
-    base,
-    contrib,
-    experimental,
-    inject,
-    linesearch,
-    losses,
-    microbatching,
-    perturbations,
-    projections,
-    schedules,
-    second_order,
-    states,
-    transforms,
-    tree_search,
-    tree_utils,
-)
+from gradtx.compat.optax import base, inject, linesearch, losses, schedules, states, transforms, tree_search, tree_utils
 from gradtx.compat.optax.contrib import matrices
-from gradtx.compat.optax.transforms import scaling
+from gradtx.compat.optax.transforms.links import scale_by_learning_rate
 from gradtx.core import averages
 from gradtx.linalg.matrices import DimensionNumbers, from_matrices, to_matrices
 from gradtx.linalg.newton_schulz import orthogonalise
@@ -66,28 +49,27 @@ def orthogonalize_via_newton_schulz(
 
 HERE = sys.modules[__name__]
 ROOT = sys.modules[__name__.rpartition(".")[0]]
-BESIDE: dict[str, tuple[Any, str]] = {
-    "_src": (ROOT, """alias base clipping combine constrain factorized linear_algebra linesearch lookahead loss numerics
-        schedule transform update utils wrappers"""),
-    "assignment": (assignment, "_hungarian_algorithm"),
-    "contrib": (contrib, """_acprop _ademamix _adopt _cocob _complex_valued _dadapt_adamw _dog _galore _madgrad
-        _mechanic _momo _muon _privacy _prodigy _reduce_on_plateau _sam _schedule_free _sophia"""),
-    "experimental": (experimental.aggregating, "_aggregating"),
-    "losses": (losses, """_classification _fenchel_young _ranking _regression _segmentation _self_supervised
-        _smoothing"""),
-    "microbatching": (microbatching, "_microbatching"),
-    "perturbations": (perturbations, "_make_pert"),
-    "projections": (projections, "_projections"),
-    "schedules": (schedules, "_inject _join _schedule"),
-    "second_order": (second_order, "_deprecated"),
-    "transforms": (transforms, """_accumulation _adding _clipping _combining _conditionality _constraining _freezing
-        _layouts _masking _monitoring"""),
-    "tree_utils": (tree_utils, "_casting _random _state_utils _tree_math"),
-}  # fmt: skip
-"""For each module with private modules: the module whose names they have, and their names."""
+BESIDE = {
+    "_src": """alias base clipping combine constrain factorized linear_algebra linesearch lookahead loss numerics
+        schedule transform update utils wrappers""",
+    "assignment": "_hungarian_algorithm",
+    "contrib": """_acprop _ademamix _adopt _cocob _complex_valued _dadapt_adamw _dog _galore _madgrad _mechanic _momo
+        _muon _privacy _prodigy _reduce_on_plateau _sam _schedule_free _sophia""",
+    "experimental": "_aggregating",
+    "losses": "_classification _fenchel_young _ranking _regression _segmentation _self_supervised _smoothing",
+    "microbatching": "_microbatching",
+    "perturbations": "_make_pert",
+    "projections": "_projections",
+    "schedules": "_inject _join _schedule",
+    "second_order": "_deprecated",
+    "transforms": """_accumulation _adding _clipping _combining _conditionality _constraining _freezing _layouts
+        _masking _monitoring""",
+    "tree_utils": "_casting _random _state_utils _tree_math",
+}
+"""For each module with private modules, whose names these have, their names."""
 
 MORE: dict[str, Mapping[str, Any]] = {
-    "_src.alias": {"_scale_by_learning_rate": scaling.scale_by_learning_rate},
+    "_src.alias": {"_scale_by_learning_rate": scale_by_learning_rate},
     "_src.base": {
         **vars(base),
         "NO_PARAMS_MSG": "this transformation needs params: call update(updates, state, params)",
@@ -97,7 +79,7 @@ MORE: dict[str, Mapping[str, Any]] = {
     "_src.linesearch": vars(linesearch),
     "_src.loss": vars(losses),
     "_src.numerics": {"abs_sq": averages.abs_sq},
-    "_src.transform": {"abs_sq": averages.abs_sq, "_scale_by_learning_rate": scaling.scale_by_learning_rate},
+    "_src.transform": {"abs_sq": averages.abs_sq, "_scale_by_learning_rate": scale_by_learning_rate},
     "_src.utils": {
         "canonicalize_dtype": canonicalize_dtype,
         "canonicalize_key": canonicalize_key,
@@ -124,10 +106,12 @@ def _alias(parent: str, name: str, names: dict[str, Any]) -> None:
     setattr(at, name, module)
 
 
-for _parent, (_public, _names) in BESIDE.items():
+for _parent, _names in BESIDE.items():
+    _public: Any = ROOT if _parent == "_src" else getattr(ROOT, _parent)
+    _public = _public.aggregating if _parent == "experimental" else _public
     _public_names = {key: x for key, x in {**vars(states), **vars(_public)}.items() if not key.startswith("_")}
     for _name in _names.split():
         _alias(_parent, _name, {**_public_names, **MORE.get(f"{_parent}.{_name}", {})})
 # As in Optax, those of `_src` have each other, so that `from optax._src.transform import *` gives `base`, too.
-for _name in BESIDE["_src"][1].split():
+for _name in BESIDE["_src"].split():
     vars(getattr(HERE, _name)).update({other: getattr(HERE, other) for other in ("base", "numerics", "utils")})

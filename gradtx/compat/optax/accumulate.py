@@ -6,51 +6,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.combine import accumulate, skip
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
-    expose,
-    translated,
-    with_extra_args_support,
-)
+import gradtx
+from gradtx.combine import accumulate
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import DTypeOrNone, GradientTransformation, OptState, Pair, Params, Updated, Updates
 from gradtx.compat.optax.states import MultiStepsState, ShouldSkipUpdateFunction
 from gradtx.core import precision
 from gradtx.core.peers import Related
 
 
 def skip_not_finite(updates: Updates, gradient_step: jax.Array, params: Params | None) -> tuple[jax.Array, Any]:
-    """Leave out gradients with a NaN or an infinity.
-
-    Args:
-        updates: the gradients.
-        gradient_step: optimizer steps taken so far.
-        params: not used.
-
-    Returns:
-        Whether to leave them out, and `{"should_skip", "num_not_finite"}`.
-    """
-    return skip.skip_not_finite()(updates, gradient_step, params)
+    """Leave out gradients with a NaN or an infinity: whether to, and `{"should_skip", "num_not_finite"}`."""
+    return gradtx.skip_not_finite()(updates, gradient_step, params)
 
 
 def skip_large_updates(
     updates: Updates, gradient_step: jax.Array, params: Params | None, max_squared_norm: float
 ) -> tuple[jax.Array, Any]:
-    """Leave out gradients whose squared norm is too large or a NaN.
-
-    Args:
-        updates: the gradients.
-        gradient_step: optimizer steps taken so far.
-        params: not used.
-        max_squared_norm: the largest that is accepted.
-
-    Returns:
-        Whether to leave them out, and `{"should_skip", "norm_squared"}`.
-    """
-    return skip.skip_large_updates(max_squared_norm)(updates, gradient_step, params)
+    """Leave out gradients whose squared norm is too large or a NaN; and `{"should_skip", "norm_squared"}`."""
+    return gradtx.skip_large_updates(max_squared_norm)(updates, gradient_step, params)
 
 
 class MultiSteps(Related):
@@ -69,14 +43,14 @@ class MultiSteps(Related):
     def __init__(
         self, opt: GradientTransformation, every_k_schedule: int | Callable[[Any], Any], use_grad_mean: bool = True,
         should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
-        accumulator_dtype: jax.typing.DTypeLike | None = jnp.float32,
+        accumulator_dtype: DTypeOrNone = jnp.float32,
     ) -> None:  # fmt: skip
-        self._opt = with_extra_args_support(opt)
+        self._opt = base.with_extra_args_support(opt)
         self._every = every_k_schedule
         self._options: dict[str, Any] = {
             "reduction": "mean" if use_grad_mean else "sum",
             "skip": should_skip_update_fn,
-            "acc_grads_dtype": accumulator_dtype,
+            "stored": {"acc_grads": accumulator_dtype},
         }
 
     @property
@@ -100,16 +74,16 @@ class MultiSteps(Related):
 
     def gradient_transformation(self) -> GradientTransformation:
         """Return the same as a pair."""
-        return GradientTransformationExtraArgs(self.init, self.update)
+        return Pair(self.init, self.update)
 
-    def _accumulating(self, extra_args: dict[str, Any]) -> GradientTransformationExtraArgs:
+    def _accumulating(self, extra_args: dict[str, Any]) -> Pair:
         """The pair for one call, whose extra arguments all go to the optimizer and none to the accumulation."""
 
-        def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        def update(updates: Updates, state: OptState, params: Params = None) -> Updated:
             return self._opt.update(updates, state, params, **extra_args)
 
         inner = GradientTransformation(self._opt.init, update)
-        return translated(expose(accumulate.accumulate, inner, self._every, **self._options), _pack, _unpack)
+        return base.translated(base.expose(accumulate.accumulate, inner, self._every, **self._options), _pack, _unpack)
 
 
 def _arrays(tree: Any) -> Any:

@@ -1,113 +1,109 @@
-"""Optax's other optimizers, as chains of its transformations."""
+"""Optax's optimizers, as chains of its transformations; see `table`."""
 
+import warnings
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax.base import (
-    DTypeOrNone,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Number,
-    ScalarOrSchedule,
-    expose,
-    identity,
-    translated,
-)
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import DTypeOrNone, MaskOrFn, Number, Pair, ScalarOrSchedule
 from gradtx.compat.optax.combine import chain, masked
 from gradtx.compat.optax.config import reproduces_optax
+from gradtx.compat.optax.linesearch import scale_by_zoom_linesearch
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import EmptyState
-from gradtx.compat.optax.transforms.accumulation import ema, trace
-from gradtx.compat.optax.transforms.adding import add_decayed_weights, add_noise
-from gradtx.compat.optax.transforms.clipping import clip_by_block_rms
-from gradtx.compat.optax.transforms.scaling import (
-    scale,
-    scale_by_learning_rate,
-    scale_by_optimistic_gradient,
-    scale_by_param_block_rms,
-    scale_by_polyak,
-    scale_by_trust_ratio,
+from gradtx.compat.optax.table import chains
+from gradtx.compat.optax.transforms import directions, links
+from gradtx.compat.optax.transforms.links import add_decayed_weights as decayed
+from gradtx.compat.optax.transforms.links import scale_by_learning_rate
+from gradtx.compat.optax.transforms.spelled import made
+
+
+def heavy_ball(momentum: Number | None = None, nesterov: bool = False, accumulator_dtype: DTypeOrNone = None) -> Pair:
+    """`trace`, or `identity` without momentum."""
+    return base.identity() if momentum is None else made.trace(momentum, nesterov, accumulator_dtype)
+
+
+def averaged(decay: Number, accumulator_dtype: DTypeOrNone = None) -> Pair:
+    """`ema` as it stands."""
+    return made.ema(decay, debias=False, accumulator_dtype=accumulator_dtype)
+
+
+def rms(
+    decay: Number = 0.9, eps: Number = 1e-8, initial_scale: Number = 0.0, eps_in_sqrt: bool = True,
+    bias_correction: bool = False, centered: bool = False,
+) -> Pair:  # fmt: skip
+    """`scale_by_stddev` or `scale_by_rms`."""
+    divide = made.scale_by_stddev if centered else made.scale_by_rms
+    return divide(decay, eps, initial_scale, eps_in_sqrt, bias_correction)
+
+
+def masked_trust_ratio(trust_coefficient: Number, eps: Number, trust_ratio_mask: MaskOrFn) -> Pair:
+    """`scale_by_trust_ratio` of the leaves in a mask."""
+    return masked(made.scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask)
+
+
+LINKS: dict[str, Any] = {
+    **made,
+    **vars(directions),
+    **vars(links),
+    "averaged": averaged,
+    "decayed": decayed,
+    "down": lambda: made.scale(-1.0),
+    "heavy_ball": heavy_ball,
+    "masked_trust_ratio": masked_trust_ratio,
+    "minus": lambda learning_rate: made.scale(-learning_rate),
+    "rms": rms,
+    "rate": scale_by_learning_rate,
+    "trust_ratio": lambda: made.scale_by_trust_ratio(0.0),
+}
+"""What the links below are made by."""
+
+optimizers = chains(
+    "gradtx.compat.optax",
+    LINKS,
+    """
+adabelief | learning_rate! b1 b2 eps eps_root * nesterov | scale_by_belief rate | AdaBelief
+adadelta | learning_rate=None rho eps weight_decay weight_decay_mask>mask | decayed scale_by_adadelta rate |
+    Adadelta with coupled weight decay
+adagrad | learning_rate! initial_accumulator_value eps | scale_by_rss rate | AdaGrad
+adam | learning_rate! b1 b2 eps eps_root mu_dtype * nesterov | scale_by_adam rate | Adam
+adamax | learning_rate! b1 b2 eps | scale_by_adamax rate | Adam in the infinity norm
+adamaxw | learning_rate! b1 b2 eps weight_decay=1e-4 mask | scale_by_adamax decayed rate |
+    AdaMax with decoupled weight decay
+adamw | learning_rate! b1 b2 eps eps_root mu_dtype weight_decay=1e-4 mask * nesterov | scale_by_adam decayed rate |
+    Adam with decoupled weight decay
+adan | learning_rate! b1 b2 b3 eps eps_root=1e-8 weight_decay mask | scale_by_adan decayed rate |
+    Adan; see `gradtx.adan` and, for what Optax computes, `config`.
+amsgrad | learning_rate! b1 b2 eps eps_root mu_dtype bias_correction_mu bias_correction_nu | scale_by_amsgrad rate |
+    Adam with the largest second moment so far
+lamb | learning_rate! b1 b2 eps=1e-6 eps_root weight_decay mask | scale_by_adam decayed trust_ratio rate | LAMB
+lars | learning_rate! weight_decay weight_decay_mask>mask=True trust_coefficient=0.001 eps=0.0 trust_ratio_mask=True
+    momentum=0.9 nesterov | decayed masked_trust_ratio rate heavy_ball | LARS
+lion | learning_rate! b1 b2 mu_dtype weight_decay=1e-3 mask | scale_by_lion decayed rate | Lion
+noisy_sgd | learning_rate! eta=0.01 gamma=0.55 key:key * seed:int | add_noise rate |
+    Gradient descent with noise that fades
+novograd | learning_rate! b1 b2 eps=1e-6 eps_root weight_decay:number | scale_by_novograd rate | NovoGrad
+optimistic_adam_v2 | learning_rate! * alpha beta b1 b2 eps eps_root mu_dtype nesterov=True |
+    scale_by_adam scale_by_optimistic_gradient rate | Optimistic Adam
+optimistic_gradient_descent | learning_rate! alpha beta | scale_by_optimistic_gradient rate |
+    Optimistic gradient descent
+radam | learning_rate! b1 b2 eps eps_root threshold * nesterov | scale_by_radam rate | Rectified Adam
+rmsprop | learning_rate! decay eps initial_scale eps_in_sqrt centered momentum nesterov bias_correction |
+    rms rate heavy_ball | RMSProp
+rprop | learning_rate:number! eta_minus eta_plus min_step_size max_step_size | scale_by_rprop down |
+    Rprop; see `gradtx.rprop` and, for what Optax computes, `config`.
+sgd | learning_rate! momentum nesterov accumulator_dtype | heavy_ball rate | Gradient descent, with momentum or without
+sign_sgd | learning_rate! | scale_by_sign rate | Steps along the sign of the gradient
+signum | learning_rate! beta>decay=0.9 accumulator_dtype | averaged scale_by_sign rate |
+    Steps along the sign of the average gradient
+sm3 | learning_rate:number! momentum>b1=0.9 | scale_by_sm3 minus | SM3
+yogi | learning_rate! b1 b2 eps | scale_by_yogi rate | Yogi
+""",
 )
-from gradtx.compat.optax.transforms.squares import (
-    scale_by_adadelta,
-    scale_by_factored_rms,
-    scale_by_rms,
-    scale_by_rprop,
-    scale_by_rss,
-    scale_by_sign,
-    scale_by_sm3,
-    scale_by_stddev,
-)
-
-
-def sgd(
-    learning_rate: ScalarOrSchedule, momentum: Number | None = None, nesterov: bool = False,
-    accumulator_dtype: DTypeOrNone = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Gradient descent, with momentum or without; see `gradtx.sgd`."""
-    direction = identity() if momentum is None else trace(momentum, nesterov, accumulator_dtype)
-    return chain(direction, scale_by_learning_rate(learning_rate))
-
-
-def noisy_sgd(
-    learning_rate: ScalarOrSchedule, eta: Number = 0.01, gamma: Number = 0.55, key: jax.Array | int | None = None,
-    *, seed: int | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Gradient descent with noise that fades; see `gradtx.noisy_sgd`."""
-    return chain(add_noise(eta, gamma, key, seed=seed), scale_by_learning_rate(learning_rate))
-
-
-def sign_sgd(learning_rate: ScalarOrSchedule) -> GradientTransformationExtraArgs:
-    """Steps along the sign of the gradient; see `gradtx.sign_sgd`."""
-    return chain(scale_by_sign(), scale_by_learning_rate(learning_rate))
-
-
-def signum(
-    learning_rate: ScalarOrSchedule, beta: Number = 0.9, accumulator_dtype: DTypeOrNone = None
-) -> GradientTransformationExtraArgs:
-    """Steps along the sign of the average gradient; see `gradtx.signum`."""
-    average = ema(beta, debias=False, accumulator_dtype=accumulator_dtype)
-    return chain(average, scale_by_sign(), scale_by_learning_rate(learning_rate))
-
-
-def optimistic_gradient_descent(
-    learning_rate: ScalarOrSchedule, alpha: Number = 1.0, beta: Number = 1.0
-) -> GradientTransformationExtraArgs:
-    """Optimistic gradient descent; see `gradtx.optimistic_gradient_descent`."""
-    return chain(scale_by_optimistic_gradient(alpha, beta), scale_by_learning_rate(learning_rate))
-
-
-def adagrad(
-    learning_rate: ScalarOrSchedule, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
-) -> GradientTransformationExtraArgs:
-    """AdaGrad; see `gradtx.adagrad`."""
-    return chain(scale_by_rss(initial_accumulator_value, eps), scale_by_learning_rate(learning_rate))
-
-
-def adadelta(
-    learning_rate: ScalarOrSchedule | None = None, rho: Number = 0.9, eps: Number = 1e-6,
-    weight_decay: ScalarOrSchedule = 0.0, weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Adadelta with coupled weight decay; see `gradtx.adadelta`."""
-    decay = add_decayed_weights(weight_decay, weight_decay_mask)
-    return chain(decay, scale_by_adadelta(rho, eps), scale_by_learning_rate(learning_rate))
-
-
-def rmsprop(
-    learning_rate: ScalarOrSchedule, decay: Number = 0.9, eps: Number = 1e-8, initial_scale: Number = 0.0,
-    eps_in_sqrt: bool = True, centered: bool = False, momentum: Number | None = None, nesterov: bool = False,
-    bias_correction: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """RMSProp; see `gradtx.rmsprop`."""
-    divide = scale_by_stddev if centered else scale_by_rms
-    return chain(
-        divide(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
-        scale_by_learning_rate(learning_rate),
-        identity() if momentum is None else trace(momentum, nesterov),
-    )
+optimizers["nadam"] = partial(optimizers.adam, nesterov=True)
+optimizers["nadamw"] = partial(optimizers.adamw, nesterov=True)
 
 
 def adafactor(
@@ -116,37 +112,24 @@ def adafactor(
     momentum: Number | None = None, dtype_momentum: DTypeOrNone = jnp.float32,
     weight_decay_rate: ScalarOrSchedule | None = None, eps: Number = 1e-30, factored: bool = True,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """Adafactor; differs from `gradtx.adafactor`: None is the rate 1, and decay is not multiplied by the rate."""
-    links = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
+    links = [directions.scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
     if clipping_threshold is not None:
-        links.append(clip_by_block_rms(clipping_threshold))
+        links.append(made.clip_by_block_rms(clipping_threshold))
     if learning_rate is not None:
         links.append(scale_by_learning_rate(learning_rate, flip_sign=False))
     if multiply_by_parameter_scale:
-        links.append(scale_by_param_block_rms())
+        links.append(made.scale_by_param_block_rms())
     if momentum is not None:
-        links.append(ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
+        links.append(made.ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
     if weight_decay_rate is not None:
-        links.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
-    return chain(*links, scale(-1))
-
-
-def sm3(learning_rate: Number, momentum: Number = 0.9) -> GradientTransformationExtraArgs:
-    """SM3; see `gradtx.sm3`."""
-    return chain(scale_by_sm3(momentum), scale(-learning_rate))
-
-
-def rprop(
-    learning_rate: Number, eta_minus: Number = 0.5, eta_plus: Number = 1.2, min_step_size: Number = 1e-6,
-    max_step_size: Number = 50.0,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Rprop; see `gradtx.rprop` and, for what Optax computes, `config`."""
-    return chain(scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size), scale(-1.0))
+        links.append(decayed(weight_decay_rate, weight_decay_mask))
+    return chain(*links, made.scale(-1))
 
 
 @remembered
-def fromage(learning_rate: ScalarOrSchedule, min_norm: Number = 1e-6) -> GradientTransformationExtraArgs:
+def fromage(learning_rate: ScalarOrSchedule, min_norm: Number = 1e-6) -> Pair:
     """Fromage, as a trust ratio, a rate and a decay; see `gradtx.fromage`."""
     cosine = lambda rate: 1 / (1 + rate**2) ** 0.5
     if callable(learning_rate):
@@ -154,41 +137,52 @@ def fromage(learning_rate: ScalarOrSchedule, min_norm: Number = 1e-6) -> Gradien
         decay = lambda count: cosine(learning_rate(count)) - 1
     else:
         rate, decay = learning_rate * cosine(learning_rate), cosine(learning_rate) - 1
-    return chain(scale_by_trust_ratio(min_norm), scale_by_learning_rate(rate), add_decayed_weights(decay))
-
-
-def lars(
-    learning_rate: ScalarOrSchedule, weight_decay: ScalarOrSchedule = 0.0, weight_decay_mask: MaskOrFn = True,
-    trust_coefficient: Number = 0.001, eps: Number = 0.0, trust_ratio_mask: MaskOrFn = True, momentum: Number = 0.9,
-    nesterov: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """LARS; see `gradtx.lars`."""
-    return chain(
-        add_decayed_weights(weight_decay, weight_decay_mask),
-        masked(scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask),
-        scale_by_learning_rate(learning_rate),
-        trace(momentum, nesterov),
-    )
+    return chain(made.scale_by_trust_ratio(min_norm), scale_by_learning_rate(rate), decayed(decay))
 
 
 @remembered
 def polyak_sgd(
     max_learning_rate: Number = 1.0, scaling: ScalarOrSchedule = 1.0, f_min: Number = 0.0, eps: Number = 0.0,
     variant: str = "sps",
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """Gradient descent with Polyak's step size; see `gradtx.polyak_sgd` and, for what Optax computes, `config`."""
     if reproduces_optax():
-        return chain(sgd(scaling), scale_by_polyak(f_min, max_learning_rate, eps, variant))
-    step = expose(gradtx.scale_by_polyak, f_min, max_learning_rate, eps, variant, scaling=scaling)
-    down = chain(sgd(1.0), step)
+        return chain(optimizers.sgd(scaling), directions.scale_by_polyak(f_min, max_learning_rate, eps, variant))
+    step = base.expose(gradtx.scale_by_polyak, f_min, max_learning_rate, eps, variant, scaling=scaling)
+    down, nothing = chain(optimizers.sgd(1.0), step), base.EmptyState()
     if not callable(scaling):
         return down
-    nothing = EmptyState()
+    return base.translated(down, lambda s: ((nothing, s[1]), nothing), lambda s: ((nothing, nothing), s[0][1]))
 
-    def pack(state: Any) -> Any:
-        return (nothing, state[1]), nothing
 
-    def unpack(state: Any) -> Any:
-        return (nothing, nothing), state[0][1]
+def optimistic_adam(
+    learning_rate: Number, optimism: Number | None = None, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8,
+    eps_root: Number = 0.0, mu_dtype: DTypeOrNone = None, *, nesterov: bool = True,
+) -> Pair:  # fmt: skip
+    """Deprecated: `optimistic_adam_v2` with `beta = optimism / learning_rate`.
 
-    return translated(down, pack, unpack)
+    Raises:
+        ValueError: for a schedule.
+    """
+    warnings.warn("please use `optimistic_adam_v2` instead of `optimistic_adam`", DeprecationWarning, stacklevel=2)
+    if callable(learning_rate):
+        raise ValueError("optimistic_adam: learning_rate must be a number; optimistic_adam_v2 takes schedules")
+    beta = learning_rate if optimism is None else optimism
+    return chain(
+        made.scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
+        made.scale_by_optimistic_gradient(learning_rate, beta),
+        scale_by_learning_rate(1.0),
+    )
+
+
+ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
+
+
+def lbfgs(
+    learning_rate: ScalarOrSchedule | None = None, memory_size: int = 10, scale_init_precond: bool = True,
+    linesearch: base.GradientTransformation | None = ZOOM,
+) -> Pair:  # fmt: skip
+    """L-BFGS; see `gradtx.lbfgs` and `scale_by_lbfgs`."""
+    down = made.scale(-1.0) if learning_rate is None else scale_by_learning_rate(learning_rate)
+    search = base.identity() if linesearch is None else linesearch
+    return chain(directions.scale_by_lbfgs(memory_size, scale_init_precond), down, search)

@@ -6,12 +6,15 @@ turned into such a pair by `expose`:
     def scale_by_belief(b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16, *, nesterov=False):
         return expose(gradtx.scale_by_belief, b1, b2, eps, eps_root=eps_root, nesterov=nesterov)
 
+which `table` writes from `"b1 b2 eps eps_root * nesterov"`.
+
 `expose(make, *args, **kwargs)` calls the maker without range checks, as Optax has none. Its pair starts slots in the
-parameters' dtype, 16-bit ones too (gradtx keeps them wider), takes integers as floats, and ignores extra arguments that
-nobody takes. Where Optax's state has another name or other fields, `translated(pair, pack, unpack)` puts a function
-from our state to Optax's, and one back, around a pair. Arguments that are transformations are given as they are:
-gradtx takes any object with `init` and `update`. `config.reproduces_optax()` says whether Optax's deviations are
-wanted. Annotations are objects, never strings, because programs read them.
+parameters' dtype, 16-bit ones too (gradtx keeps them wider), or in the dtype that `stored` gives for a slot, takes
+integers as floats, and ignores extra arguments that nobody takes. `built` and `started` are the one place where this is
+done. Where Optax's state has another name or other fields, `translated(pair, pack, unpack)` puts a function from our
+state to Optax's, and one back, around a pair. Arguments that are transformations are given as they are: gradtx takes
+any object with `init` and `update`. `config.reproduces_optax()` says whether Optax's deviations are wanted. Annotations
+are objects, never strings, because programs read them.
 """
 
 import sys
@@ -39,6 +42,7 @@ Schedule: TypeAlias = Callable[[Any], Any]
 ScalarOrSchedule: TypeAlias = float | jax.Array | Schedule
 Number: TypeAlias = jax.Array | float
 DTypeOrNone: TypeAlias = jax.typing.DTypeLike | None
+Slots: TypeAlias = dict[str, DTypeOrNone] | None
 MaskOrFn: TypeAlias = Any | Callable[[Params], Any] | None
 
 
@@ -91,6 +95,25 @@ class GradientTransformationExtraArgs(GradientTransformation):
     optax_name = "GradientTransformationExtraArgs"
 
 
+Pair: TypeAlias = GradientTransformationExtraArgs
+"""What nearly all makers make."""
+
+Updated: TypeAlias = tuple[Updates, OptState]
+"""What `update` returns."""
+
+
+def built(make: Callable[..., Any], args: Any, kwargs: Any, stored: Slots) -> Any:
+    """What a maker of gradtx makes of Optax's arguments, its slots in the dtypes of `stored`: no range is checked."""
+    with UNCHECKED.turned():
+        return make(*args, **kwargs, **{f"{slot}_dtype": dtype for slot, dtype in (stored or {}).items()})
+
+
+def started(tx: TransformationLike, params: Params) -> OptState:
+    """The first state, slots in the dtypes of the parameters unless `built` says otherwise."""
+    with OWN_DTYPE.turned():
+        return tx.init(params)
+
+
 class _Once:
     """What a maker of gradtx makes of some arguments: made beforehand for these, and anew for others.
 
@@ -100,15 +123,11 @@ class _Once:
     """
 
     def __init__(self, *given: Any) -> None:
-        self.given, self.made = given, self._make(*given)
-
-    def _make(self, make: Callable[..., TransformationLike], args: Any, kwargs: Any) -> TransformationLike:
-        with UNCHECKED.turned():
-            return make(*args, **kwargs)
+        self.given, self.made = given, built(*given)
 
     def __call__(self, *given: Any) -> TransformationLike:
         same = all(a is b for a, b in zip(self.given, given, strict=True))
-        return self.made if same else self._make(*given)
+        return self.made if same else built(*given)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Once)
@@ -118,48 +137,45 @@ class _Once:
 
 
 @remembered
-def expose(make: Callable[..., TransformationLike], /, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-    """The pair of Optax's form for the transformation that a maker of gradtx makes of these arguments."""
-    made = _Once(make, args, kwargs)
+def expose(make: Callable[..., TransformationLike], /, *args: Any, stored: Slots = None, **kwargs: Any) -> Pair:
+    """The pair of Optax's form for what a maker of gradtx makes of these arguments, with the dtypes of some slots."""
+    made = _Once(make, args, kwargs, stored)
 
     def init(params: Params) -> OptState:
-        with OWN_DTYPE.turned():
-            return made(make, args, kwargs).init(as_floats(params))
+        return started(made(make, args, kwargs, stored), as_floats(params))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        tx, updates, params = made(make, args, kwargs), as_floats(updates), as_floats(params)
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
+        tx, updates, params = made(make, args, kwargs, stored), as_floats(updates), as_floats(params)
         if keeps_nothing(tx):  # then Optax gives back whatever state it is given, and of no updates none
             new = updates if updates is None else tx.update(updates, EmptyState(), params, **extra_args)[0]
             return new, state
         return tx.update(updates, state, params, **extra_args)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def translated(
-    tx: TransformationLike, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]
-) -> GradientTransformationExtraArgs:
+def translated(tx: TransformationLike, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> Pair:
     """A pair with another state: `pack` makes it of the pair's own, `unpack` is its inverse."""
 
     def init(params: Params) -> OptState:
         return pack(tx.init(params))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         updates, own = tx.update(updates, unpack(state), params, **extra_args)
         return updates, pack(own)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def refused_at_update(tx: GradientTransformation, error: Exception) -> GradientTransformationExtraArgs:
+def refused_at_update(tx: GradientTransformation, error: Exception) -> Pair:
     """The same `init`, and an update that raises: for arguments that Optax looks at only there."""
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         raise error
 
-    return GradientTransformationExtraArgs(tx.init, update)
+    return Pair(tx.init, update)
 
 
 def as_floats(tree: PyTree) -> PyTree:
@@ -178,18 +194,14 @@ def as_floats(tree: PyTree) -> PyTree:
     return jax.tree.map(as_float, tree)
 
 
-def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
+def with_extra_args_support(tx: GradientTransformation) -> Pair:
     """The same transformation, made to ignore extra arguments if it does not take them."""
     return tx if isinstance(tx, GradientTransformationExtraArgs) else _ignoring_extra_args(tx)
 
 
 @remembered
-def _ignoring_extra_args(tx: GradientTransformation) -> GradientTransformationExtraArgs:
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del extra_args
-        return tx.update(updates, state, params)
-
-    return GradientTransformationExtraArgs(tx.init, update)
+def _ignoring_extra_args(tx: GradientTransformation) -> Pair:
+    return Pair(tx.init, lambda updates, state, params=None, **extra_args: tx.update(updates, state, params))
 
 
 def init_empty_state(params: Params) -> EmptyState:
@@ -199,43 +211,27 @@ def init_empty_state(params: Params) -> EmptyState:
 
 
 @remembered
-def identity() -> GradientTransformationExtraArgs:
+def identity() -> Pair:
     """Leave the updates as they are."""
-
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del params, extra_args
-        return updates, state
-
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    return Pair(init_empty_state, lambda updates, state, params=None, **extra_args: (updates, state))
 
 
 @remembered
-def set_to_zero() -> GradientTransformationExtraArgs:
+def set_to_zero() -> Pair:
     """Replace the updates by zeros."""
-
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del params, extra_args
-        return jax.tree.map(jnp.zeros_like, updates), state
-
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    zeros: Any = lambda updates, state, params=None, **extra_args: (jax.tree.map(jnp.zeros_like, updates), state)
+    return Pair(init_empty_state, zeros)
 
 
 @remembered
-def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransformationExtraArgs:
+def stateless(f: Callable[[Updates, Params | None], Updates]) -> Pair:
     """A transformation without state from a function `(updates, params) -> updates`; params may be None."""
-
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del state, extra_args
-        return f(updates, params), EmptyState()
-
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    apply: Any = lambda updates, state, params=None, **extra_args: (f(updates, params), EmptyState())
+    return Pair(init_empty_state, apply)
 
 
 @remembered
-def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformationExtraArgs:
+def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> Pair:
     """A transformation without state from a function `(update, param) -> update` of one array; param may be None."""
-
-    def each(updates: Updates, params: Params) -> Updates:
-        return jax.tree.map(lambda g: f(g, None), updates) if params is None else jax.tree.map(f, updates, params)
-
-    return stateless(each)
+    alone = lambda g: f(g, None)
+    return stateless(lambda g, p: jax.tree.map(alone, g) if p is None else jax.tree.map(f, g, p))

@@ -10,19 +10,8 @@ from typing import Any
 
 import jax
 
-from gradtx.combine import flatten as flattening
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    OptState,
-    Params,
-    PyTree,
-    Updates,
-    expose,
-    set_to_zero,
-    with_extra_args_support,
-)
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import GradientTransformation, MaskOrFn, OptState, Pair, Params, PyTree, Updated, Updates
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MaskedNode, MaskedState, PartitionState
 from gradtx.compat.optax.tree_search import is_placeholder
@@ -30,7 +19,7 @@ from gradtx.core.selection import resolved
 
 
 @remembered
-def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
+def chain(*args: GradientTransformation) -> Pair:
     """Apply transformations in order, each to the updates that the one before made.
 
     Args:
@@ -41,12 +30,12 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     Raises:
         ValueError: from `update`, for a state of another length.
     """
-    links = [with_extra_args_support(tx) for tx in args]
+    links = [base.with_extra_args_support(tx) for tx in args]
 
     def init(params: Params) -> OptState:
         return tuple(link.init(params) for link in links)
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         if len(state) != len(links):
             raise ValueError(f"chain: state must be the tuple of {len(links)} from init, got {len(state)} states")
         new_states: list[Any] = []
@@ -55,11 +44,11 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
             new_states.append(link_state)
         return updates, tuple(new_states)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransformationExtraArgs:
+def named_chain(*args: tuple[str, GradientTransformation]) -> Pair:
     """A chain whose links have names.
 
     Args:
@@ -78,17 +67,15 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
     def init(params: Params) -> OptState:
         return OrderedDict(zip(names, links.init(params), strict=True))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         updates, states = links.update(updates, tuple(state[name] for name in names), params, **extra_args)
         return updates, OrderedDict(zip(names, states, strict=True))
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def masked(
-    inner: GradientTransformation, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
+def masked(inner: GradientTransformation, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False) -> Pair:
     """Apply a transformation where a mask is True; elsewhere updates pass through.
 
     Args:
@@ -101,7 +88,7 @@ def masked(
     Raises:
         ValueError: from `init`, for a mask that is no prefix of the parameters.
     """
-    inner = with_extra_args_support(inner)
+    inner = base.with_extra_args_support(inner)
 
     def init(params: Params) -> OptState:
         if is_placeholder(params):
@@ -110,7 +97,7 @@ def masked(
         _check_fit("masked: the mask", keep, params)
         return MaskedState(inner.init(_hidden(keep, params)))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         keep = resolved(mask, updates if params is None else params)
         if mask_compatible_extra_args:
             like_updates = lambda x: jax.tree.structure(x) == jax.tree.structure(updates)
@@ -119,14 +106,14 @@ def masked(
         new, inner_state = inner.update(_hidden(keep, updates), state.inner_state, seen, **extra_args)
         return jax.tree.map(lambda k, u, g: u if k else g, keep, new, updates), MaskedState(inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
 def partition(
     transforms: Mapping[Hashable, GradientTransformation], param_labels: Any, *,
     mask_compatible_extra_args: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """Give each leaf to the transformation that its label names.
 
     Args:
@@ -140,7 +127,7 @@ def partition(
         ValueError: from `init`, for a label without a transformation, or labels that are no prefix of the parameters.
     """
 
-    def part(label: Hashable, labels: PyTree) -> GradientTransformationExtraArgs:
+    def part(label: Hashable, labels: PyTree) -> Pair:
         mask = jax.tree.map(lambda other: other == label, labels)
         return masked(transforms[label], mask, mask_compatible_extra_args=mask_compatible_extra_args)
 
@@ -152,7 +139,7 @@ def partition(
             raise ValueError(f"partition: wanted labels of {list(transforms)}, got {unknown[0]!r}")
         return PartitionState({label: part(label, labels).init(params) for label in transforms})
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         labels = resolved(param_labels, updates if params is None else params)
         states: dict[Any, Any] = {}
         for label in transforms:
@@ -160,23 +147,23 @@ def partition(
             updates, states[label] = link.update(updates, state.inner_states[label], params, **extra_args)
         return updates, PartitionState(states)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 multi_transform = partition
 
 
-def freeze(mask: MaskOrFn) -> GradientTransformationExtraArgs:
+def freeze(mask: MaskOrFn) -> Pair:
     """Replace updates by zeros where a mask is True.
 
     Args:
         mask: as in `masked`.
     """
-    return masked(set_to_zero(), mask)
+    return masked(base.set_to_zero(), mask)
 
 
 @remembered
-def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskOrFn) -> GradientTransformationExtraArgs:
+def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskOrFn) -> Pair:
     """Train the leaves outside a mask; those inside have zero updates and no state.
 
     Args:
@@ -187,16 +174,7 @@ def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskO
     def labels(params: Params) -> PyTree:
         return jax.tree.map(lambda frozen: "freeze" if frozen else "train", resolved(freeze_mask, params))
 
-    return partition({"train": optimizer, "freeze": set_to_zero()}, labels)
-
-
-def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
-    """Run a transformation on one vector of all parameters.
-
-    Args:
-        inner: the transformation.
-    """
-    return expose(flattening.flatten, with_extra_args_support(inner))
+    return partition({"train": optimizer, "freeze": base.set_to_zero()}, labels)
 
 
 def _check_fit(what: str, prefix: PyTree, params: Params) -> None:

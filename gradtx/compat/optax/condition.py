@@ -1,4 +1,4 @@
-"""Transformations that run at some steps only, and gradients that are left out."""
+"""Transformations that run at some steps only."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -6,62 +6,35 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from gradtx.combine import condition
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    expose,
-    with_extra_args_support,
-)
+import gradtx
+from gradtx.compat.optax.base import GradientTransformation, Pair, expose, with_extra_args_support
+from gradtx.compat.optax.names import documented
 from gradtx.compat.optax.remember import remembered
 
 ConditionFn: TypeAlias = Callable[..., Any]
 
 
 @remembered
+@documented(gradtx.conditionally_transform)
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
+) -> Pair:
     """Run a transformation at some steps; at the others updates pass through.
 
-    Args:
-        inner: the transformation.
-        should_transform_fn: `(step) -> bool`, or `(step, **extra_args) -> bool`.
-        forward_extra_args: whether it gets the extra arguments of `update`.
-
-    State: `ConditionallyTransformState(inner_state, step)`.
+    `forward_extra_args` says whether `should_transform_fn` gets the extra arguments of `update`.
     """
     asked = _asked(should_transform_fn, forward_extra_args)
-    return expose(condition.conditionally_transform, with_extra_args_support(inner), asked)
+    return expose(gradtx.conditionally_transform, with_extra_args_support(inner), asked)
 
 
 @remembered
+@documented(gradtx.conditionally_mask)
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
-    """Run a transformation at some steps; at the others updates are zero.
-
-    Args:
-        inner: the transformation.
-        should_transform_fn: `(step) -> bool`, or `(step, **extra_args) -> bool`.
-        forward_extra_args: whether it gets the extra arguments of `update`.
-
-    State: `ConditionallyMaskState(step, inner_state)`.
-    """
+) -> Pair:
+    """Run a transformation at some steps; at the others updates are zero; as `conditionally_transform`."""
     asked = _asked(should_transform_fn, forward_extra_args)
-    return expose(condition.conditionally_mask, with_extra_args_support(inner), asked)
-
-
-def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) -> GradientTransformationExtraArgs:
-    """Leave out gradients that are not finite, until there were too many in a row.
-
-    Args:
-        inner: the transformation.
-        max_consecutive_errors: how many in a row are left out.
-
-    State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`.
-    """
-    return expose(condition.apply_if_finite, with_extra_args_support(inner), max_consecutive_errors)
+    return expose(gradtx.conditionally_mask, with_extra_args_support(inner), asked)
 
 
 def _asked(should_transform_fn: ConditionFn, forward_extra_args: bool) -> Callable[..., jax.Array]:

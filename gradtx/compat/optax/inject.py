@@ -9,16 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.compat.optax import config
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Schedule,
-    Updates,
-    with_extra_args_support,
-)
+from gradtx.compat.optax import base, config
+from gradtx.compat.optax.base import OptState, Pair, Params, Updated, Updates
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import InjectStatefulHyperparamsState
 from gradtx.compat.optax.tree_types import tree_dtype, weakly_typed
@@ -28,7 +20,7 @@ from gradtx.core.rules import increment
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.typing import Array
 
-Factory = Callable[..., GradientTransformation]
+Factory = Callable[..., base.GradientTransformation]
 
 
 class WrappedScheduleState(NamedTuple):
@@ -44,7 +36,7 @@ class WrappedSchedule(Related):
         schedule_fn: the function.
     """
 
-    def __init__(self, schedule_fn: Schedule) -> None:
+    def __init__(self, schedule_fn: base.Schedule) -> None:
         self.schedule_fn = schedule_fn
 
     def init(self) -> WrappedScheduleState:
@@ -53,18 +45,16 @@ class WrappedSchedule(Related):
 
     def update(self, state: WrappedScheduleState, **extra_args: Any) -> WrappedScheduleState:
         """Go on by one step."""
-        del extra_args
         return WrappedScheduleState(increment(state.count))
 
     def __call__(self, state: WrappedScheduleState, **extra_args: Any) -> Any:
         """Return the number at the step of `state`."""
-        del extra_args
         return self.schedule_fn(state.count)
 
 
 def inject_hyperparams(
     inner_factory: Factory, static_args: str | Iterable[str] = (), hyperparam_dtype: Any | None = None
-) -> Callable[..., GradientTransformationExtraArgs]:
+) -> Callable[..., Pair]:
     """Keep the hyperparameters of a transformation in its state.
 
         tx = optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)
@@ -94,7 +84,7 @@ def inject_hyperparams(
     if unknown:
         raise ValueError(f"inject_hyperparams: inner_factory has no argument {', '.join(sorted(unknown))} to be static")
 
-    def factory(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
+    def factory(*args: Any, **kwargs: Any) -> Pair:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         kinds = tuple((name, parameter.kind) for name, parameter in signature.parameters.items())
@@ -107,7 +97,7 @@ def inject_hyperparams(
 def _injected(
     inner_factory: Factory, kinds: tuple[tuple[str, Any], ...], arguments: dict[str, Any], static: frozenset[str],
     hyperparam_dtype: Any | None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """The transformation for the factory's arguments by name, in the order and of the kinds of its signature."""
     with_deviations = config.reproduces_optax()
 
@@ -118,10 +108,10 @@ def _injected(
     def numbers() -> dict[str, Any]:
         return {name: arguments[name] for name, _ in kinds if name not in static and _is_number(arguments[name])}
 
-    def made(values: dict[str, Any]) -> GradientTransformationExtraArgs:
+    def made(values: dict[str, Any]) -> Pair:
         args, kwargs = _by_kind(kinds, arguments | values)
         with config.reproducing_optax(with_deviations):
-            return with_extra_args_support(inner_factory(*args, **kwargs))
+            return base.with_extra_args_support(inner_factory(*args, **kwargs))
 
     def init(params: Params) -> OptState:
         dtype = _dtype_for(params, hyperparam_dtype)
@@ -132,7 +122,7 @@ def _injected(
             jnp.zeros((), jnp.int32), hyperparams, states, made(_used(given, hyperparams)).init(params)
         )
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         dtype = _dtype_for(updates if params is None else params, hyperparam_dtype)
         states = state.hyperparams_states
         now = {name: schedule(states[name], **extra_args) for name, schedule in schedules().items()}
@@ -143,7 +133,7 @@ def _injected(
         states = {name: schedule.update(states[name], **extra_args) for name, schedule in schedules().items()}
         return updates, InjectStatefulHyperparamsState(increment(state.count), kept, states, inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 inject_stateful_hyperparams = inject_hyperparams

@@ -2,28 +2,19 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    PyTree,
-    Updates,
-    expose,
-)
-from gradtx.compat.optax.remember import remembered
+import gradtx
+from gradtx.compat.optax.base import OptState, Pair, Params, PyTree, Updated, Updates
+from gradtx.compat.optax.table import translation
 from gradtx.compat.optax.tree_search import tree_get
 from gradtx.core.typing import Array
-from gradtx.search import backtracking, zoom
 from gradtx.search.line import reused, slope
 
-ArrayLike: TypeAlias = jax.typing.ArrayLike
-
+ArrayLike = jax.typing.ArrayLike
 FLAG_NOT_A_DESCENT_DIRECTION = "line search: the loss does not fall along the updates"
 FLAG_NO_STEPSIZE_FOUND = "line search: no step with a sufficient decrease was found"
 FLAG_CURVATURE_COND_NOT_SATISFIED = "line search: the step decreases the loss, but its slope is still too steep"
@@ -38,75 +29,37 @@ class Kept(NamedTuple):
     grad: PyTree
 
 
-@remembered
-def scale_by_backtracking_linesearch(
-    max_backtracking_steps: int, slope_rtol: float = 1e-4, decrease_factor: float = 0.8, increase_factor: float = 1.5,
-    max_learning_rate: float = 1.0, atol: float = 0.0, rtol: float = 0.0, store_grad: bool = False,
-    verbose: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Scale updates by a step that lets the loss fall enough; see `gradtx.scale_by_backtracking_linesearch`.
+@translation(
+    """max_backtracking_steps:int! slope_rtol:float decrease_factor:float increase_factor:float max_learning_rate:float
+    atol:float rtol:float store_grad verbose>-=False""",
+    gradtx.scale_by_backtracking_linesearch, relative=False,
+)  # fmt: skip
+def scale_by_backtracking_linesearch(own: Pair, atol: float, verbose: bool, **_: Any) -> Pair:
+    """Scale updates by a step that lets the loss fall enough; `verbose` prints a search that fails.
 
-    Args:
-        max_backtracking_steps: how often a step is made shorter.
-        slope_rtol: the share of the slope that the loss has to follow.
-        decrease_factor: by which a step is made shorter.
-        increase_factor: how much longer than the last step the first one is.
-        max_learning_rate: the longest step.
-        atol: how much the decrease may be missed.
-        rtol: the same relative to the loss.
-        store_grad: whether the gradient at the end is kept.
-        verbose: whether a search that fails is printed.
-
-    Raises:
-        TypeError: from `update`, for an extra argument that `value_fn` does not take.
+    An extra argument of `update` that `value_fn` does not take is a TypeError.
     """
-    make = backtracking.scale_by_backtracking_linesearch
-    names: dict[str, Any] = dict(
-        slope_rtol=slope_rtol, decrease_factor=decrease_factor, increase_factor=increase_factor,
-        max_learning_rate=max_learning_rate, atol=atol, rtol=rtol, store_grad=store_grad,
-        relative=False,
-    )  # fmt: skip
 
     def failures(state: OptState, slope: Array) -> dict[str, Array]:
         return {FLAG_NO_STEPSIZE_FOUND: state.info.decrease_error > atol}
 
-    return _search(make.__name__, expose(make, max_backtracking_steps, **names), failures if verbose else None)
+    return _search("scale_by_backtracking_linesearch", own, failures if verbose else None)
 
 
-@remembered
+@translation(
+    """max_linesearch_steps:int! max_learning_rate:float tol:float increase_factor:float slope_rtol:float
+    curv_rtol:float approx_dec_rtol:real stepsize_precision:float initial_guess_strategy verbose>-=False""",
+    gradtx.scale_by_zoom_linesearch, relative=False,
+)  # fmt: skip
 def scale_by_zoom_linesearch(
-    max_linesearch_steps: int, max_learning_rate: float | None = None, tol: float = 0.0, increase_factor: float = 2.0,
-    slope_rtol: float = 1e-4, curv_rtol: float = 0.9, approx_dec_rtol: float | None = 1e-6,
-    stepsize_precision: float = 1e-5, initial_guess_strategy: str = "keep", verbose: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """Scale updates by a step that satisfies the strong Wolfe conditions; see `gradtx.scale_by_zoom_linesearch`.
+    own: Pair, max_linesearch_steps: int, max_learning_rate: float | None, tol: float, verbose: bool, **_: Any
+) -> Pair:
+    """Scale updates by a step that satisfies the strong Wolfe conditions; `verbose` prints a search that fails.
 
-    Where none with a decrease is found, the step is 0; Optax takes the last one tried.
-
-    Args:
-        max_linesearch_steps: how often the loss is evaluated.
-        max_learning_rate: the longest step, or None.
-        tol: up to which the conditions hold.
-        increase_factor: how much longer each step is until one is too long.
-        slope_rtol: the share of the slope that the loss has to follow.
-        curv_rtol: the share of the slope that may be left.
-        approx_dec_rtol: where the approximate condition of decrease may be used, or None.
-        stepsize_precision: the interval below which the best step is taken.
-        initial_guess_strategy: "keep" tries the last step first, "one" 1.
-        verbose: whether a search that fails is printed.
-
-    For complex parameters `update` takes as `grad` the conjugate of what `jax.grad` gives, and the state keeps what
-    `jax.grad` gives.
-
-    Raises:
-        TypeError: from `update`, for an extra argument that `value_fn` does not take.
+    Where none with a decrease is found, the step is 0; Optax takes the last one tried. For complex parameters `update`
+    takes as `grad` the conjugate of what `jax.grad` gives, and the state keeps what `jax.grad` gives. An extra
+    argument of `update` that `value_fn` does not take is a TypeError.
     """
-    make = zoom.scale_by_zoom_linesearch
-    names: dict[str, Any] = dict(
-        max_learning_rate=max_learning_rate, tol=tol, increase_factor=increase_factor, slope_rtol=slope_rtol,
-        curv_rtol=curv_rtol, approx_dec_rtol=approx_dec_rtol, stepsize_precision=stepsize_precision,
-        initial_guess_strategy=initial_guess_strategy, relative=False,
-    )  # fmt: skip
     longest = jnp.inf if max_learning_rate is None else max_learning_rate
 
     def failures(state: OptState, slope: Array) -> dict[str, Array]:
@@ -121,14 +74,12 @@ def scale_by_zoom_linesearch(
             FLAG_INTERVAL_TOO_SMALL: steep & ~at_end & (steps < max_linesearch_steps),
         }
 
-    tx = expose(make, max_linesearch_steps, **names)
-
     def init(params: Params) -> OptState:
-        state = tx.init(params)
+        state = own.init(params)
         infinite = jnp.full((), jnp.inf, jnp.result_type(float))
         return state._replace(info=state.info._replace(decrease_error=infinite, curvature_error=infinite))
 
-    return _search(make.__name__, tx._replace(init=init), failures if verbose else None, conjugated=True)
+    return _search("scale_by_zoom_linesearch", own._replace(init=init), failures if verbose else None, conjugated=True)
 
 
 def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..., tuple[Array, PyTree]]:
@@ -158,9 +109,9 @@ def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..
 
 
 def _search(
-    name: str, tx: GradientTransformation, failures: Callable[[OptState, Array], dict[str, Array]] | None,
+    name: str, tx: Pair, failures: Callable[[OptState, Array], dict[str, Array]] | None,
     conjugated: bool = False,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """The line search under Optax's signature; `failures` gives the sentences to print, and when they are true.
 
     Of complex parameters, gradtx's searches take the gradient as `jax.grad` gives it. `conjugated` says that this one
@@ -170,7 +121,7 @@ def _search(
     def update(
         updates: Updates, state: OptState, params: Params, *, value: ArrayLike, grad: PyTree,
         value_fn: Callable[..., ArrayLike], **extra_args: Any,
-    ) -> tuple[Updates, OptState]:  # fmt: skip
+    ) -> Updated:  # fmt: skip
         unknown = _unknown(value_fn, extra_args)
         if unknown:
             raise TypeError(f"Unexpected keyword arguments for {name}: value_fn does not take {', '.join(unknown)}")
@@ -181,7 +132,7 @@ def _search(
                 jax.lax.cond(true, lambda sentence=sentence: jax.debug.print(sentence), lambda: None)
         return new, state
 
-    return GradientTransformationExtraArgs(tx.init, update)
+    return Pair(tx.init, update)
 
 
 def _unknown(value_fn: Callable[..., Any], extra_args: dict[str, Any]) -> list[str]:

@@ -5,31 +5,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.compat.optax.base import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
-    expose,
-    with_extra_args_support,
-)
-from gradtx.compat.optax.remember import remembered
+import gradtx
+from gradtx.compat.optax.base import OptState, Pair, Params, Updated, Updates
 from gradtx.compat.optax.states import LookaheadParams, LookaheadState
-from gradtx.wrappers import lookahead as wrapper
+from gradtx.compat.optax.table import translation
+from gradtx.wrappers.lookahead import LookaheadState as OurState
 
 
-@remembered
-def lookahead(
-    fast_optimizer: GradientTransformation, sync_period: int, slow_step_size: float, reset_state: bool = False
-) -> GradientTransformationExtraArgs:
+@translation("fast_optimizer:inner! sync_period:int! slow_step_size:float! reset_state", gradtx.lookahead)
+def lookahead(own: Pair, fast_optimizer: Pair, sync_period: int, **_: Any) -> Pair:
     """Let an optimizer run ahead, then move a share of the way after it; see `gradtx.lookahead`.
-
-    Args:
-        fast_optimizer: the optimizer of the fast parameters.
-        sync_period: the steps between two moves of the slow parameters.
-        slow_step_size: the share.
-        reset_state: whether the optimizer's state starts anew after each move.
 
     State: `LookaheadState(fast_state, steps_since_sync)`. Parameters and updates are `LookaheadParams(fast, slow)`,
         and gradients are those of the fast ones.
@@ -40,18 +25,16 @@ def lookahead(
     """
     if sync_period < 1:
         raise ValueError(f"lookahead: sync_period must be at least 1, got {sync_period!r}")
-    fast = with_extra_args_support(fast_optimizer)
-    ahead = expose(wrapper.lookahead, fast, sync_period, slow_step_size, reset_state=reset_state)
 
     def init(params: Params) -> OptState:
-        return LookaheadState(fast.init(getattr(params, "fast", params)), jnp.zeros((), jnp.int32))
+        return LookaheadState(fast_optimizer.init(getattr(params, "fast", params)), jnp.zeros((), jnp.int32))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         if not isinstance(params, LookaheadParams):
             raise TypeError(f"lookahead: params must be LookaheadParams, got {type(params).__name__}")
-        own = wrapper.LookaheadState(state.fast_state, state.steps_since_sync, params.slow)
-        updates, own = ahead.update(updates, own, params.fast, **extra_args)
-        moved = jax.tree.map(jnp.subtract, own.slow, params.slow)
-        return LookaheadParams(updates, moved), LookaheadState(own.fast_state, own.steps_since_sync)
+        before = OurState(state.fast_state, state.steps_since_sync, params.slow)
+        updates, after = own.update(updates, before, params.fast, **extra_args)
+        moved = jax.tree.map(jnp.subtract, after.slow, params.slow)
+        return LookaheadParams(updates, moved), LookaheadState(after.fast_state, after.steps_since_sync)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)

@@ -3,26 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from gradtx.compat.optax.base import (
-    EmptyState,
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    PyTree,
-    Updates,
-    stateless,
-    with_extra_args_support,
-)
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import OptState, Pair, Params, PyTree, Updated, Updates
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MonitorState, SnapshotState
-from gradtx.compat.optax.transforms.accumulation import ema
+from gradtx.compat.optax.transforms.spelled import made
 
 Measure: TypeAlias = Callable[[Updates], PyTree]
 
 
 @remembered
-def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtraArgs:
+def snapshot(measure_name: str, measure: Measure) -> Pair:
     """Keep what a function says of the updates, which pass through.
 
     Args:
@@ -35,15 +26,14 @@ def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtra
     def init(params: Params) -> OptState:
         return SnapshotState({measure_name: measure(params)})
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del state, params, extra_args
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         return updates, SnapshotState({measure_name: measure(updates)})
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> GradientTransformationExtraArgs:
+def monitor(measures: Mapping[str, base.GradientTransformation | Measure]) -> Pair:
     """Keep what several functions, or transformations with a state of their own, say of the updates.
 
     Args:
@@ -52,10 +42,10 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> Gradien
     State: `MonitorState(measurements, measure_states)`; there are no measurements before the first update.
     """
 
-    def as_transformation(measure: Any) -> GradientTransformationExtraArgs:
-        if isinstance(measure, GradientTransformation):
-            return with_extra_args_support(measure)
-        return stateless(lambda updates, params: measure(updates))
+    def as_transformation(measure: Any) -> Pair:
+        if isinstance(measure, base.GradientTransformation):
+            return base.with_extra_args_support(measure)
+        return base.stateless(lambda updates, params: measure(updates))
 
     transforms = {name: as_transformation(measure) for name, measure in measures.items()}
 
@@ -63,7 +53,7 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> Gradien
         measure_states: Any = tuple(tx.init(params) for tx in transforms.values())
         return MonitorState({}, measure_states)
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         found = [
             tx.update(updates, measure_state, params, **extra_args)
             for tx, measure_state in zip(transforms.values(), state.measure_states, strict=True)
@@ -72,13 +62,11 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> Gradien
         measure_states: Any = tuple(measure_state for _, measure_state in found)
         return updates, MonitorState(measurements, measure_states)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
-def measure_with_ema(
-    measure: Measure, decay: float, debias: bool = True, accumulator_dtype: Any | None = None
-) -> GradientTransformationExtraArgs:
+def measure_with_ema(measure: Measure, decay: float, debias: bool = True, accumulator_dtype: Any | None = None) -> Pair:
     """A moving average of what a function says of the updates, for `monitor`.
 
     Args:
@@ -89,14 +77,13 @@ def measure_with_ema(
 
     State: that of `stateless` and of `ema`.
     """
-    average = ema(decay, debias, accumulator_dtype)
+    average = made.ema(decay, debias, accumulator_dtype)
 
     def init(params: Params) -> OptState:
-        return EmptyState(), average.init(measure(params))
+        return base.EmptyState(), average.init(measure(params))
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
-        del params, extra_args
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         value, average_state = average.update(measure(updates), state[1])
         return value, (state[0], average_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)

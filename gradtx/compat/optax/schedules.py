@@ -6,44 +6,41 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from gradtx.compat.optax.base import Schedule as Schedule
-from gradtx.compat.optax.inject import StatefulSchedule as StatefulSchedule
-from gradtx.compat.optax.inject import WrappedSchedule as WrappedSchedule
-from gradtx.compat.optax.inject import inject_hyperparams as inject_hyperparams
-from gradtx.compat.optax.inject import inject_stateful_hyperparams as inject_stateful_hyperparams
+import gradtx
+from gradtx.compat.optax.base import Schedule, built
+from gradtx.compat.optax.names import documented, show
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import InjectHyperparamsState as InjectHyperparamsState
-from gradtx.compat.optax.states import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from gradtx.compat.optax.tree_types import weakly_typed
-from gradtx.core.arguments import UNCHECKED
 from gradtx.core.typing import ArrayLike
-from gradtx.schedules import cosine, exponential, piecewise, polynomial
+
+__getattr__ = show(
+    __name__,
+    """
+inject: StatefulSchedule WrappedSchedule inject_hyperparams inject_stateful_hyperparams
+states: InjectHyperparamsState InjectStatefulHyperparamsState
+""",
+)
 
 
 @remembered
+@documented(gradtx.constant_schedule)
 def constant_schedule(value: ArrayLike) -> Schedule:
     """The same number at every step."""
     return lambda count: value
 
 
+@documented(gradtx.polynomial_schedule)
 def polynomial_schedule(
     init_value: ArrayLike, end_value: ArrayLike, power: ArrayLike, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
-    """A power of the time left; `init_value` for ever where `transition_steps` is not positive.
-
-    Args:
-        init_value: the value until `transition_begin`.
-        end_value: the value `transition_steps` later.
-        power: 1 gives a straight line.
-        transition_steps: the steps in between.
-        transition_begin: the steps before; a negative number counts as 0.
-    """
+    """A power of the time left; `init_value` for ever where `transition_steps` is not positive."""
     if transition_steps <= 0:
         return constant_schedule(init_value)
     begin = max(transition_begin, 0)
-    return _shown(polynomial.polynomial_schedule, init_value, end_value, power, transition_steps, begin)
+    return _shown(gradtx.polynomial_schedule, init_value, end_value, power, transition_steps, begin)
 
 
+@documented(gradtx.linear_schedule)
 def linear_schedule(
     init_value: ArrayLike, end_value: ArrayLike, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -51,134 +48,76 @@ def linear_schedule(
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
+@documented(gradtx.piecewise_constant_schedule)
 def piecewise_constant_schedule(
     init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
-    """A value that is multiplied by a scale at some steps.
-
-    Args:
-        init_value: the value before the first of the steps.
-        boundaries_and_scales: from step to scale.
-
-    Raises:
-        ValueError: a negative scale.
-    """
+    """A value that is multiplied by a scale, which is not negative, at some steps."""
     if not boundaries_and_scales:
         return constant_schedule(init_value)
     _check_scales("piecewise_constant_schedule", boundaries_and_scales)
-    return _shown(piecewise.piecewise_constant_schedule, init_value, boundaries_and_scales, weak=True)
+    return _shown(gradtx.piecewise_constant_schedule, init_value, boundaries_and_scales, weak=True)
 
 
+@documented(gradtx.piecewise_interpolate_schedule)
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
-    """As `piecewise_constant_schedule`, but reaching each new value along a line or half a cosine.
-
-    Args:
-        interpolate_type: `"linear"` or `"cosine"`.
-        init_value: the value at step 0.
-        boundaries_and_scales: from step to scale.
-
-    Raises:
-        ValueError: a negative scale, or another type.
-    """
+    """As `piecewise_constant_schedule`, but reaching each new value along a line or half a cosine."""
     _check_scales("piecewise_interpolate_schedule", boundaries_and_scales or {})
-    make = piecewise.piecewise_interpolate_schedule
-    return _shown(make, interpolate_type, init_value, boundaries_and_scales or {})
+    return _shown(gradtx.piecewise_interpolate_schedule, interpolate_type, init_value, boundaries_and_scales or {})
 
 
+@documented(gradtx.exponential_decay)
 def exponential_decay(
     init_value: ArrayLike, transition_steps: int, decay_rate: float, transition_begin: int = 0,
     staircase: bool = False, end_value: ArrayLike | None = None,
 ) -> Schedule:  # fmt: skip
-    """A value multiplied by a constant every so many steps; without such steps or such a constant it stays.
-
-    Args:
-        init_value: the value until `transition_begin`.
-        transition_steps: the steps in which it changes by `decay_rate`; if not positive, it does not change.
-        decay_rate: the constant; 0 stands for no change.
-        transition_begin: the steps before; a negative number counts as 0.
-        staircase: whether it changes only every `transition_steps`.
-        end_value: where it stops.
-    """
+    """A value multiplied by a constant every so many steps; without such steps or such a constant it stays."""
     if transition_steps <= 0 or decay_rate == 0:
         return constant_schedule(init_value)
     begin = max(transition_begin, 0)
-    make = exponential.exponential_decay
-    return _shown(make, init_value, transition_steps, decay_rate, begin, staircase, end_value)
+    numbers = (init_value, transition_steps, decay_rate, begin)
+    return _shown(gradtx.exponential_decay, *numbers, staircase, end_value)
 
 
+@documented(gradtx.cosine_decay_schedule)
 def cosine_decay_schedule(
     init_value: ArrayLike, decay_steps: int, alpha: ArrayLike = 0.0, exponent: ArrayLike = 1.0
 ) -> Schedule:
-    """Half a cosine, from a value to a fraction of it.
-
-    Args:
-        init_value: the value at step 0.
-        decay_steps: its length.
-        alpha: the fraction.
-        exponent: the power that the cosine is raised to.
-
-    Raises:
-        ValueError: `decay_steps` is not positive.
-    """
+    """Half a cosine, from a value to a fraction of it; `decay_steps` must be positive."""
     if not decay_steps > 0:
         raise ValueError(f"cosine_decay_schedule: decay_steps must be positive, got {decay_steps!r}")
-    return _shown(cosine.cosine_decay_schedule, init_value, decay_steps, alpha, exponent, weak=True)
+    return _shown(gradtx.cosine_decay_schedule, init_value, decay_steps, alpha, exponent, weak=True)
 
 
+@documented(gradtx.linear_onecycle_schedule)
 def linear_onecycle_schedule(
     transition_steps: int, peak_value: ArrayLike, pct_start: float = 0.3, pct_final: float = 0.85,
     div_factor: float = 25.0, final_div_factor: float = 1e4,
 ) -> Schedule:  # fmt: skip
-    """Three lines, whose ends are rounded down to whole steps: up, down again, and down to almost nothing.
-
-    Args:
-        transition_steps: the length of the cycle.
-        peak_value: the highest value.
-        pct_start: where it is, as a fraction of the cycle.
-        pct_final: where the second line ends, as a fraction of the cycle.
-        div_factor: by how much the first value is below the peak.
-        final_div_factor: by how much the last value is below the first.
-
-    Raises:
-        ValueError: `transition_steps` is not positive.
-    """
+    """Three lines, whose ends are rounded down to whole steps: up, down again, and down to almost nothing."""
     _check_positive("linear_onecycle_schedule", transition_steps)
     up, down = int(pct_start * transition_steps), int(pct_final * transition_steps)
     scales = {up: div_factor, down: 1 / div_factor, transition_steps: 1 / final_div_factor}
     return piecewise_interpolate_schedule("linear", peak_value / div_factor, scales)
 
 
+@documented(gradtx.cosine_onecycle_schedule)
 def cosine_onecycle_schedule(
     transition_steps: int, peak_value: ArrayLike, pct_start: float = 0.3, div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:  # fmt: skip
-    """Half a cosine up, and half a cosine down to almost nothing; the peak is rounded down to a whole step.
-
-    Args:
-        transition_steps: the length of the cycle.
-        peak_value: the highest value.
-        pct_start: where it is, as a fraction of the cycle.
-        div_factor: by how much the first value is below the peak.
-        final_div_factor: by how much the last value is below the first.
-
-    Raises:
-        ValueError: `transition_steps` is not positive.
-    """
+    """Half a cosine up, and half a cosine down to almost nothing; the peak is rounded down to a whole step."""
     _check_positive("cosine_onecycle_schedule", transition_steps)
     scales = {int(pct_start * transition_steps): div_factor, transition_steps: 1 / (div_factor * final_div_factor)}
     return piecewise_interpolate_schedule("cosine", peak_value / div_factor, scales)
 
 
 @remembered
+@documented(gradtx.join_schedules)
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
-    """One schedule after another, each called with the steps since it began.
-
-    Args:
-        schedules: the schedules, or functions of the step.
-        boundaries: the steps at which each but the first begins.
-    """
+    """One schedule after another, each called with the steps since it began."""
 
     def schedule(step: ArrayLike) -> ArrayLike:
         value = schedules[0](step)
@@ -189,59 +128,36 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     return schedule
 
 
+@documented(gradtx.warmup_constant_schedule)
 def warmup_constant_schedule(init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int) -> Schedule:
     """A straight line up, then no change; `init_value` for ever where `warmup_steps` is not positive."""
     return linear_schedule(init_value, peak_value, warmup_steps)
 
 
+@documented(gradtx.warmup_cosine_decay_schedule)
 def warmup_cosine_decay_schedule(
     init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int, decay_steps: int, end_value: ArrayLike = 0.0,
     exponent: ArrayLike = 1.0,
 ) -> Schedule:  # fmt: skip
-    """A straight line up, then half a cosine down.
-
-    Args:
-        init_value: the value at step 0.
-        peak_value: the value at `warmup_steps`; with 0 there, it stays.
-        warmup_steps: the length of the line.
-        decay_steps: the length of line and decay together.
-        end_value: the value from there on.
-        exponent: the power that the cosine is raised to.
-
-    Raises:
-        ValueError: `decay_steps` does not exceed `warmup_steps`.
-    """
+    """A straight line up, then half a cosine down."""
     alpha = 0.0 if peak_value == 0 else end_value / peak_value
     decay = cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
+@documented(gradtx.warmup_exponential_decay_schedule)
 def warmup_exponential_decay_schedule(
     init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int, transition_steps: int, decay_rate: float,
     transition_begin: int = 0, staircase: bool = False, end_value: ArrayLike | None = None,
 ) -> Schedule:  # fmt: skip
-    """A straight line up, then `exponential_decay`.
-
-    Args:
-        init_value: the value at step 0.
-        peak_value: the value at `warmup_steps`.
-        warmup_steps: the length of the line.
-        transition_steps: as in `exponential_decay`.
-        decay_rate: as in `exponential_decay`.
-        transition_begin: the steps at `peak_value` between line and decay.
-        staircase: as in `exponential_decay`.
-        end_value: as in `exponential_decay`.
-    """
+    """A straight line up, then `exponential_decay`."""
     decay = exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value)
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
+@documented(gradtx.sgdr_schedule)
 def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
-    """Cosine decays with warm restarts.
-
-    Args:
-        cosine_kwargs: for each cycle the arguments of `warmup_cosine_decay_schedule`.
-    """
+    """Cosine decays with warm restarts."""
     cycles = list(cosine_kwargs)
     schedules = [warmup_cosine_decay_schedule(**cycle) for cycle in cycles]
     return join_schedules(schedules, list(accumulate(cycle["decay_steps"] for cycle in cycles)))
@@ -250,8 +166,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
 @remembered
 def _shown(make: Callable[..., Schedule], *args: Any, weak: bool = False) -> Schedule:
     """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
-    with UNCHECKED.turned():
-        value = make(*args)
+    value = built(make, args, {}, None)
 
     def schedule(count: ArrayLike) -> ArrayLike:
         x: Any = value(count)

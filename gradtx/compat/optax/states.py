@@ -5,49 +5,30 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from gradtx.combine.condition import ApplyIfFiniteState as ApplyIfFiniteState
-from gradtx.combine.condition import ConditionallyMaskState as ConditionallyMaskState
-from gradtx.combine.condition import ConditionallyTransformState as ConditionallyTransformState
-from gradtx.combine.masked import MaskedState as MaskedState
-from gradtx.combine.partition import PartitionState as PartitionState
+from gradtx.combine.partition import PartitionState
 from gradtx.compat.optax.base import Params, Updates
-from gradtx.core.leafwise import EmptyState as EmptyState
-from gradtx.core.leafwise import ScaleByScheduleState as ScaleByScheduleState
-from gradtx.core.selection import MaskedNode as MaskedNode
-from gradtx.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
-from gradtx.optimizers.adadelta import ScaleByAdaDeltaState as ScaleByAdaDeltaState
-from gradtx.optimizers.adafactor import FactoredState as FactoredState
-from gradtx.optimizers.adam import ScaleByAdamState as ScaleByAdamState
-from gradtx.optimizers.amsgrad import ScaleByAmsgradState as ScaleByAmsgradState
-from gradtx.optimizers.dog import ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState
-from gradtx.optimizers.novograd import ScaleByNovogradState as ScaleByNovogradState
-from gradtx.optimizers.rms import ScaleByRmsState as ScaleByRmsState
-from gradtx.optimizers.rms import ScaleByRssState as ScaleByRssState
-from gradtx.optimizers.rms import ScaleByRStdDevState as ScaleByRStdDevState
-from gradtx.optimizers.rprop import ScaleByRpropState as ScaleByRpropState
-from gradtx.optimizers.sign import ScaleByLionState as ScaleByLionState
-from gradtx.optimizers.sm3 import ScaleBySM3State as ScaleBySM3State
-from gradtx.search.backtracking import ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState
-from gradtx.search.lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
-from gradtx.search.zoom import ScaleByZoomLinesearchState as ScaleByZoomLinesearchState
-from gradtx.search.zoom import ZoomLinesearchInfo as ZoomLinesearchInfo
-from gradtx.transforms.accumulate import ApplyEvery as ApplyEvery
-from gradtx.transforms.guards import ZeroNansState as ZeroNansState
-from gradtx.transforms.momentum import EmaState as EmaState
-from gradtx.transforms.momentum import TraceState as TraceState
-from gradtx.transforms.noise import AddNoiseState as AddNoiseState
-from gradtx.wrappers.inject import InjectHyperparamsState as InjectHyperparamsState
-from gradtx.wrappers.inject import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
+from gradtx.compat.optax.names import show
+from gradtx.core.leafwise import EmptyState
 
-AdaptiveGradClipState = EmptyState
-AddDecayedWeightsState = EmptyState
-ClipByGlobalNormState = EmptyState
-ClipState = EmptyState
-NonNegativeParamsState = EmptyState
-NormalizeState = EmptyState
-ScaleByTrustRatioState = EmptyState
-ScaleState = EmptyState
-MultiTransformState = PartitionState
+__getattr__ = show(
+    __name__,
+    """
+gradtx.combine: condition.ApplyIfFiniteState condition.ConditionallyMaskState condition.ConditionallyTransformState
+    masked.MaskedState
+gradtx.core: leafwise.ScaleByScheduleState selection.MaskedNode
+gradtx.optimizers: adabelief.ScaleByBeliefState adadelta.ScaleByAdaDeltaState adafactor.FactoredState
+    adam.ScaleByAdamState amsgrad.ScaleByAmsgradState dog.ScaleByDistanceOverGradientsState
+    novograd.ScaleByNovogradState rms.ScaleByRStdDevState rms.ScaleByRmsState rms.ScaleByRssState
+    rprop.ScaleByRpropState sign.ScaleByLionState sm3.ScaleBySM3State
+gradtx.search: backtracking.ScaleByBacktrackingLinesearchState lbfgs.ScaleByLBFGSState zoom.ScaleByZoomLinesearchState
+    zoom.ZoomLinesearchInfo
+gradtx.transforms: accumulate.ApplyEvery guards.ZeroNansState momentum.EmaState momentum.TraceState noise.AddNoiseState
+gradtx.wrappers: inject.InjectHyperparamsState inject.InjectStatefulHyperparamsState
+""",
+)
+EMPTY = """AdaptiveGradClipState AddDecayedWeightsState ClipByGlobalNormState ClipState NonNegativeParamsState
+    NormalizeState ScaleByTrustRatioState ScaleState"""
+globals().update(dict.fromkeys(EMPTY.split(), EmptyState), MultiTransformState=PartitionState)
 
 
 class WeightDecaySchedule(NamedTuple):

@@ -4,42 +4,21 @@ import warnings
 from functools import partial
 from typing import Any
 
-from gradtx.compat.optax.tree_math import tree_add as tree_add
-from gradtx.compat.optax.tree_math import tree_add_scale as tree_add_scale
-from gradtx.compat.optax.tree_math import tree_allclose as tree_allclose
-from gradtx.compat.optax.tree_math import tree_bias_correction as tree_bias_correction
-from gradtx.compat.optax.tree_math import tree_clip as tree_clip
-from gradtx.compat.optax.tree_math import tree_conj as tree_conj
-from gradtx.compat.optax.tree_math import tree_div as tree_div
-from gradtx.compat.optax.tree_math import tree_full_like as tree_full_like
-from gradtx.compat.optax.tree_math import tree_max as tree_max
-from gradtx.compat.optax.tree_math import tree_min as tree_min
-from gradtx.compat.optax.tree_math import tree_mul as tree_mul
-from gradtx.compat.optax.tree_math import tree_norm as tree_norm
-from gradtx.compat.optax.tree_math import tree_ones_like as tree_ones_like
-from gradtx.compat.optax.tree_math import tree_real as tree_real
-from gradtx.compat.optax.tree_math import tree_scale as tree_scale
-from gradtx.compat.optax.tree_math import tree_size as tree_size
-from gradtx.compat.optax.tree_math import tree_sub as tree_sub
-from gradtx.compat.optax.tree_math import tree_sum as tree_sum
-from gradtx.compat.optax.tree_math import tree_update_infinity_moment as tree_update_infinity_moment
-from gradtx.compat.optax.tree_math import tree_update_moment as tree_update_moment
-from gradtx.compat.optax.tree_math import tree_update_moment_per_elem_norm as tree_update_moment_per_elem_norm
-from gradtx.compat.optax.tree_math import tree_vdot as tree_vdot
-from gradtx.compat.optax.tree_math import tree_where as tree_where
-from gradtx.compat.optax.tree_math import tree_zeros_like as tree_zeros_like
-from gradtx.compat.optax.tree_search import NamedTupleKey as NamedTupleKey
-from gradtx.compat.optax.tree_search import tree_get as tree_get
-from gradtx.compat.optax.tree_search import tree_get_all_with_path as tree_get_all_with_path
-from gradtx.compat.optax.tree_search import tree_map_params as tree_map_params
-from gradtx.compat.optax.tree_search import tree_set as tree_set
-from gradtx.compat.optax.tree_types import tree_batch_shape as tree_batch_shape
-from gradtx.compat.optax.tree_types import tree_cast as tree_cast
-from gradtx.compat.optax.tree_types import tree_cast_like as tree_cast_like
-from gradtx.compat.optax.tree_types import tree_dtype as tree_dtype
-from gradtx.compat.optax.tree_types import tree_random_like as tree_random_like
-from gradtx.compat.optax.tree_types import tree_split_key_like as tree_split_key_like
-from gradtx.compat.optax.tree_types import tree_unwrap_random_key_data as tree_unwrap_random_key_data
+from gradtx.compat.optax.names import show
+from gradtx.compat.optax.tree_math import tree_add_scale, tree_norm, tree_scale
+
+show(
+    __name__,
+    """
+tree_math: tree_add tree_add_scale tree_allclose tree_bias_correction tree_clip tree_conj tree_div tree_full_like
+    tree_max tree_min tree_mul tree_norm tree_ones_like tree_real tree_scale tree_size tree_sub tree_sum
+    tree_update_infinity_moment tree_update_moment tree_update_moment_per_elem_norm tree_vdot tree_where
+    tree_zeros_like
+tree_search: NamedTupleKey tree_get tree_get_all_with_path tree_map_params tree_set
+tree_types: tree_batch_shape tree_cast tree_cast_like tree_dtype tree_random_like tree_split_key_like
+    tree_unwrap_random_key_data
+""",
+)
 
 _DEPRECATED = {
     "tree_add_scalar_mul": (tree_add_scale, "tree_add_scale"),

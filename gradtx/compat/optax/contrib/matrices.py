@@ -7,26 +7,13 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax.alias_adam import adamw
-from gradtx.compat.optax.base import (
-    DTypeOrNone,
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Number,
-    OptState,
-    Params,
-    PyTree,
-    ScalarOrSchedule,
-    Updates,
-    expose,
-    identity,
-)
+from gradtx.compat.optax import base
+from gradtx.compat.optax.alias import optimizers
+from gradtx.compat.optax.base import DTypeOrNone, MaskOrFn, Number, OptState, Pair, Params, Updated, Updates, expose
 from gradtx.compat.optax.combine import chain, partition
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import MaskedNode
-from gradtx.compat.optax.transforms.adding import add_decayed_weights
-from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
+from gradtx.compat.optax.transforms.links import add_decayed_weights, scale_by_learning_rate
 from gradtx.linalg.matrices import DimensionNumbers
 from gradtx.linalg.newton_schulz import COEFFICIENTS
 from gradtx.optimizers import muon as ours
@@ -69,14 +56,14 @@ def _is_numbers(x: Any) -> bool:
     return x is None or isinstance(x, MuonDimensionNumbers | GaLoreDimensionNumbers)
 
 
-def _resolved(given: Any, tree: PyTree) -> PyTree:
+def _resolved(given: Any, tree: Params) -> Params:
     return given(tree) if callable(given) else given
 
 
 def _translated(given: Any) -> Any:
     """A function of the parameters that gives dimension numbers of gradtx's type; None where they have no leaves."""
 
-    def translate(tree: PyTree) -> PyTree:
+    def translate(tree: Params) -> Params:
         if not jax.tree.leaves(tree):
             return None
         axes = lambda x: x if isinstance(x, int) else tuple(x)
@@ -91,7 +78,7 @@ def scale_by_muon(
     ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95, eps: Number = 1e-8, mu_dtype: DTypeOrNone = None,
     *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
     weight_dimension_numbers: NumbersOrFn | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """As `gradtx.scale_by_muon`; the coefficients are in the state. One triple per step: the last `ns_steps` are used.
 
     Raises:
@@ -99,12 +86,12 @@ def scale_by_muon(
     """
     return _muon(
         ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
-        weight_dimension_numbers=_translated(weight_dimension_numbers), mu_dtype=mu_dtype,
+        weight_dimension_numbers=_translated(weight_dimension_numbers), stored={"mu": mu_dtype},
     )  # fmt: skip
 
 
-def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-    def make(coefficients: jax.Array) -> GradientTransformationExtraArgs:
+def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> Pair:
+    def make(coefficients: jax.Array) -> Pair:
         steps = ns_steps if coefficients.ndim == 1 else None
         return expose(gradtx.scale_by_muon, coefficients, steps, *args, **kwargs)
 
@@ -117,22 +104,22 @@ def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> GradientT
         table = table if table.ndim == 1 else table[-ns_steps:]
         return MuonState(*make(table).init(params), ns_coeffs=table)
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         updates, new = make(state.ns_coeffs).update(updates, ours.MuonState(state.count, state.mu))
         return updates, MuonState(*new, ns_coeffs=state.ns_coeffs)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 @remembered
 def muon(
-    learning_rate: ScalarOrSchedule, ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95,
+    learning_rate: base.ScalarOrSchedule, ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95,
     eps: Number = 1e-8, weight_decay: Number = 0.0, weight_decay_mask: MaskOrFn = None, mu_dtype: DTypeOrNone = None,
     *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
     adam_b1: Number = 0.9, adam_b2: Number = 0.999, adam_eps_root: Number = 0.0, adam_weight_decay: Number = 0.0,
-    adam_learning_rate: ScalarOrSchedule | None = None, muon_weight_dimension_numbers: NumbersOrFn | None = None,
+    adam_learning_rate: base.ScalarOrSchedule | None = None, muon_weight_dimension_numbers: NumbersOrFn | None = None,
     consistent_rms: Number | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """As `gradtx.muon`; `ns_coeffs` may be "standard", which gradtx calls "keller", or "dion".
 
     Raises:
@@ -144,7 +131,7 @@ def muon(
         ns_coeffs = PRESETS[ns_coeffs]
     numbers = muon_weight_dimension_numbers
 
-    def labels(params: Params) -> PyTree:
+    def labels(params: Params) -> Params:
         if numbers is None:
             return jax.tree.map(lambda p: "muon" if p.ndim == 2 else "adam", params)
         all_of = lambda n, part: jax.tree.map(lambda _: "adam" if n is None else "muon", part)
@@ -152,24 +139,24 @@ def muon(
 
     direction = _muon(
         ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
-        weight_dimension_numbers=_translated(numbers), mu_dtype=mu_dtype, shape_factor="width",
+        weight_dimension_numbers=_translated(numbers), stored={"mu": mu_dtype}, shape_factor="width",
         consistent_rms=consistent_rms,
     )  # fmt: skip
-    decay = add_decayed_weights(weight_decay, weight_decay_mask)
-    rest = adamw(
+    rest = optimizers.adamw(
         learning_rate if adam_learning_rate is None else adam_learning_rate, adam_b1, adam_b2, eps, adam_eps_root,
         mu_dtype, adam_weight_decay, nesterov=nesterov,
     )  # fmt: skip
     # Optax scales by the shape in a link of its own, whose state is empty.
-    matrices = chain(direction, identity(), decay, scale_by_learning_rate(learning_rate))
+    decay = add_decayed_weights(weight_decay, weight_decay_mask)
+    matrices = chain(direction, base.identity(), decay, scale_by_learning_rate(learning_rate))
     return partition({"muon": matrices, "adam": rest}, labels)
 
 
 @remembered
 def scale_by_galore(
     rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
-    base_optimizer: GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+    base_optimizer: base.GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None,
+) -> Pair:  # fmt: skip
     """As `gradtx.scale_by_galore(side="larger", fix_signs=False)`; leaves that are no matrices have empty projectors.
 
     Raises:
@@ -181,7 +168,7 @@ def scale_by_galore(
     if rank < 1:
         raise ValueError(f"scale_by_galore: rank must be at least 1, got {rank}")
 
-    def numbers_of(tree: PyTree) -> PyTree:
+    def numbers_of(tree: Params) -> Params:
         given = _resolved(weight_dimension_numbers, tree)
         if isinstance(given, GaLoreDimensionNumbers):
             given = jax.tree.map(lambda p: given if p.ndim >= 2 else None, tree)
@@ -198,7 +185,7 @@ def scale_by_galore(
         empty = lambda p, q: jnp.zeros((0, 0), p.dtype) if isinstance(q, MaskedNode) else q
         return state._replace(projector=jax.tree.map(empty, params, state.projector))
 
-    return GradientTransformationExtraArgs(init, inner.update)
+    return Pair(init, inner.update)
 
 
 def _whole(p: Any, numbers: GaLoreDimensionNumbers | None) -> GaLoreDimensionNumbers | None:
@@ -207,13 +194,3 @@ def _whole(p: Any, numbers: GaLoreDimensionNumbers | None) -> GaLoreDimensionNum
     if numbers is not None and count != p.ndim:
         raise ValueError(f"scale_by_galore: {numbers} must name every axis of the shape {p.shape}")
     return numbers
-
-
-def galore(
-    learning_rate: ScalarOrSchedule, rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
-    base_optimizer: GradientTransformation | None = None, weight_decay: Number = 0.0, mask: MaskOrFn = None,
-    weight_dimension_numbers: NumbersOrFn | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """As `gradtx.galore(side="larger", fix_signs=False)`; see `scale_by_galore`."""
-    direction = scale_by_galore(rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers)
-    return chain(direction, add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))

@@ -7,23 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.compat.optax.base import (
-    EmptyState,
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    PyTree,
-    Updates,
-    expose,
-    with_extra_args_support,
-)
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import OptState, Pair, Params, Updated, Updates, expose
 from gradtx.compat.optax.combine import chain
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.transforms.scaling import scale
+from gradtx.compat.optax.transforms.spelled import made
 from gradtx.wrappers import sam as wrapper
 
-NormalizeState = EmptyState
+NormalizeState = base.EmptyState
 
 
 class SAMState(NamedTuple):
@@ -35,16 +26,16 @@ class SAMState(NamedTuple):
     cache: Params | None
 
 
-def normalize() -> GradientTransformationExtraArgs:
+def normalize() -> Pair:
     """Give the whole update the norm 1; zeros stay zeros."""
     return expose(wrapper.scale_to_norm, 1.0)
 
 
 @remembered
 def sam(
-    optimizer: GradientTransformation, adv_optimizer: GradientTransformation, sync_period: int = 2,
+    optimizer: base.GradientTransformation, adv_optimizer: base.GradientTransformation, sync_period: int = 2,
     reset_state: bool = True, opaque_mode: bool = False, batch_axis_name: str | None = None,
-) -> GradientTransformationExtraArgs:  # fmt: skip
+) -> Pair:  # fmt: skip
     """Give an optimizer the gradient at a point uphill from the parameters; see `gradtx.sharpness_aware`.
 
     Args:
@@ -63,22 +54,22 @@ def sam(
     """
     if sync_period < 1:
         raise ValueError(f"sam: sync_period must be at least 1, got {sync_period!r}")
-    climb = chain(adv_optimizer, scale(-1.0))
+    climb = chain(adv_optimizer, made.scale(-1.0))
     tx = expose(
-        wrapper.sharpness_aware, with_extra_args_support(optimizer), climb, climbs=sync_period - 1,
+        wrapper.sharpness_aware, base.with_extra_args_support(optimizer), climb, climbs=sync_period - 1,
         reset_climb=reset_state, alternate=not opaque_mode,
     )  # fmt: skip
 
     def init(params: Params) -> OptState:
         return _pack(tx.init(params))
 
-    def update(updates: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params, **extra_args: Any) -> Updated:
         if opaque_mode:
             extra_args["grad_fn"] = _gradients(extra_args.get("grad_fn"), batch_axis_name)
         updates, own = tx.update(updates, _unpack(state), params, **extra_args)
         return updates, _pack(own)
 
-    return GradientTransformationExtraArgs(init, update)
+    return Pair(init, update)
 
 
 def _pack(own: Any) -> SAMState:
@@ -89,19 +80,19 @@ def _pack(own: Any) -> SAMState:
 
 
 def _unpack(state: SAMState) -> Any:
-    adv_state = (state.adv_state, EmptyState())
+    adv_state = (state.adv_state, base.EmptyState())
     if state.cache is None:
         return wrapper.SAMState(state.opt_state, adv_state)
     return wrapper.AlternatingSAMState(state.steps_since_sync, state.opt_state, adv_state, state.cache)
 
 
-def _gradients(grad_fn: Callable[[Params, int], PyTree] | None, axis_name: str | None) -> Callable[[Params], PyTree]:
+def _gradients(grad_fn: Callable[[Params, int], Params] | None, axis_name: str | None) -> Callable[[Params], Params]:
     """`grad_fn` as a function of the parameters that counts its calls."""
     if grad_fn is None:
         raise ValueError("sam: the opaque mode needs grad_fn: call update(updates, state, params, grad_fn=...)")
     calls = count()
 
-    def gradients(params: Params) -> PyTree:
+    def gradients(params: Params) -> Params:
         grads = grad_fn(params, next(calls))
         return grads if axis_name is None else jax.lax.pmean(grads, axis_name)
 

@@ -6,23 +6,9 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax.base import (
-    DTypeOrNone,
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Number,
-    OptState,
-    Params,
-    ScalarOrSchedule,
-    Updates,
-    expose,
-    translated,
-)
-from gradtx.compat.optax.combine import chain
+from gradtx.compat.optax import base
+from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.transforms.adding import add_decayed_weights
-from gradtx.compat.optax.transforms.scaling import scale_by_learning_rate
 from gradtx.transforms import curvature
 
 
@@ -33,7 +19,7 @@ class HutchinsonState(NamedTuple):
 
 
 @remembered
-def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> GradientTransformationExtraArgs:
+def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> Pair:
     """As `gradtx.hutchinson`; `random_seed` is a key, and without one the state holds the numbers of key 0.
 
     Raises:
@@ -51,41 +37,40 @@ def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> G
 
     def update(
         updates: Updates, state: OptState, params: Params = None, obj_fn: Any = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+    ) -> Updated:
         if params is None or obj_fn is None:
             missing = "params" if params is None else "obj_fn"
             raise ValueError(f"hutchinson_estimator_diag_hessian needs {missing}, got None")
         return estimator.update(updates, state, params, obj_fn=obj_fn)
 
-    return GradientTransformationExtraArgs(estimator.init, update)
+    return Pair(estimator.init, update)
 
 
 HUTCHINSON = hutchinson_estimator_diag_hessian()
 
 
-def sophia(
-    learning_rate: ScalarOrSchedule, b1: Number = 0.965, b2: Number = 0.99, eps: Number = 1e-8,
-    weight_decay: Number = 1e-4, weight_decay_mask: MaskOrFn = None, gamma: Number = 0.01,
+def scale_by_sophia(
+    b1: Number = 0.965, b2: Number = 0.99, eps: Number = 1e-8, gamma: Number = 0.01,
     clip_threshold: Number | None = 1.0, update_interval: int = 10,
-    hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
-    mu_dtype: DTypeOrNone = None, verbose: bool = False, print_win_rate_every_n_steps: int = 0,
-) -> GradientTransformationExtraArgs:  # fmt: skip
-    """As `gradtx.scale_by_sophia(debias=True, delayed=True)`; `verbose` prints the share of elements not clipped."""
-    limit = jnp.inf if clip_threshold is None else clip_threshold
+    hessian_diagonal_fn: base.GradientTransformation = HUTCHINSON, mu_dtype: base.DTypeOrNone = None,
+    verbose: bool = False, print_win_rate_every_n_steps: int = 0,
+) -> Pair:  # fmt: skip
+    """The direction of `sophia`."""
     direction = expose(
-        gradtx.scale_by_sophia, hessian_diagonal_fn, b1, b2, eps, gamma=gamma, clip_threshold=limit,
-        update_interval=update_interval, debias=True, delayed=True, mu_dtype=mu_dtype,
+        gradtx.scale_by_sophia, hessian_diagonal_fn, b1, b2, eps, gamma=gamma,
+        clip_threshold=jnp.inf if clip_threshold is None else clip_threshold, update_interval=update_interval,
+        debias=True, delayed=True, stored={"mu": mu_dtype},
     )  # fmt: skip
     if verbose and clip_threshold is not None and print_win_rate_every_n_steps:
-        direction = _printing(direction, clip_threshold, print_win_rate_every_n_steps)
-    return chain(direction, add_decayed_weights(weight_decay, weight_decay_mask), scale_by_learning_rate(learning_rate))
+        return _printing(direction, clip_threshold, print_win_rate_every_n_steps)
+    return direction
 
 
 @remembered
-def _printing(tx: GradientTransformationExtraArgs, limit: Number, every: int) -> GradientTransformationExtraArgs:
+def _printing(tx: Pair, limit: Number, every: int) -> Pair:
     """The same, printing at every so many steps which share of the elements lies within the limit."""
 
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> tuple[Updates, OptState]:
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         new, state = tx.update(updates, state, params, **extra_args)
         leaves = jax.tree.leaves(new)
         within = sum(jnp.sum(jnp.abs(u) < jnp.asarray(limit, u.dtype)) for u in leaves)
@@ -94,4 +79,4 @@ def _printing(tx: GradientTransformationExtraArgs, limit: Number, every: int) ->
         jax.lax.cond(state.count % every == 0, show, lambda: None)
         return new, state
 
-    return GradientTransformationExtraArgs(tx.init, update)
+    return Pair(tx.init, update)

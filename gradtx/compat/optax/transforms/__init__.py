@@ -1,48 +1,20 @@
 """Optax's `transforms`: transformations, and what is made of transformations."""
 
-from gradtx.compat.optax.accumulate import MultiSteps as MultiSteps
-from gradtx.compat.optax.accumulate import skip_large_updates as skip_large_updates
-from gradtx.compat.optax.accumulate import skip_not_finite as skip_not_finite
-from gradtx.compat.optax.combine import chain as chain
-from gradtx.compat.optax.combine import flatten as flatten
-from gradtx.compat.optax.combine import freeze as freeze
-from gradtx.compat.optax.combine import masked as masked
-from gradtx.compat.optax.combine import named_chain as named_chain
-from gradtx.compat.optax.combine import partition as partition
-from gradtx.compat.optax.combine import selective_transform as selective_transform
-from gradtx.compat.optax.condition import ConditionFn as ConditionFn
-from gradtx.compat.optax.condition import apply_if_finite as apply_if_finite
-from gradtx.compat.optax.condition import conditionally_mask as conditionally_mask
-from gradtx.compat.optax.condition import conditionally_transform as conditionally_transform
-from gradtx.compat.optax.monitor import measure_with_ema as measure_with_ema
-from gradtx.compat.optax.monitor import monitor as monitor
-from gradtx.compat.optax.monitor import snapshot as snapshot
-from gradtx.compat.optax.states import AddNoiseState as AddNoiseState
-from gradtx.compat.optax.states import ApplyIfFiniteState as ApplyIfFiniteState
-from gradtx.compat.optax.states import ConditionallyMaskState as ConditionallyMaskState
-from gradtx.compat.optax.states import ConditionallyTransformState as ConditionallyTransformState
-from gradtx.compat.optax.states import EmaState as EmaState
-from gradtx.compat.optax.states import MaskedNode as MaskedNode
-from gradtx.compat.optax.states import MaskedState as MaskedState
-from gradtx.compat.optax.states import MonitorState as MonitorState
-from gradtx.compat.optax.states import MultiStepsState as MultiStepsState
-from gradtx.compat.optax.states import NonNegativeParamsState as NonNegativeParamsState
-from gradtx.compat.optax.states import PartitionState as PartitionState
-from gradtx.compat.optax.states import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
-from gradtx.compat.optax.states import SnapshotState as SnapshotState
-from gradtx.compat.optax.states import TraceState as TraceState
-from gradtx.compat.optax.states import ZeroNansState as ZeroNansState
-from gradtx.compat.optax.transforms.accumulation import ema as ema
-from gradtx.compat.optax.transforms.accumulation import trace as trace
-from gradtx.compat.optax.transforms.adding import add_decayed_weights as add_decayed_weights
-from gradtx.compat.optax.transforms.adding import add_noise as add_noise
-from gradtx.compat.optax.transforms.clipping import adaptive_grad_clip as adaptive_grad_clip
-from gradtx.compat.optax.transforms.clipping import clip as clip
-from gradtx.compat.optax.transforms.clipping import clip_by_block_rms as clip_by_block_rms
-from gradtx.compat.optax.transforms.clipping import clip_by_global_norm as clip_by_global_norm
-from gradtx.compat.optax.transforms.clipping import per_example_global_norm_clip as per_example_global_norm_clip
-from gradtx.compat.optax.transforms.clipping import per_example_layer_norm_clip as per_example_layer_norm_clip
-from gradtx.compat.optax.transforms.clipping import unitwise_clip as unitwise_clip
-from gradtx.compat.optax.transforms.clipping import unitwise_norm as unitwise_norm
-from gradtx.compat.optax.transforms.constraining import keep_params_nonnegative as keep_params_nonnegative
-from gradtx.compat.optax.transforms.constraining import zero_nans as zero_nans
+from gradtx.compat.optax.names import show
+
+__getattr__ = show(
+    __name__,
+    """
+accumulate: MultiSteps skip_large_updates skip_not_finite
+combine: chain freeze masked named_chain partition selective_transform
+condition: ConditionFn conditionally_mask conditionally_transform
+monitor: measure_with_ema monitor snapshot
+states: AddNoiseState ApplyIfFiniteState ConditionallyMaskState ConditionallyTransformState EmaState MaskedNode
+    MaskedState MonitorState MultiStepsState NonNegativeParamsState PartitionState ShouldSkipUpdateFunction
+    SnapshotState TraceState ZeroNansState
+transforms.links: add_decayed_weights add_noise per_example_global_norm_clip per_example_layer_norm_clip unitwise_clip
+    unitwise_norm zero_nans
+transforms.spelled: adaptive_grad_clip apply_if_finite clip clip_by_block_rms clip_by_global_norm ema flatten
+    keep_params_nonnegative trace
+""",
+)

@@ -1,0 +1,50 @@
+"""Names that modules have from others, of which Optax has many, and what gradtx says of them."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def documented(like: Callable[..., Any]) -> Callable[[F], F]:
+    """Let the documentation of a function end with that of gradtx's own."""
+
+    def document(f: F) -> F:
+        f.__doc__ = with_documentation(f.__doc__ or "", like)
+        return f
+
+    return document
+
+
+def with_documentation(text: str, like: Callable[..., Any]) -> str:
+    """A text, and what gradtx's own function says after it."""
+    text, more = inspect.cleandoc(text), inspect.cleandoc(like.__doc__ or "")
+    return more if more.startswith(text) else f"{text}\n\n`gradtx.{like.__name__}`: {more}\n"
+
+
+def show(module: str, text: str) -> Callable[[str], Any]:
+    """Give a module names of others.
+
+    Args:
+        module: the module's name.
+        text: rows `other: names`, the other in full or as it is called beside this, a name also `inside.name` where it
+            is in a module of a package; lines that are indented go on.
+
+    Returns:
+        The module's `__getattr__`, for names that it has not; it tells type checkers that there are some.
+    """
+    for row in re.sub(r"\n +", " ", text).strip().splitlines():
+        path, names = row.split(":")
+        path = path if path.startswith("gradtx.") else f"gradtx.compat.optax.{path}"
+        for name in names.split():
+            inside, _, last = f"{path}.{name}".rpartition(".")
+            setattr(sys.modules[module], last, getattr(import_module(inside), last))
+
+    def refuse(name: str) -> Any:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return refuse
