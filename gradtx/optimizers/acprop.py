@@ -16,12 +16,11 @@ from gradtx.transforms.decay import DecayKind
 
 
 def acprop_rule(
-    g: Array, s: ScaleByBeliefState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
-    lagged_centre: bool,
-) -> tuple[Array, ScaleByBeliefState]:  # fmt: skip
+    g: Array, s: ScaleByBeliefState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike
+) -> tuple[Array, ScaleByBeliefState]:
     """u = g / (sqrt(v) + eps), v the debiased nu of the step before; u = g at the first step."""
     mu = ema(s.mu, g, b1)
-    nu = ema(s.nu, abs_sq(g - (s.mu if lagged_centre else mu)), b2) + eps_root
+    nu = ema(s.nu, abs_sq(g - mu), b2) + eps_root
     first = s.count == 1
     before = jnp.where(first, 1, debias(s.nu, b2, jnp.maximum(s.count - 1, 1)))
     return jnp.where(first, g, g / (sqrt(before) + eps)), s._replace(mu=mu, nu=nu)
@@ -34,7 +33,6 @@ def scale_by_acprop(
     eps: NonNegative = 1e-16,
     *,
     eps_root: NonNegative = 1e-16,
-    lagged_centre: bool = False,
     mu_dtype: SlotDType = None,
     nu_dtype: SlotDType = None,
 ) -> Leafwise:
@@ -53,18 +51,17 @@ def scale_by_acprop(
         b2: in [0, 1), decay of the average of |g - mu|^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step; eps and it are not both 0.
-        lagged_centre: whether nu takes |g - mu|^2 with mu from before the step.
         mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
         nu_dtype: the same for nu.
 
     State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
 
     Source: Zhuang et al. 2021, arXiv:2110.05454; differs: eps outside the root, as in the authors' code. Optax 0.2.8
-    has a lagged centre; the paper and its code have not.
+    takes mu of before the step; the paper and its code do not.
     """
     check_not_both_zero("scale_by_acprop", eps=eps, eps_root=eps_root)
     slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, lagged_centre=lagged_centre)
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
     return leafwise(acprop_rule, ScaleByBeliefState, **numbers, **slots)
 
 
@@ -76,7 +73,6 @@ def acprop(
     eps: NonNegative = 1e-16,
     *,
     eps_root: NonNegative = 1e-16,
-    lagged_centre: bool = False,
     mu_dtype: SlotDType = None,
     nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
@@ -89,11 +85,9 @@ def acprop(
         b2: in [0, 1), decay of the average of |g - mu|^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step.
-        lagged_centre: whether nu takes |g - mu|^2 with mu from before the step.
         mu_dtype: the dtype mu is kept in.
         nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    switches: dict[str, Any] = dict(lagged_centre=lagged_centre, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root, **switches)
+    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
     return descend(direction, learning_rate, weight_decay)

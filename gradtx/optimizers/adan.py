@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.transformation import GradientTransformation, transformation
@@ -26,22 +26,21 @@ class ScaleByAdanState(NamedTuple):
 
 def adan_rule(
     g: Array, s: ScaleByAdanState, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike,
-    eps_root: ArrayLike, change_weight: ArrayLike,
+    eps_root: ArrayLike,
 ) -> tuple[Array, ScaleByAdanState]:  # fmt: skip
-    """u = (m + change_weight v) / (sqrt(n + eps_root) + eps), all three debiased."""
+    """u = (m + b2 v) / (sqrt(n + eps_root) + eps), all three debiased."""
     d = jnp.where(s.count == 1, 0, g - s.g)
     m = ema(s.m, g, b1)
     v = ema(s.v, d, b2)
-    n = ema(s.n, abs_sq(g + change_weight * d), b3)
-    ahead = debias(m, b1, s.count) + change_weight * debias(v, b2, s.count)
+    n = ema(s.n, abs_sq(g + b2 * d), b3)
+    ahead = debias(m, b1, s.count) + b2 * debias(v, b2, s.count)
     return ahead / (sqrt(debias(n, b3, s.count) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
 
 
 @transformation(degree=0)
 def scale_by_adan(
     b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-    change_weight: Fraction | None = None, m_dtype: SlotDType = None, v_dtype: SlotDType = None,
-    n_dtype: SlotDType = None, g_dtype: SlotDType = None,
+    m_dtype: SlotDType = None, v_dtype: SlotDType = None, n_dtype: SlotDType = None, g_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Divide the averaged gradient, corrected by the averaged change of it, by its running root-mean-square.
 
@@ -58,7 +57,6 @@ def scale_by_adan(
         b3: in [0, 1), decay of n.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
-        change_weight: None, or a number in [0, 1] for the factor b2 of d and of v / (1 - b2^t).
         m_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
         v_dtype: the same for v.
         n_dtype: the same for n.
@@ -67,12 +65,11 @@ def scale_by_adan(
     State: `ScaleByAdanState(m, v, n, g, count)`, four values per parameter.
 
     Source: Xie et al. 2024, Algorithm 1, arXiv:2208.06677, where b1, b2, b3 stand for 1 - b1, 1 - b2, 1 - b3 here.
-    Optax 0.2.8 has `change_weight=1 - b2`.
+    Optax 0.2.8 has 1 - b2 for the factor b2 of d and of v / (1 - b2^t).
     """
     check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
     slots: dict[str, Any] = dict(m=zeros(m_dtype), v=zeros(v_dtype), n=zeros(n_dtype, real=True), g=zeros(g_dtype))
-    weight = b2 if change_weight is None else change_weight
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root, change_weight=weight)
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
     return leafwise(adan_rule, ScaleByAdanState, **numbers, **slots)
 
 

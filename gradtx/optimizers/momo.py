@@ -60,7 +60,7 @@ def momo_adam_rule(
 
 def momo_numbers(
     updates: PyTree, state: MomoState, params: PyTree, value: Array, learning_rate: Array, beta: Array,
-    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, decay_step: bool, bias_correction: bool,
+    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, bias_correction: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """The averages after this step, the step size, and the new lower bound."""
     count = state.count.astype(state.barf.dtype) + 1
@@ -69,12 +69,12 @@ def momo_numbers(
     norm_sq = tree.sum_of(lambda m, g: abs_sq(ema(m, g, decay)), state.exp_avg, updates)
     value = one_number("momo", "value", value)
     common = updates, state, params, value, learning_rate, decay, lower_bound, weight_decay
-    return step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
+    return step_numbers(*common, adapt_lower_bound, weight, norm_sq)
 
 
 def momo_adam_numbers(
     updates: PyTree, state: MomoAdamState, params: PyTree, value: Array, learning_rate: Array, b1: Array, b2: Array,
-    eps: Array, lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, decay_step: bool,
+    eps: Array, lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """The same with the norm that Adam's denominator makes."""
     count = state.count.astype(state.barf.dtype) + 1
@@ -86,12 +86,12 @@ def momo_adam_numbers(
     norm_sq = tree.sum_of(length_sq, state.exp_avg, updates, state.exp_avg_sq)
     value = one_number("momo_adam", "value", value)
     common = updates, state, params, value, learning_rate, b1, lower_bound, weight_decay
-    return step_numbers(*common, adapt_lower_bound, decay_step, weight, norm_sq)
+    return step_numbers(*common, adapt_lower_bound, weight, norm_sq)
 
 
 def step_numbers(
     updates: PyTree, state: MomoState | MomoAdamState, params: PyTree, value: Array, learning_rate: Array, decay: Array,
-    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, decay_step: bool, weight: Array,
+    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, weight: Array,
     norm_sq: Array,
 ) -> dict[str, Any]:  # fmt: skip
     """tau = min(eta / rho, max(a (f - rho lb - c) + <m, theta>, 0) / ||m||^2), a = 1 + eta lambda, rho = `weight`."""
@@ -108,15 +108,14 @@ def step_numbers(
     tau = divide_up_to(gap, norm_sq, learning_rate / weight)
     if adapt_lower_bound:
         lb = jnp.maximum((f + inner - c - tau * norm_sq / 2) / weight, lower_bound)
-    step = tau if decay_step else (1 + shrink) * tau  # which the rule divides by 1 + shrink
-    return {"step": step, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
+    return {"step": tau, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
 
 
 @transformation
 def momo(
     learning_rate: NonNegative = 1.0, beta: Decay = 0.9, lower_bound: Number = 0.0,
     weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False, *, bias_correction: bool = False,
-    decay_step: bool = True, exp_avg_dtype: SlotDType = None,
+    exp_avg_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """MoMo: momentum whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
@@ -133,19 +132,18 @@ def momo(
         weight_decay: lambda >= 0, or None. It is proximal, after the step, and tau takes it into account.
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
         bias_correction: start the averages at 0 instead, with rho = 1 - beta^t: min(eta / rho, ..), rho lb for lb.
-        decay_step: whether a divides the step too, or theta alone.
         exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `MomoState(exp_avg, barf, gamma, lb, count)`, one value per parameter.
 
     Raises: TypeError from `update` without `value`.
 
-    Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 1. Optax has `decay_step=False`.
+    Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 1. In Optax a divides theta alone, not the step.
     """
     return leafwise(
         momo_rule, MomoState, reduce=momo_numbers, learning_rate=learning_rate, beta=beta, lower_bound=lower_bound,
         weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound, bias_correction=bias_correction,
-        decay_step=decay_step, exp_avg=zeros(exp_avg_dtype), barf=scalar(0), gamma=scalar(0), lb=scalar(lower_bound),
+        exp_avg=zeros(exp_avg_dtype), barf=scalar(0), gamma=scalar(0), lb=scalar(lower_bound),
     )  # fmt: skip
 
 
@@ -153,7 +151,7 @@ def momo(
 def momo_adam(
     learning_rate: NonNegative = 0.01, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8,
     lower_bound: Number = 0.0, weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False, *,
-    decay_step: bool = True, exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None,
+    exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """MoMo-Adam: Adam whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
@@ -171,7 +169,6 @@ def momo_adam(
         lower_bound: lb, below every loss; 0 suits most.
         weight_decay: lambda >= 0, or None. It is proximal, after the step, and tau takes it into account.
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
-        decay_step: whether a divides the step too, or theta alone.
         exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
         exp_avg_sq_dtype: the same for v.
 
@@ -179,11 +176,11 @@ def momo_adam(
 
     Raises: TypeError from `update` without `value`.
 
-    Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 2. Optax has `decay_step=False`.
+    Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 2. In Optax a divides theta alone, not the step.
     """
     return leafwise(
         momo_adam_rule, MomoAdamState, reduce=momo_adam_numbers, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps,
         lower_bound=lower_bound, weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound,
-        decay_step=decay_step, exp_avg=zeros(exp_avg_dtype), exp_avg_sq=zeros(exp_avg_sq_dtype, real=True),
+        exp_avg=zeros(exp_avg_dtype), exp_avg_sq=zeros(exp_avg_sq_dtype, real=True),
         barf=scalar(0), gamma=scalar(0), lb=scalar(lower_bound),
     )  # fmt: skip

@@ -1,14 +1,14 @@
 """L-BFGS: gradients times an inverse Hessian put together from the last few steps."""
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
-from gradtx.core.arguments import OneOf
-from gradtx.core.averages import divide_up_to, safe_divide
+from gradtx.core.averages import safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint
@@ -35,22 +35,31 @@ class ScaleByLBFGSState(NamedTuple):
     weights_memory: Joint  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
 
 
-def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) -> ScaleByLBFGSState:
-    """The state with the pair of the last step in its memory.
+Weigh: TypeAlias = Callable[[ScaleByLBFGSState, PyTree, Array], tuple[Array, Array]]
+"""`(state, s, <s, y>)` to the weight of the pair and those of the pairs before it."""
+
+Begin: TypeAlias = Callable[[PyTree, Array | None, ScaleByLBFGSState, Array], Array]
+"""`(g, value, state, order)` to gamma, where the places in memory are in the order of time."""
+
+
+def curved(state: ScaleByLBFGSState, s: PyTree, inner: Array) -> tuple[Array, Array]:
+    """The weight of a new pair, 0 where it shows no curvature, and those of the old ones.
 
     The curvature <s, y> is compared with the slope <s, g> before the step, which has the units that it has.
     """
+    positive = inner > float(jnp.finfo(inner.dtype).eps) * jnp.abs(tree.vdot(s, state.updates))
+    weight = jnp.where(positive & jnp.isfinite(inner), safe_divide(jnp.ones_like(inner), inner), 0)
+    # After a step that did not move, the memory led nowhere: begin again.
+    return weight, jnp.where(tree.all_zero(s), 0, state.weights_memory)
+
+
+def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, weigh: Weigh) -> ScaleByLBFGSState:
+    """The state with the pair of the last step in its memory."""
     size = state.weights_memory.shape[0]
     first = state.count == 0
     difference = lambda new, old: jax.tree.map(lambda x, y: jnp.where(first, 0, x - y), new, old)
     s, y = difference(params, state.params), difference(g, state.updates)
-    inner = tree.vdot(s, y)
-    weight, weights = safe_divide(jnp.ones_like(inner), inner), state.weights_memory
-    if pairs == "curved":
-        positive = inner > float(jnp.finfo(inner.dtype).eps) * jnp.abs(tree.vdot(s, state.updates))
-        weight = jnp.where(positive & jnp.isfinite(inner), weight, 0)
-        # After a step that did not move, the memory led nowhere: begin again.
-        weights = jnp.where(tree.all_zero(s), 0, weights)
+    weight, weights = weigh(state, s, tree.vdot(s, y))
     slot = (state.count - 1) % size
     put = lambda memory, x: jax.tree.map(lambda m, x: m.at[slot].set(x), memory, x)
     return ScaleByLBFGSState(
@@ -63,25 +72,28 @@ def remembered(state: ScaleByLBFGSState, params: PyTree, g: PyTree, pairs: str) 
     )
 
 
-def first_scale(g: PyTree, value: Array | None, state: ScaleByLBFGSState, order: Array, pairs: str) -> Array:
-    """gamma: <s, y> / <y, y> of the newest pair, and before there is one what makes a step of `first_length`."""
-    rho, size = state.weights_memory[order], order.shape[0]
-    newest = size - 1 if pairs == "all" else size - 1 - jnp.argmax(rho[::-1] > 0)
-    sy = safe_divide(jnp.ones_like(rho[newest]), rho[newest])
-    y = jax.tree.map(lambda m: m[order[newest]], state.diff_updates_memory)
+def scale_of(state: ScaleByLBFGSState, at: Array) -> Array:
+    """<s, y> / <y, y> of the pair that lies there; 0 for one that is left out."""
+    rho = state.weights_memory[at]
+    y = jax.tree.map(lambda m: m[at], state.diff_updates_memory)
     unit = tree.unit(y)
     yy = tree.scaled_norm_sq(y, unit)  # <y, y> / unit^2
-    gamma = safe_divide(safe_divide(sy, unit), yy) / unit
+    return safe_divide(safe_divide(safe_divide(jnp.ones_like(rho), rho), unit), yy) / unit
+
+
+def first_scale(g: PyTree, value: Array | None, state: ScaleByLBFGSState, order: Array) -> Array:
+    """gamma: <s, y> / <y, y> of the newest pair, and before there is one what makes a step of `first_length`."""
+    rho, size = state.weights_memory[order], order.shape[0]
+    newest = size - 1 - jnp.argmax(rho[::-1] > 0)
     norm = tree.scaled_norm(g)
-    if pairs == "all":
-        first = divide_up_to(jnp.ones_like(sy), norm, 1.0)
-        return jnp.where(state.count == 1, first, jnp.where(yy > 0, gamma, 1))
-    return jnp.where(sy > 0, gamma, safe_divide(first_length(state.params, value, norm, CAREFUL), norm))
+    start = safe_divide(first_length(state.params, value, norm, CAREFUL), norm)
+    known = safe_divide(jnp.ones_like(rho), rho)[newest] > 0
+    return jnp.where(known, scale_of(state, order[newest]), start)
 
 
 def two_loops(
-    g: PyTree, value: Array | None, state: ScaleByLBFGSState, scale_init_precond: bool, pairs: str
-) -> PyTree:  # fmt: skip
+    g: PyTree, value: Array | None, state: ScaleByLBFGSState, scale_init_precond: bool, begin: Begin
+) -> PyTree:
     """H g, by the two-loop recursion over the pairs in memory."""
     size = state.weights_memory.shape[0]
     order = (state.count - 1 + jnp.arange(size, dtype=jnp.int32)) % size  # from the oldest to the newest
@@ -95,7 +107,7 @@ def two_loops(
 
     q, a = jax.lax.scan(back, g, order, reverse=True)
     if scale_init_precond:
-        gamma = first_scale(g, value, state, order, pairs)
+        gamma = begin(g, value, state, order)
         q = jax.tree.map(lambda x: times(gamma, x), q)
 
     def forth(q: PyTree, i_a: tuple[Array, Array]) -> tuple[PyTree, None]:
@@ -107,10 +119,7 @@ def two_loops(
 
 
 @transformation
-def scale_by_lbfgs(
-    memory_size: PositiveInt = 10, scale_init_precond: bool = True, *,
-    pairs: Annotated[str, OneOf("curved", "all")] = "curved",
-) -> Pair:  # fmt: skip
+def scale_by_lbfgs(memory_size: PositiveInt = 10, scale_init_precond: bool = True) -> Pair:
     """Multiply gradients by an estimate of the inverse Hessian from the last steps: u <- H g.
 
     H follows from the pairs s = theta_t - theta_t-1, y = g_t - g_t-1 of the last memory_size steps, the oldest first:
@@ -125,8 +134,6 @@ def scale_by_lbfgs(
     Args:
         memory_size: at least 1.
         scale_init_precond: whether gamma is as above; else it is 1.
-        pairs: "curved" leaves pairs out as above; "all" keeps every one with <s, y> != 0, so H may have negative
-            eigenvalues; the first gamma is min(1, 1 / ||g||), and after a step of 0 it is 1.
 
     State: `ScaleByLBFGSState(count, params, updates, diff_params_memory, diff_updates_memory, weights_memory)`,
         2 memory_size + 2 values per parameter.
@@ -134,8 +141,13 @@ def scale_by_lbfgs(
     Raises: ValueError from `update` without params.
 
     Source: Nocedal & Wright 2006, Algorithm 7.4; Liu & Nocedal 1989. The first length follows Hager
-        & Zhang 2006, I0, with other factors. Optax has `pairs="all"`.
+        & Zhang 2006, I0, with other factors. Optax keeps every pair.
     """
+    return lbfgs_pair(memory_size, scale_init_precond, curved, first_scale)
+
+
+def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: Begin) -> Pair:
+    """The pair behind `scale_by_lbfgs`, for what weighs a new pair and what H begins with."""
     name = "scale_by_lbfgs"
     memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
     # In float32 or wider wherever slots are kept.
@@ -159,9 +171,9 @@ def scale_by_lbfgs(
         check_params(name, params)
         like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)
-        state = remembered(state, like(params, state.params), g, pairs)
+        state = remembered(state, like(params, state.params), g, weigh)
         loss = None if value is None else precision.cast(one_number(name, "value", value), state.weights_memory.dtype)
-        direction = two_loops(g, loss, state, scale_init_precond, pairs)
+        direction = two_loops(g, loss, state, scale_init_precond, begin)
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
         return precision.round_like(kept, updates), state
 

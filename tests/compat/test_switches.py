@@ -1,4 +1,4 @@
-"""What gradtx's transformations have for the sake of Optax's spelling, in steps worked by hand."""
+"""What Optax computes, and what gradtx's transformations have for its spelling, in steps worked by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.compat.optax import deviating
 
 
 def run(tx, grads, params=None):
@@ -18,15 +19,14 @@ def run(tx, grads, params=None):
 
 
 def test_adan_weighs_the_change():
-    b1, b2, b3, w = 0.5, 0.9, 0.99, 0.25
-    first, second = run(gradtx.scale_by_adan(b1, b2, b3, 0.0, eps_root=1e-12, change_weight=w), [1.0, 3.0])
+    b1, b2, b3, w = 0.5, 0.75, 0.99, 0.25
+    first, second = run(deviating.scale_by_adan(b1, b2, b3, 0.0, eps_root=1e-12), [1.0, 3.0])
     d = 3.0 - 1.0
     m = (b1 * (1 - b1) * 1 + (1 - b1) * 3) / (1 - b1**2)
     v = (1 - b2) * d / (1 - b2**2)
     n = (b3 * (1 - b3) * 1 + (1 - b3) * (3 + w * d) ** 2) / (1 - b3**2)
     np.testing.assert_allclose([first, second], [1, (m + w * v) / np.sqrt(n)], rtol=1e-5)
-    papers = run(gradtx.scale_by_adan(b1, b2, b3), [1.0, 3.0])
-    assert papers == run(gradtx.scale_by_adan(b1, b2, b3, change_weight=b2), [1.0, 3.0])
+    assert run(gradtx.scale_by_adan(b1, b2, b3, 0.0, eps_root=1e-12), [1.0, 3.0])[1] != second
 
 
 @pytest.mark.parametrize("max_of", ["debiased", "raw"])
@@ -54,8 +54,8 @@ def test_factored_rms_with_a_decay_of_its_own():
 def test_lbfgs_keeps_every_pair():
     """Where the loss curves down, H has a negative eigenvalue; without such pairs the step is along the gradient."""
     steps = {}
-    for pairs in ("curved", "all"):
-        tx = gradtx.scale_by_lbfgs(2, pairs=pairs)
+    for pairs, make in (("curved", gradtx.scale_by_lbfgs), ("all", deviating.scale_by_lbfgs)):
+        tx = make(2, True)
         state = tx.init(jnp.zeros(1))
         _, state = tx.update(jnp.array([1.0]), state, jnp.array([0.0]))
         u, state = tx.update(jnp.array([0.5]), state, jnp.array([1.0]))  # s = 1, y = -1/2

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax import base
+from gradtx.compat.optax import base, deviating
 from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
@@ -37,7 +37,8 @@ class ScaleBySimplifiedAdEMAMixState(NamedTuple):
 
 def scale_by_acprop(b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-16, eps_root: Number = 1e-16) -> Pair:
     """As `gradtx.scale_by_acprop`; Optax centres the variance at the average before the step (see `config`)."""
-    return expose(gradtx.scale_by_acprop, b1, b2, eps, eps_root=eps_root, lagged_centre=reproduces_optax())
+    make = deviating.scale_by_acprop if reproduces_optax() else gradtx.scale_by_acprop
+    return expose(make, b1, b2, eps, eps_root=eps_root)
 
 
 def _is_complex(p: Any) -> bool:

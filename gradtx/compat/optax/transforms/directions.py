@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax import base, states
+from gradtx.compat.optax import base, deviating, states
 from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
@@ -22,8 +22,8 @@ def scale_by_adan(
     b1: Number = 0.98, b2: Number = 0.92, b3: Number = 0.99, eps: Number = 1e-8, eps_root: Number = 0.0
 ) -> Pair:
     """As `gradtx.scale_by_adan`; Optax weighs the change of the gradient by 1 - b2 (see `config`)."""
-    weight = 1 - b2 if reproduces_optax() else None
-    own = expose(gradtx.scale_by_adan, b1, b2, b3, eps, eps_root=eps_root, change_weight=weight)
+    make = deviating.scale_by_adan if reproduces_optax() else gradtx.scale_by_adan
+    own = expose(make, b1, b2, b3, eps, eps_root=eps_root)
     return translated(own, lambda s: states.ScaleByAdanState(*s), lambda s: OurAdanState(*s))
 
 
@@ -94,10 +94,10 @@ def scale_by_distance_over_gradients(
 
 
 def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Pair:
-    """As `gradtx.scale_by_lbfgs(pairs="all")`."""
+    """As `gradtx.scale_by_lbfgs`, keeping every pair."""
     if memory_size < 1:
         raise ValueError(f"scale_by_lbfgs: memory_size must be at least 1, got {memory_size}")
-    return expose(gradtx.scale_by_lbfgs, memory_size, scale_init_precond, pairs="all")
+    return expose(deviating.scale_by_lbfgs, memory_size, scale_init_precond)
 
 
 def decay_rate_pow(i: jax.Array, exponent: Number = 0.8) -> jax.Array:
