@@ -11,8 +11,9 @@ import numpy as np
 
 from gradtx.core.switch import Switch
 
-UNCHECKED = Switch("UNCHECKED", __name__)
-"""Where it is on, makers take numbers of any range, and functions untried, for callers that promise to refuse none."""
+AS_GIVEN = Switch("AS_GIVEN", __name__)
+"""Where it is on, makers take numbers of any range, and functions untried. Calls are checked; what is built again from
+the leaves that a value has, such as those of a gradient or of `jax.tree.map`, is not, nor is `Maker.as_given`."""
 
 LARGEST = 2**31 - 1
 """The largest whole number: JAX's default integers have 32 bits."""
@@ -95,12 +96,12 @@ class Interval(Accept):
             return self.schedule(x)
         if not _is_number(x):
             raise self.refusal(where, name, x)
-        if isinstance(x, jax.core.Tracer) and (self.dynamic or UNCHECKED):
+        if isinstance(x, jax.core.Tracer) and (self.dynamic or AS_GIVEN):
             return x
         x = _plain(x, static=not self.dynamic)
         if (self.integer and not _is_whole(x)) or not (self.dynamic or isinstance(x, int | float)):
             raise self.refusal(where, name, x)
-        if not UNCHECKED:
+        if not AS_GIVEN:
             self._check_range(where, name, x)
         if isinstance(x, int):
             return float(x) if abs(x) > LARGEST else x

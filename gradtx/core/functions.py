@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core.arguments import UNCHECKED, Accept, Unfit, shown
+from gradtx.core.arguments import AS_GIVEN, Accept, Unfit, shown
 
 NEEDS_VALUE = (
     jax.errors.ConcretizationTypeError,
@@ -94,7 +94,7 @@ def try_on_step(fn: Callable[[Any], Any], dtype: Any = jnp.int32, *, gives_bool:
     Raises:
         Unfit: with what it does instead.
     """
-    if UNCHECKED:
+    if AS_GIVEN:
         return
 
     kinds = (jnp.bool_,) if gives_bool else (jnp.floating, jnp.integer, jnp.bool_)

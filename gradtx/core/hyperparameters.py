@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 import jax
 import numpy as np
 
-from gradtx.core.arguments import UNCHECKED, Accept, Interval, IsDType, IsKey
+from gradtx.core.arguments import AS_GIVEN, Accept, Interval, IsDType, IsKey
 from gradtx.core.containers import IsAxes
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.typing import Array, ArrayLike, DType
@@ -75,7 +75,7 @@ KeyLike: TypeAlias = Annotated[jax.Array | np.ndarray | int, IsKey()]
 
 def check_not_both_zero(name: str, **pair: Any) -> None:
     """Refuse two offsets that are both the number 0: together they keep a division finite."""
-    if not UNCHECKED and all(isinstance(x, int | float) and x == 0 for x in pair.values()):
+    if not AS_GIVEN and all(isinstance(x, int | float) and x == 0 for x in pair.values()):
         raise ValueError(f"{name}: {' and '.join(pair)} must not both be 0")
 
 

@@ -3,12 +3,14 @@
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any, Self, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradtx.core.arguments import AS_GIVEN
 from gradtx.core.frozen import Frozen, fingerprint, traced
 from gradtx.core.parameters import Parameter, parameters_of
 
@@ -36,8 +38,13 @@ class Maker:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         value = self.kind.make(self, _bind(self, args, kwargs))
-        value.build()
+        value.build(checked=True)
         return value
+
+    def as_given(self, *args: Any, **kwargs: Any) -> Any:
+        """The value of a call whose numbers may be of any range, and whose functions are not tried."""
+        with AS_GIVEN.turned():
+            return self(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{self.kind.__name__} maker {self.__name__}>"
@@ -105,10 +112,11 @@ class Value:
         _set(self, "_remembered", None)
         return self
 
-    def build(self) -> Any:
-        """What the maker's body returns for these arguments, computed once."""
+    def build(self, *, checked: bool = False) -> Any:
+        """What the maker's body returns for these arguments, computed once; only a call has it check them."""
         if self._built is None:
-            _set(self, "_built", self._build())
+            with nullcontext() if checked else AS_GIVEN.turned():
+                _set(self, "_built", self._build())
         return self._built
 
     def remember(self, ask: Callable[[Self], T]) -> T:

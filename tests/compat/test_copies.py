@@ -111,10 +111,10 @@ def test_a_static_argument_does_not_trace_again():
 
 
 def test_the_switches_are_pickled_as_themselves():
-    from gradtx.core.arguments import UNCHECKED
+    from gradtx.core.arguments import AS_GIVEN
     from gradtx.core.slots import OWN_DTYPE
 
-    for switch in (UNCHECKED, OWN_DTYPE):
+    for switch in (AS_GIVEN, OWN_DTYPE):
         assert pickle.loads(pickle.dumps(switch)) is switch
 
 

@@ -81,10 +81,7 @@ def test_stacked_values_come_back():
 
 
 def test_what_optax_lets_through_comes_back():
-    from gradtx.core.arguments import UNCHECKED
-
-    with UNCHECKED.turned():
-        tx = gradtx.sgd(-0.1)
+    tx = gradtx.sgd.as_given(-0.1)
     assert [back.learning_rate for back in through(tx)] == [-0.1] * 5
 
 

@@ -27,11 +27,11 @@ import numpy as np
 
 import gradtx
 from gradtx.compat.optax.remember import RememberingPair, remembered
-from gradtx.core.arguments import UNCHECKED
 from gradtx.core.leafwise import EmptyState as EmptyState
 from gradtx.core.slots import OWN_DTYPE
 from gradtx.core.transformation import keeps_nothing
 from gradtx.core.typing import TransformationLike
+from gradtx.core.values import Maker
 
 ArrayTree: TypeAlias = jax.typing.ArrayLike | Iterable["ArrayTree"] | Mapping[Any, "ArrayTree"]
 Params: TypeAlias = Any
@@ -104,8 +104,8 @@ Updated: TypeAlias = tuple[Updates, OptState]
 
 def built(make: Callable[..., Any], args: Any, kwargs: Any, stored: Slots) -> Any:
     """What a maker of gradtx makes of Optax's arguments, its slots in the dtypes of `stored`: no range is checked."""
-    with UNCHECKED.turned():
-        return make(*args, **kwargs, **{f"{slot}_dtype": dtype for slot, dtype in (stored or {}).items()})
+    kwargs = kwargs | {f"{slot}_dtype": dtype for slot, dtype in (stored or {}).items()}
+    return make.as_given(*args, **kwargs) if isinstance(make, Maker) else make(*args, **kwargs)
 
 
 def started(tx: TransformationLike, params: Params) -> OptState:

@@ -4,6 +4,7 @@
 an equal call makes, and hashed alike. Makers that only combine remembered ones need no decorator.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import cached_property, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
@@ -25,8 +26,10 @@ class Call:
 
     @cached_property
     def key(self) -> Any:
-        """Equal for equal calls."""
-        return self.make, _key(self.args), _key(self.kwargs), self.deviates
+        """Equal for equal calls, however the arguments are passed."""
+        bound = inspect.signature(self.make).bind(*self.args, **self.kwargs)
+        bound.apply_defaults()
+        return self.make, _key(bound.args), _key(bound.kwargs), self.deviates
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As what the call makes."""

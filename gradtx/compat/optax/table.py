@@ -69,7 +69,7 @@ class Argument(NamedTuple):
     def passed_on(self, given: dict[str, Any]) -> dict[str, Any]:
         """What goes on, by name there; pairs of the kind `inner` ignore extra arguments."""
         x = given[self.parameter.name]
-        x = base.with_extra_args_support(x) if self.inner else x
+        x = base.with_extra_args_support(x) if self.inner and x is not None else x
         parts = x if isinstance(x, tuple) and len(self.names) > 1 else [x] * len(self.names)
         return dict(zip(self.names, parts, strict=True))
 

@@ -6,7 +6,7 @@ import jax
 
 import gradtx
 from gradtx.compat.optax import base
-from gradtx.compat.optax.base import Number, OptState, Pair, Params, ScalarOrSchedule, Updated, Updates
+from gradtx.compat.optax.base import Number, OptState, Pair, Params, ScalarOrSchedule, Updated, Updates, as_floats
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.table import translation
 from gradtx.compat.optax.transforms.links import add_decayed_weights
@@ -44,10 +44,12 @@ def _of_value(own: Pair, learning_rate: ScalarOrSchedule, weight_decay: Number, 
     ) -> Updated:
         if value is None:
             raise ValueError("momo: value must be the loss, got None")
-        new, new_state = own.update(updates, state, params, value=value, **extra_args)
-        if undivided:
-            s = (learning_rate(state.count) if callable(learning_rate) else learning_rate) * weight_decay
-            new = jax.tree.map(lambda u, p: precision.cast((1 + s) * u + s**2 / (1 + s) * p, u.dtype), new, params)
-        return new, new_state
+        if not undivided:
+            return own.update(updates, state, params, value=value, **extra_args)
+        s = (learning_rate(state.count) if callable(learning_rate) else learning_rate) * weight_decay
+        updates = as_floats(updates)
+        new, state = own.update(jax.tree.map(precision.widen, updates), state, params, value=value, **extra_args)
+        whole = lambda g, u, p: precision.cast((1 + s) * u + s**2 / (1 + s) * precision.widen(p), g.dtype)
+        return jax.tree.map(whole, updates, new, params), state
 
     return Pair(own.init, update)

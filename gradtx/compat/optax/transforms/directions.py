@@ -80,7 +80,9 @@ def scale_by_distance_over_gradients(
     by_distance = gradtx.scale_by_distance_over_gradients
 
     def ours(*args: Any, **dtypes: Any) -> gradtx.GradientTransformation:
-        return gradtx.chain(by_distance(*args, **dtypes), gradtx.scale(global_scale))
+        return gradtx.chain(
+            base.built(by_distance, args, dtypes, None), base.built(gradtx.scale, (global_scale,), {}, None)
+        )
 
     def pack(state: Any) -> OptState:
         sums = jax.tree.map(lambda x: jnp.float32(x).reshape(1), state[0].grad_sum_of_squares)
