@@ -106,3 +106,14 @@ def test_line_searches_compute_wide(tx):
     assert int(new_state.info.num_linesearch_steps) == 1
     assert jax.tree.map(jax.typeof, new_state) == jax.tree.map(jax.typeof, state)
     assert dtypes(new_state) == {"bfloat16"}
+
+
+def test_only_calls_are_checked():
+    """What is made of a value's leaves, such as a step along a gradient, is taken as it is, whatever builds it."""
+    for make in (gradtx.adam, gradtx.scale_by_lr):
+        with pytest.raises(ValueError, match="learning_rate"):
+            make(-1.0)
+        uphill = jax.tree.map(lambda x: -x if x == 1.0 else x, make(1.0))
+        u, _ = uphill.update(jnp.ones(()), uphill.init(jnp.ones(())))
+        np.testing.assert_allclose(u, 1.0, rtol=1e-6)
+        assert make.as_given(-1.0) == uphill

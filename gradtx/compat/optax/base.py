@@ -38,6 +38,7 @@ Params: TypeAlias = Any
 Updates: TypeAlias = Any
 OptState: TypeAlias = Any
 PyTree: TypeAlias = Any
+Updated: TypeAlias = tuple[Updates, OptState]
 Schedule: TypeAlias = Callable[[Any], Any]
 ScalarOrSchedule: TypeAlias = float | jax.Array | Schedule
 Number: TypeAlias = jax.Array | float
@@ -47,29 +48,21 @@ MaskOrFn: TypeAlias = Any | Callable[[Params], Any] | None
 
 
 class TransformInitFn(Protocol):
-    """`init(params) -> state`."""
+    """`init(params) -> state`, the first state."""
 
-    def __call__(self, params: Params) -> OptState:
-        """Make the first state."""
-        ...
+    def __call__(self, params: Params) -> OptState: ...
 
 
 class TransformUpdateFn(Protocol):
-    """`update(updates, state, params=None) -> (updates, state)`."""
+    """`update(updates, state, params=None) -> (updates, state)`, one step."""
 
-    def __call__(self, updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
-        """Make one step."""
-        ...
+    def __call__(self, updates: Updates, state: OptState, params: Params = None) -> Updated: ...
 
 
 class TransformUpdateExtraArgsFn(Protocol):
-    """`update(updates, state, params=None, **extra_args) -> (updates, state)`."""
+    """`update(updates, state, params=None, **extra_args) -> (updates, state)`; extra arguments may be ignored."""
 
-    def __call__(
-        self, updates: Updates, state: OptState, params: Params = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        """Make one step; extra arguments that are not needed are ignored."""
-        ...
+    def __call__(self, updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated: ...
 
 
 class _PairType(type):
@@ -97,9 +90,6 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
 Pair: TypeAlias = GradientTransformationExtraArgs
 """What nearly all makers make."""
-
-Updated: TypeAlias = tuple[Updates, OptState]
-"""What `update` returns."""
 
 
 def built(make: Callable[..., Any], args: Any, kwargs: Any, stored: Slots) -> Any:

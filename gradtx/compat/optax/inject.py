@@ -1,6 +1,7 @@
 """Hyperparameters in the state, as Optax keeps them: a dictionary that programs read and assign into."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
@@ -109,9 +110,9 @@ def _injected(
         return {name: arguments[name] for name, _ in kinds if name not in static and _is_number(arguments[name])}
 
     def made(values: dict[str, Any]) -> Pair:
-        args, kwargs = _by_kind(kinds, arguments | values)
+        bound = _by_kind(kinds, arguments | values)
         with config.reproducing_optax(with_deviations):
-            return base.with_extra_args_support(inner_factory(*args, **kwargs))
+            return base.with_extra_args_support(inner_factory(*bound.args, **bound.kwargs))
 
     def init(params: Params) -> OptState:
         dtype = _dtype_for(params, hyperparam_dtype)
@@ -144,20 +145,10 @@ def as_stateful(schedule: Any) -> StatefulSchedule:
     return schedule if isinstance(schedule, StatefulSchedule) else WrappedSchedule(schedule)
 
 
-def _by_kind(kinds: Iterable[tuple[str, Any]], arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def _by_kind(kinds: Iterable[tuple[str, Any]], arguments: dict[str, Any]) -> inspect.BoundArguments:
     """Arguments by name as positional and keyword arguments."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    for name, kind in kinds:
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            args.extend(arguments[name])
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            kwargs.update(arguments[name])
-        elif kind is inspect.Parameter.KEYWORD_ONLY:
-            kwargs[name] = arguments[name]
-        else:
-            args.append(arguments[name])
-    return args, kwargs
+    parameters = [inspect.Parameter(name, kind) for name, kind in kinds]
+    return inspect.BoundArguments(inspect.Signature(parameters), OrderedDict(arguments))
 
 
 def _is_number(x: Any) -> bool:
