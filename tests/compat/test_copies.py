@@ -135,3 +135,17 @@ def test_equal_numbers_are_equal_to_the_bit():
         assert made(math.nan) == made(float("nan")) and hash(made(math.nan)) == hash(made(float("nan")))
     run = jax.jit(lambda tx: tx.update(jnp.ones(()), tx.init(0.0))[0], static_argnums=0)
     assert 1 / run(optax.scale(0.0)) == math.inf and 1 / run(optax.scale(-0.0)) == -math.inf
+
+
+def test_pairs_of_the_first_release_are_found():
+    """They were pickled as calls of functions in modules that are one today."""
+    from gradtx.compat.optax.transforms import links, scaling
+
+    assert scaling.scale_by_learning_rate is links.scale_by_learning_rate
+    name = b"cgradtx.compat.optax.transforms.%s\n%s\n."
+    for module, function in (
+        ("adding", "add_decayed_weights"),
+        ("moments", "scale_by_adan"),
+        ("squares", "scale_by_sm3"),
+    ):
+        assert pickle.loads(name % (module.encode(), function.encode())) is getattr(optax, function)

@@ -112,6 +112,9 @@ for _parent, _names in BESIDE.items():
     _public_names = {key: x for key, x in {**vars(states), **vars(_public)}.items() if not key.startswith("_")}
     for _name in _names.split():
         _alias(_parent, _name, {**_public_names, **MORE.get(f"{_parent}.{_name}", {})})
+# Where 0.1.0 had what Optax has in one place: pairs that were pickled then are found there.
+for _name in ("accumulation", "adding", "clipping", "constraining", "moments", "scaling", "squares"):
+    _alias("transforms", _name, {key: x for key, x in vars(ROOT).items() if not key.startswith("_")})
 # As in Optax, those of `_src` have each other, so that `from optax._src.transform import *` gives `base`, too.
 for _name in BESIDE["_src"].split():
     vars(getattr(HERE, _name)).update({other: getattr(HERE, other) for other in ("base", "numerics", "utils")})

@@ -104,6 +104,7 @@ yogi | learning_rate! b1 b2 eps | scale_by_yogi rate | Yogi
 )
 optimizers["nadam"] = partial(optimizers.adam, nesterov=True)
 optimizers["nadamw"] = partial(optimizers.adamw, nesterov=True)
+globals().update(optimizers)
 
 
 def adafactor(
