@@ -1,7 +1,11 @@
 """The catalogue: one row per transformation. The laws run over all of them."""
 
+from typing import Any
+
+import jax
 import pytest
 
+import gradtx
 from tests.rows import Row as Row
 from tests.rows import (
     adam,
@@ -45,6 +49,7 @@ ROWS: list[Row] = [
 
 # The foundation's rows run everywhere; the others are left out with -m "not slow".
 FOUNDATION = {row.id for family in (simple, momentum, rms, adam) for row in family.ROWS}
+NAMES = {row.tx.name for row in ROWS}
 
 
 def parametrized(rows: list[Row], others: pytest.MarkDecorator = pytest.mark.slow) -> pytest.MarkDecorator:
@@ -53,15 +58,41 @@ def parametrized(rows: list[Row], others: pytest.MarkDecorator = pytest.mark.slo
     return pytest.mark.parametrize("row", [pytest.param(row, id=row.id, marks=slow(row)) for row in rows])
 
 
+def composed(row: Row) -> bool:
+    """Whether an optimizer is no more than transformations that have rows of their own, one after or in the other."""
+    built, package = row.tx.build(), row.tx.maker.__module__.split(".")[1]
+    if package not in ("optimizers", "wrappers", "search") or not is_transformation(built):
+        return False
+    inner = filter(is_transformation, jax.tree.leaves(built.arguments, is_leaf=is_transformation))
+    return {built.name, *(tx.name for tx in inner)} <= NAMES
+
+
+def is_transformation(value: Any) -> bool:
+    return isinstance(value, gradtx.GradientTransformation)
+
+
 every_row = parametrized(ROWS)
 
 # The laws run over one row for each transformation, the first; its other rows are there for their oracles. Combinators
-# run them in every row, around each of their bases and nested.
+# run them in a row for each way to use them. What is composed obeys the laws if its parts do and are given the
+# hyperparameters as they are: it runs its oracle, the laws of every row, and that of the one trace. All laws run over
+# it, and over the other rows of combinators, with --slow.
 FIRST = [
     row
     for i, row in enumerate(ROWS)
     if row in combinators.ROWS or row.tx.name not in {earlier.tx.name for earlier in ROWS[:i]}
 ]
-every_transformation = parametrized(FIRST)
-# For laws that take minutes over all rows: of the others they run with --slow only.
+LEFT_OUT = {row.id for row in FIRST if composed(row) or (row in combinators.ROWS and row not in combinators.HARDEST)}
+
+
+def under_laws(rows: list[Row]) -> pytest.MarkDecorator:
+    """Run a law over some of the transformations."""
+    slow = lambda row: [] if row.id in FOUNDATION else [pytest.mark.slow]
+    marks = lambda row: [pytest.mark.exhaustive] if row.id in LEFT_OUT else slow(row)
+    return pytest.mark.parametrize("row", [pytest.param(row, id=row.id, marks=marks(row)) for row in rows])
+
+
+every_transformation = under_laws(FIRST)
+# For laws that take minutes over all rows: of the others they run with --slow only. One is that of the native step,
+# which makes one program of all that an optimizer is composed of, so that the foundation's are not left out.
 few_transformations = parametrized(FIRST, pytest.mark.exhaustive)

@@ -1,8 +1,6 @@
 """The examples of the gallery: their parts, and one line for what is wrong."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ import jax.numpy as jnp  # noqa: E402
 
 import gradtx  # noqa: E402
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = [
     "batch_norm",
     "checkpoint_resume",
@@ -29,38 +26,17 @@ SCRIPTS = [
 ]
 
 
-@pytest.fixture
-def load(monkeypatch):
-    """Import a script, or what scripts share, by name."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    return importlib.import_module
-
-
-@pytest.fixture
-def run(load, monkeypatch, capsys, tmp_path):
-    """Run a script's main with some arguments: its exit code, and what it printed."""
-
-    def run(name, *arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            load(name).main()
-        return caught.value.code, capsys.readouterr()
-
-    return run
-
-
 WRONG = [("--steps", 0), ("--seed", -1), ("--out", "picture.txt"), ("--data-dir", "nowhere"), ("--images", 5000)]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_wrong_argument_is_one_line_and_exit_code_2(run, tmp_path, name):
+def test_wrong_argument_is_one_line_and_exit_code_2(call, tmp_path, name):
     own = {"full_batch_lbfgs": [("--passes", 0), *WRONG[1:4]], "regularisation": WRONG}
     for option, value in own.get(name, WRONG[:4]):
-        code, printed = run(name, option, value)
+        done = call(name, option, value)
         problem = "nowhere" if option == "--data-dir" else f"argument {option}"
-        assert code == 2 and printed.out == "", printed
-        assert printed.err.startswith(f"{name}.py: {problem}") and printed.err.count("\n") == 1, printed
+        assert done.returncode == 2 and done.stdout == "", done
+        assert done.stderr.startswith(f"{name}.py: {problem}") and done.stderr.count("\n") == 1, done
     assert list(tmp_path.iterdir()) == []
 
 

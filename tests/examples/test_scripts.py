@@ -1,50 +1,16 @@
 """The scripts as a user runs them: exit code, table, picture, and one line for what is wrong."""
 
-import os
 import re
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.examples.scripts import COMPARED, WALKED, check_picture, rows, run
 from tests.support import optimizer_makers
 
 for needed in ("matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(needed)
-
-ROOT = Path(__file__).parents[2]
-COMPARED = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW"]
-WALKED = ["SGD", "Momentum", "AdaGrad", "RMSProp", "Adam"]
-
-
-def run(script, *arguments, folder):
-    """Run a script in `folder` with all warnings as errors."""
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "raise"}
-    strict |= {"PYTHONPATH": paths, "JAX_ENABLE_COMPILATION_CACHE": "false"}  # as users run them
-    command = [sys.executable, "-W", "error", str(ROOT / "examples" / script), *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | strict, capture_output=True, text=True, check=False, timeout=300
-    )
-
-
-def check_picture(path):
-    """It is a PNG, large enough to read, and not of one colour."""
-    from matplotlib.image import imread
-
-    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    pixels = imread(path)
-    assert pixels.shape[0] > 500 and pixels.shape[1] > 1000
-    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100
-
-
-def rows(output, names):
-    """The lines of a printed table that begin with a name, in the order of the table."""
-    lines = [line.split() for line in output.splitlines()]
-    return [line for line in lines if line and line[0] in names]
 
 
 def write_idx(path, array):
@@ -63,19 +29,6 @@ def mnist(tmp_path):
     return folder
 
 
-def test_trajectories(tmp_path):
-    done = run("trajectories.py", "--quick", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    table = rows(done.stdout, WALKED)
-    assert [row[0] for row in table] == WALKED
-    assert {row[1] for row in table} == {"5"}
-    # Five steps of plain gradient descent multiply x by 1 - 0.95 / 10 and y by 1 - 0.95 * 2, each time.
-    assert [float(value) for value in table[0][2:4]] == pytest.approx([-7 * 0.905**5, 2 * (-0.9) ** 5], abs=1e-4)
-    check_picture(tmp_path / "figures" / "trajectories.png")
-    assert done.stdout.splitlines()[-1] == f"Figure: {Path('figures', 'trajectories.png')}"
-
-
 def test_trajectories_end_near_the_minimum(tmp_path):
     done = run("trajectories.py", "--out", "walks.png", folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -83,10 +36,8 @@ def test_trajectories_end_near_the_minimum(tmp_path):
     check_picture(tmp_path / "walks.png")
 
 
-def test_noise_follows_the_seed(tmp_path):
-    first, same, other = (
-        run("trajectories.py", "--quick", "--noise", 0.5, "--seed", s, folder=tmp_path) for s in (1, 1, 2)
-    )
+def test_noise_follows_the_seed(call):
+    first, same, other = (call("trajectories", "--quick", "--noise", 0.5, "--seed", s) for s in (1, 1, 2))
     assert first.returncode == 0, first.stderr
     assert first.stdout == same.stdout != other.stdout
 
@@ -106,11 +57,9 @@ def test_trajectories_of_all_optimizers(tmp_path):
 
 
 @pytest.mark.slow
-def test_compare_on_mnist_files(tmp_path, mnist):
-    options = ("--quick", "--init", "xavier", "--l2", 0.001, "--data-dir", mnist)
-    done = run("compare_optimizers.py", *options, folder=tmp_path)
+def test_compare_on_mnist_files(call, tmp_path, mnist):
+    done = call("compare_optimizers", "--quick", "--init", "xavier", "--l2", 0.001, "--data-dir", mnist)
     assert done.returncode == 0, done.stderr
-    assert {line.partition(":")[0] for line in done.stderr.split("\n") if line} == {"Training"}  # one bar, no more
     assert "MLP 25-128-64-10, 20 test and 40 training images, 2 seeds" in done.stdout
     table = rows(done.stdout, COMPARED)
     assert [row[0] for row in table] == COMPARED
@@ -136,7 +85,7 @@ def is_one_line_about(done, problem):
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "magic", "count", "gzip"])
-def test_wrong_data_is_one_line_and_exit_code_2(tmp_path, mnist, damage):
+def test_wrong_data_is_one_line_and_exit_code_2(call, tmp_path, mnist, damage):
     name = "t10k-labels-idx1-ubyte"
     path = mnist / name
     good = path.read_bytes()
@@ -148,19 +97,23 @@ def test_wrong_data_is_one_line_and_exit_code_2(tmp_path, mnist, damage):
         write_idx(path, np.zeros(19, np.uint8))
     elif damage != "missing":
         path.write_bytes(good[:-1] if damage == "truncated" else b"????" + good[4:])
-    done = run("compare_optimizers.py", "--data-dir", mnist, folder=tmp_path)
+    done = call("compare_optimizers", "--data-dir", mnist)
     assert is_one_line_about(done, f"compare_optimizers.py: {path}: "), done.stderr
     assert not (tmp_path / "figures").exists()
 
 
-@pytest.mark.parametrize("script", ["compare_optimizers.py", "trajectories.py"])
-def test_wrong_argument_is_one_line_and_exit_code_2(tmp_path, script):
-    done = run(script, "--steps", "-5", folder=tmp_path)
-    assert is_one_line_about(done, f"{script}: argument --steps: wanted a whole number of at least")
+@pytest.mark.parametrize("script", ["compare_optimizers", "trajectories"])
+def test_wrong_argument_is_one_line_and_exit_code_2(call, script):
+    done = call(script, "--steps", "-5")
+    assert is_one_line_about(done, f"{script}.py: argument --steps: wanted a whole number of at least")
 
 
-@pytest.mark.parametrize("script", ["compare_optimizers.py", "trajectories.py"])
-def test_help(tmp_path, script):
-    done = run(script, "--help", folder=tmp_path)
+def test_an_error_of_a_process_is_one_line_and_its_exit_code(tmp_path):
+    assert is_one_line_about(run("trajectories.py", "--steps", "-5", folder=tmp_path), "trajectories.py: argument")
+
+
+@pytest.mark.parametrize("script", ["compare_optimizers", "trajectories"])
+def test_help(call, script):
+    done = call(script, "--help")
     assert done.returncode == 0
     assert all(option in done.stdout for option in ("--seed", "--out", "--quick", "--steps"))

@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 
 import gradtx
 from tests.catalogue import ROWS
-from tests.support import at, make_grads, make_params, plain
+from tests.support import FEW, at, make_grads, make_params, plain
 
 HALF = 10
 
@@ -37,7 +37,7 @@ def step_of(name):
 
 def steps(name, begin, end, params, state):
     """Parameters and state after the steps from `begin` to `end`."""
-    grads = make_grads(2 * HALF)
+    grads = make_grads(2 * HALF, shapes=FEW)
     for i in range(begin, end):
         params, state = step_of(name)(params, state, at(grads, i))
     return params, state
@@ -50,7 +50,7 @@ def bits(tree):
 
 def start(row):
     """Parameters and state before the first step."""
-    params = make_params()
+    params = make_params(shapes=FEW)
     return params, row.tx.init(params)
 
 

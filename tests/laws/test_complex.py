@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from tests.catalogue import FIRST, parametrized
+from tests.catalogue import FIRST, under_laws
 from tests.laws.test_values import skip_exempt
 from tests.support import FEW, at, make_grads, make_params, train, types_of
 
@@ -15,7 +15,7 @@ PHASE = jnp.exp(0.7j).astype(jnp.complex64)
 
 
 def rows_of(*kinds):
-    return parametrized([row for row in FIRST if row.complex in kinds and not row.random])
+    return under_laws([row for row in FIRST if row.complex in kinds and not row.random])
 
 
 def pairs(tree):

@@ -1,5 +1,6 @@
-"""Eager steps: one program for all hyperparameters but decays, of which 1 - b would be rounded."""
+"""Eager steps: one program for all hyperparameters but decays, of which 1 - b would be rounded; it is that of `jit`."""
 
+import chex
 import jax
 import pytest
 
@@ -27,5 +28,7 @@ def test_an_eager_step_is_one_program_for_all_hyperparameters(row, monkeypatch):
     state = row.tx.init(params)
     updates, after = row.tx.update(grads, state, params, **extra)
     assert types_of(after) == types_of(state) and types_of(updates) == types_of(grads)
+    step = lambda g, s, p, e: row.tx.update(g, s, p, **e)
+    chex.assert_trees_all_close(updates, jax.jit(step)(grads, state, params, extra)[0], rtol=1e-4, atol=1e-6)
     others = [structure.unflatten(other(k)) for k in (1, 2)]
     assert compilations(lambda: [tx.update(grads, state, params, **extra) for tx in others]) == 0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gradtx
-from tests.catalogue import FIRST, every_transformation, parametrized
+from tests.catalogue import FIRST, every_transformation, under_laws
 from tests.laws.refusals import Call, is_right, malformed_calls, names_in, numbers, outcome, random_call
 from tests.laws.test_states import extra_of
 
@@ -71,7 +71,7 @@ def test_parameters_that_are_no_numbers_are_refused(row):
         assert judge(row, call, outcome(row.tx.init, call.params)) is None, leaf
 
 
-@parametrized([row for row in FIRST if not has_function(row)])
+@under_laws([row for row in FIRST if not has_function(row)])
 def test_random_calls_are_refused_or_done_right(row):
     rng = np.random.default_rng(sum(map(ord, row.id)))
     state, extra = row.tx.init(numbers()), extra_of(row, numbers(), numbers(1))

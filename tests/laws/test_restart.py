@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from tests.catalogue import FIRST, parametrized
+from tests.catalogue import FIRST, under_laws
 from tests.laws.test_states import extra_of
 from tests.support import at, make_grads, make_params
 
@@ -27,7 +27,7 @@ GOES_ON = {
 }  # fmt: skip
 
 
-@parametrized([row for row in FIRST if row.id in GOES_ON])
+@under_laws([row for row in FIRST if row.id in GOES_ON])
 def test_the_others_step_on_after_a_reset(row):
     params, grads = make_params(shapes=SHAPES), make_grads(1, shapes=SHAPES)
     step = lambda s: row.tx.update(at(grads, 0), s, params, **extra_of(row, params, at(grads, 0)))[1]
@@ -35,7 +35,7 @@ def test_the_others_step_on_after_a_reset(row):
     chex.assert_trees_all_equal_structs(jax.eval_shape(step, state), state)
 
 
-@parametrized([row for row in FIRST if row.id not in GOES_ON and not row.random])
+@under_laws([row for row in FIRST if row.id not in GOES_ON and not row.random])
 def test_reset_and_new_parameters_move_as_at_their_first_step(row):
     params, grads = make_params(shapes=SHAPES), make_grads(STEPS + 1, shapes=SHAPES)
     last = at(grads, STEPS)

@@ -19,9 +19,8 @@ STEPS = 3
 PARTS = 2
 MESH = jax.make_mesh((PARTS,), ("x",), axis_types=(AxisType.Auto,))
 # Of those whose state has numbers besides slots, some of each kind; all of them with --slow.
-RUN = (
-    "novograd", "prodigy", "mechanize", "apply_if_finite-adam", "accumulate-sgd-skip", "monitor", "lbfgs", "galore",
-)  # fmt: skip
+RUN = ("scale_by_novograd", "prodigy", "mechanize", "apply_if_finite-adam", "accumulate-adam-skip", "monitor")
+RUN += ("scale_by_lbfgs", "scale_by_galore")
 few = pytest.mark.parametrize(
     "row", [pytest.param(r, id=r.id, marks=[] if r.id in RUN else [pytest.mark.exhaustive]) for r in FIRST]
 )

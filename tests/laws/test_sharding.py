@@ -14,7 +14,7 @@ from tests.catalogue import every_transformation
 from tests.laws.test_values import skip_exempt
 from tests.support import make_grads, make_params, train
 
-STEPS = 20
+STEPS = 8
 SPECS = {"w": PartitionSpec("x"), "v": PartitionSpec(None, "x")}
 SHAPES = {"w": (16, 3), "v": (3, 8)}
 

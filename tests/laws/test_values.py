@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from tests.catalogue import every_row, every_transformation
+from tests.catalogue import FIRST, every_row, every_transformation, parametrized
 from tests.rows import combinators, simple
 from tests.support import FEW, at, make_grads, make_params, nudged, plain, stacked, train
 
@@ -56,7 +56,7 @@ def test_pickles_by_value(row):
     assert cloudpickle.loads(cloudpickle.dumps(row.tx)) == row.tx
 
 
-@every_transformation
+@parametrized(FIRST)
 def test_one_trace_for_all_hyperparameters(row):
     skip_exempt(row, "jit")
     params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)

@@ -117,3 +117,10 @@ ROWS = [
     *(row for name in BASES for row in around(name)),
     *(row for i, name in enumerate(BASES) for row in nested(name, i)),
 ]
+
+# The base that asks most of each combinator, around which it runs all laws: where steps are left out, Adam's count and
+# averages must stand still; where leaves are, or are joined, a norm over the tree shows it; grafting joins two states.
+ASKED = dict(apply_if_finite="adam", conditionally_mask="adam", conditionally_transform="adam", accumulate="adam")
+ASKED |= dict(selective_transform="clipped", chain="clipped", flatten="clipped", split_real_and_imaginary="clipped")
+ASKED |= dict(graft="sgd")
+HARDEST = [row for row in ROWS if row.label.partition("-")[0] == ASKED.get(row.tx.name, "") or "nested" in row.label]
