@@ -59,6 +59,7 @@ from gradtx.core.schedule import schedule as schedule
 from gradtx.core.sharding import state_sharding as state_sharding
 from gradtx.core.slots import Slot as Slot
 from gradtx.core.stacks import Packed as Packed
+from gradtx.core.stored import stored as stored
 from gradtx.core.transformation import GradientTransformation as GradientTransformation
 from gradtx.core.transformation import Inner as Inner
 from gradtx.core.transformation import transformation as transformation

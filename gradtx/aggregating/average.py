@@ -13,8 +13,9 @@ from gradtx.core import averages, precision
 from gradtx.core.containers import IsAxes
 from gradtx.core.errors import describe, path_str
 from gradtx.core.hyperparameters import PositiveInt
-from gradtx.core.leafwise import EmptyState, Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import Slot
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.transforms.scale import identity
@@ -85,7 +86,6 @@ def accumulate_avg_updates(accumulation_steps: PositiveInt) -> Leafwise | Gradie
         accumulation_steps=accumulation_steps,
         micro_step=lambda params: jnp.zeros((), jnp.int32),
         ready=lambda params: jnp.zeros((), jnp.bool_),
-        avg_grad=zeros(),
     )
 
 

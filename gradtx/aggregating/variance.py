@@ -11,10 +11,11 @@ from gradtx.aggregating.protocol import Aggregator, aggregation, process
 from gradtx.combine.chain import chain
 from gradtx.core import averages, checks, precision
 from gradtx.core.arguments import Interval
+from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import PositiveInt
-from gradtx.core.leafwise import EmptyState
 from gradtx.core.restart import next_count, of_leaf
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import RealSlot, Slot, start_of
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.scale import identity
@@ -28,16 +29,16 @@ class PerElementMeanAndSumSqDiffGradsState(NamedTuple):
     micro_step: Array  # batches gathered since the last result was given, int32
     ready: Array  # whether the last call gave it, bool
     mean_grads: Slot  # over the examples gathered so far
-    sum_sq_diff_grads: Slot  # their squared distances from it, summed; real
+    sum_sq_diff_grads: RealSlot  # their squared distances from it, summed; real
 
 
 class PerElementMeanAndVarianceEMAState(NamedTuple):
     """State of `track_per_element_mean_and_variance_with_ema`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     ema_decay: Array  # of both averages
     mean_grads_ema: Slot  # running average of the mean
-    variance_grads_ema: Slot  # running average of the variance; real
+    variance_grads_ema: RealSlot  # running average of the variance; real
 
 
 @aggregation
@@ -69,9 +70,9 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
     def init(params: PyTree) -> Any:
         if accumulation_steps == 1:
             return EmptyState()
-        start = lambda real: jax.tree.map(zeros(real=real), params)
+        start = lambda field: jax.tree.map(start_of(PerElementMeanAndSumSqDiffGradsState, field), params)
         return PerElementMeanAndSumSqDiffGradsState(
-            jnp.zeros((), jnp.int32), jnp.zeros((), jnp.bool_), start(False), start(True)
+            jnp.zeros((), jnp.int32), jnp.zeros((), jnp.bool_), start("mean_grads"), start("sum_sq_diff_grads")
         )
 
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[tuple[PyTree, dict[str, Any]], Any]:
@@ -128,9 +129,11 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
     """
 
     def init(params: PyTree) -> PerElementMeanAndVarianceEMAState:
-        start = lambda real: jax.tree.map(zeros(real=real), params)
+        start = lambda field: jax.tree.map(start_of(PerElementMeanAndVarianceEMAState, field), params)
         decay = jnp.array(ema_decay, jnp.result_type(float))
-        return PerElementMeanAndVarianceEMAState(jnp.zeros((), jnp.int32), decay, start(False), start(True))
+        return PerElementMeanAndVarianceEMAState(
+            jnp.zeros((), jnp.int32), decay, start("mean_grads_ema"), start("variance_grads_ema")
+        )
 
     def update(
         updates: PyTree, state: Any, params: PyTree = None, *, sum_sq_diff_grads: PyTree, sample_size: ArrayLike
@@ -150,7 +153,7 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
             jax.tree.map(ema, state.variance_grads_ema, jax.tree.map(variance, precision.widen(sum_sq_diff_grads))),
         )
 
-    return Pair(init, update, "numbers", PerElementMeanAndVarianceEMAState, {"variance_grads_ema": zeros(real=True)})
+    return Pair(init, update, "numbers", PerElementMeanAndVarianceEMAState)
 
 
 @aggregation

@@ -13,13 +13,13 @@ from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
 from gradtx.core.errors import is_none
 from gradtx.core.extras import one_number
-from gradtx.core.fields import GatedState, History
-from gradtx.core.hyperparameters import Hyperparameter, SlotDType
+from gradtx.core.fields import GatedState, History, RunCount
+from gradtx.core.hyperparameters import Hyperparameter
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import of_run
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import (
     GradientTransformation,
     Inner,
@@ -39,7 +39,7 @@ class MultiStepsState(NamedTuple):
     """State of `accumulate`."""
 
     mini_step: Array  # micro-steps gathered since the last optimizer step, int32
-    gradient_step: Array  # optimizer steps taken, int32
+    gradient_step: RunCount  # optimizer steps taken, int32
     inner_opt_state: GatedState
     acc_grads: Slot  # mean or sum of the gradients gathered so far
     skip_state: PyTree  # what `skip` said of the last micro-step
@@ -90,7 +90,6 @@ def accumulate(
     *,
     reduction: Annotated[str, OneOf("mean", "sum")] = "mean",
     skip: SkipLike | None = None,
-    acc_grads_dtype: SlotDType = None,
 ) -> Pair:
     """Gather the gradients of several micro-steps, then take one step of `inner` with their mean.
 
@@ -105,15 +104,13 @@ def accumulate(
         reduction: `"mean"`, sum(w g) / sum(w), or `"sum"`, sum(w g).
         skip: which micro-steps to leave out as if they had not been: `skip_not_finite()`,
             `skip_large_updates(...)`, or a function `(updates, gradient_step, params) -> (bool, info)`.
-        acc_grads_dtype: the dtype gradients are gathered in; by default the parameter's, float32 where it is narrower.
 
     State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state, acc_weight, updated)`,
         one value per parameter and 13 bytes more than inner's.
     """
     tx, judge = as_transformation(inner), cast("Skip | None", skip)
     rule, share = (mean_rule, mean_share) if reduction == "mean" else (sum_rule, sum_share)
-    starts: dict[str, Any] = {"acc_grads": zeros(acc_grads_dtype, whole=True), "acc_weight": scalar()}
-    gather = leafwise(rule, GatherState, reduce=share, **starts).named("accumulate")
+    gather = leafwise(rule, GatherState, reduce=share).named("accumulate")
 
     def init(params: PyTree) -> MultiStepsState:
         zero = lambda: jnp.zeros((), jnp.int32)
@@ -162,7 +159,7 @@ def accumulate(
             updated=full,
         )
 
-    return Pair(init, update, "numbers", MultiStepsState, {"mini_step": 0, "gradient_step": 0, "updated": False})
+    return Pair(init, update, "numbers", MultiStepsState, {"mini_step": 0, "updated": False})
 
 
 def has_updated(state: MultiStepsState) -> Array:

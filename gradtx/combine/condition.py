@@ -11,7 +11,7 @@ from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval
 from gradtx.core.degree import of, of_some
 from gradtx.core.errors import describe
-from gradtx.core.fields import GatedState
+from gradtx.core.fields import GatedState, RunCount
 from gradtx.core.functions import IsFunction, taken_by, try_on_step
 from gradtx.core.rules import increment
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
@@ -44,13 +44,13 @@ class ConditionallyTransformState(NamedTuple):
     """State of `conditionally_transform`."""
 
     inner_state: GatedState
-    step: Array  # calls so far, int32
+    step: RunCount  # calls so far, int32
 
 
 class ConditionallyMaskState(NamedTuple):
     """State of `conditionally_mask`."""
 
-    step: Array  # calls so far, int32
+    step: RunCount  # calls so far, int32
     inner_state: GatedState
 
 
@@ -84,7 +84,7 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
         new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
         return new, ConditionallyTransformState(inner_state, increment(state.step))
 
-    return Pair(init, update, "arrays", ConditionallyTransformState, {"step": 0})
+    return Pair(init, update, "arrays", ConditionallyTransformState)
 
 
 @transformation(degree=of("inner"))
@@ -107,7 +107,7 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
         new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
         return tree.where(run, new), ConditionallyMaskState(increment(state.step), inner_state)
 
-    return Pair(init, update, "arrays", ConditionallyMaskState, {"step": 0})
+    return Pair(init, update, "arrays", ConditionallyMaskState)
 
 
 @transformation(degree=of("inner"))

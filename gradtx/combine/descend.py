@@ -5,7 +5,8 @@ from typing import Any
 from gradtx.combine.chain import chain
 from gradtx.core import checks
 from gradtx.core.hyperparameters import NonNegative
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.leafwise import leafwise
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind, as_placement

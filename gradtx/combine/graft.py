@@ -9,7 +9,8 @@ from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.leafwise import leafwise
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 

@@ -8,7 +8,8 @@ import jax
 
 from gradtx.core import errors, precision
 from gradtx.core.functions import IsFunction, taken_by
-from gradtx.core.leafwise import EmptyState, Leafwise, leafwise
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, PyTree
 

@@ -12,7 +12,7 @@ from gradtx.core.errors import describe
 from gradtx.core.fields import inner_fields
 from gradtx.core.typing import Array, PyTree, TransformationLike
 from gradtx.state.checkpoint import restore
-from gradtx.state.names import named_leaves, state_name
+from gradtx.state.names import link_name, named_leaves
 
 
 class Adapted(NamedTuple):
@@ -93,9 +93,9 @@ def _filled(wanted: Any, found: Any, at: str) -> Any:
     if not jax.tree.leaves(wanted):
         return _nothing(wanted, found, at)
     links = _links(wanted)
-    if _is_sequence(wanted) and any(map(state_name, links)):
+    if _is_sequence(wanted) and any(map(link_name, links)):
         return _chain(wanted, links, found, at)
-    if not state_name(wanted):
+    if not link_name(wanted):
         return _node(wanted, found, at)
     inside = _links(found)
     try:
@@ -162,7 +162,7 @@ def _by_type(links: list[Any], given: list[Any], at: str) -> list[Any] | None:
     """Each link with what was found of its type, in their order, or missing; None where something is left over."""
     rest, parts = list(given), list[Any]()
     for i, wanted in enumerate(links):
-        if rest and state_name(rest[0]) == state_name(wanted):
+        if rest and link_name(rest[0]) == link_name(wanted):
             parts.append(_filled(wanted, rest.pop(0), f"{at}[{i}]"))
         else:
             parts.append(_missing(wanted))
@@ -195,11 +195,11 @@ def _node(wanted: Any, found: Any, at: str) -> Any:
     if _is_sequence(found) and len(given) == len(adapted.fields):
         given = dict(zip(adapted.fields, given.values(), strict=True))
     needed = [name for name, child in children.items() if jax.tree.leaves(child)]
-    if state_name(wanted) and len(needed) == 1 and not set(given) & set(adapted.fields):
+    if link_name(wanted) and len(needed) == 1 and not set(given) & set(adapted.fields):
         given = {needed[0]: found}  # a state of one field, without the field
     if any(name not in adapted.fields and jax.tree.leaves(part) for name, part in given.items()):
         _refuse(at, wanted, found)
-    if state_name(wanted) and set(adapted.fields) <= set(given):
+    if link_name(wanted) and set(adapted.fields) <= set(given):
         given |= adapted.more(given)
     if any(name not in given for name in needed):
         _refuse(at, wanted, found)

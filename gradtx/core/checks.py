@@ -10,10 +10,10 @@ import numpy as np
 
 from gradtx.core import errors
 from gradtx.core.errors import is_inexact, path_str
-from gradtx.core.fields import hints_of
+from gradtx.core.fields import CountMark, hints_of, marks
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
-from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart
+from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, start_of
 from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, PyTree
 
@@ -22,6 +22,7 @@ Starts: TypeAlias = Mapping[str, Any]
 keeps it checks it), another's as one of the tree, or its value."""
 
 ANY_NUMBERS = SlotStart(lambda p, dtype: p, real=True)  # stands for a start of which only the shape counts
+STEPS = jax.ShapeDtypeStruct((), jnp.int32)  # a number of steps
 NUMBER = jax.ShapeDtypeStruct((), np.dtype(object))  # one number, whole or true or false or not
 
 
@@ -55,7 +56,7 @@ def check_slot(
         if getattr(slot, "shape", None) == g.shape and is_inexact(slot) and not is_complex(g.dtype):
             return
         path = path_at(updates, place)
-        errors.check_same_shape(name, "state", path, g, slot, real=start.may_be_real)
+        errors.check_same_shape(name, "state", path, g, slot, real=start.real)
         if not is_inexact(slot):
             raise TypeError(f"{name}: {what} at {path_str(path)} is {errors.describe(slot)}, wanted numbers")
         return
@@ -124,9 +125,10 @@ def check_fields(
         x = getattr(state, field)
         if field in state_fields(kind)[0]:
             if slots and starts.get(field, field) is not None:
-                check_tree(name, f"the state's {field}", updates, x, starts.get(field), cache)
+                start = starts.get(field) or start_of(kind, field)
+                check_tree(name, f"the state's {field}", updates, x, start, cache)
         elif getattr(hint, "__origin__", hint) is Array:  # also one that is marked
-            wanted = _field_type(starts, field, updates if params is None else params, cache)
+            wanted = _field_type(kind, starts, field, updates if params is None else params, cache)
             check_array(name, field, x, wanted)
         elif isinstance(hint, type) and hasattr(hint, "_fields"):
             check_state(f"{name}: {field}", hint, x)
@@ -145,9 +147,11 @@ def check_array(name: str, field: str, x: Any, wanted: Any) -> None:
         )
 
 
-def _field_type(starts: Starts, field: str, like: PyTree, cache: dict[Any, Any]) -> Any:
-    """The type of a field that is no slot: as it starts, else one number."""
+def _field_type(kind: type[Any], starts: Starts, field: str, like: PyTree, cache: dict[Any, Any]) -> Any:
+    """The type of a field that is no slot: as it starts, else one number of the kind that is declared."""
     start = starts.get(field)
+    if isinstance(marks(kind).get(field), CountMark):
+        return STEPS
     if isinstance(start, ScalarStart):
         return jax.ShapeDtypeStruct(start.shape, jnp.float32)
     if callable(start):

@@ -10,19 +10,38 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 from gradtx.core.typing import Array
 
 
+class Mark:
+    """What a state type says of a field."""
+
+
 @dataclass(frozen=True)
-class InnerMark:
+class InnerMark(Mark):
     """Marks a field that holds the state of another transformation; `gated` where that does not run at every step."""
 
     gated: bool = False
 
 
-class HistoryMark:
-    """Marks a number gathered over the steps, which a parameter that starts anew has for itself."""
+@dataclass(frozen=True)
+class CountMark(Mark):
+    """Marks the number of steps taken: the run's, a `leaf`'s own once that started anew, or one of a `joint` memory."""
+
+    leaf: bool = False
+    joint: bool = False
 
 
-class JointMark:
-    """Marks a number about all parameters together, which starts anew as soon as one of them does."""
+@dataclass(frozen=True)
+class NumberMark(Mark):
+    """Marks a real number about all parameters.
+
+    One `gathered` over the steps is a leaf's own once that starts anew; a `joint` one starts anew with any leaf.
+    """
+
+    gathered: bool = False
+    joint: bool = False
+
+
+class KeyMark(Mark):
+    """Marks a random key that is split at each step."""
 
 
 InnerState: TypeAlias = Annotated[Any, InnerMark()]
@@ -31,11 +50,26 @@ InnerState: TypeAlias = Annotated[Any, InnerMark()]
 GatedState: TypeAlias = Annotated[Any, InnerMark(gated=True)]
 """The type of a field with the state of a transformation that runs at some of the steps, and so counts its own."""
 
-History: TypeAlias = Annotated[Array, HistoryMark()]
-"""The type of a field with a number gathered over the steps, like `count`, by which a rule weighs its averages."""
+Count: TypeAlias = Annotated[Array, CountMark(leaf=True)]
+"""The type of a field with the steps taken, int32 from 0; a rule debiases by it, and sees the step being taken."""
 
-Joint: TypeAlias = Annotated[Array, JointMark()]
+RunCount: TypeAlias = Annotated[Array, CountMark()]
+"""The type of a field with the steps taken that serves no rule but schedules, and is the run's alone."""
+
+JointCount: TypeAlias = Annotated[Array, CountMark(joint=True)]
+"""The type of a field with the steps that a memory of all parameters together has seen."""
+
+Scalar: TypeAlias = Annotated[Array, NumberMark()]
+"""The type of a field with a real number about all parameters, or an array of them: float32, or wider as they are."""
+
+History: TypeAlias = Annotated[Array, NumberMark(gathered=True)]
+"""The type of a field with a number gathered over the steps, by which a rule weighs its averages."""
+
+Joint: TypeAlias = Annotated[Array, NumberMark(joint=True)]
 """The type of a field with what is known of all parameters together, and of no use once one of them is another."""
+
+RandomKey: TypeAlias = Annotated[Array, KeyMark()]
+"""The type of a field with a random key, split at each step; a rule gets one of its leaf's own as `key`."""
 
 
 def hints_of(state: type[Any]) -> dict[str, Any]:
@@ -53,7 +87,7 @@ def hints_of(state: type[Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def marks(state: type[Any]) -> dict[str, Any]:
+def marks(state: type[Any]) -> dict[str, Mark]:
     """The marks of a state type's fields, by name, in the order of the fields."""
     if not hasattr(state, "_fields"):
         return {}
@@ -61,10 +95,19 @@ def marks(state: type[Any]) -> dict[str, Any]:
         hints = hints_of(state)
     except (NameError, TypeError):  # somebody else's, whose annotations do not resolve
         return {}
-    found: dict[str, Any] = {name: getattr(hint, "__metadata__", None) for name, hint in hints.items()}
-    return {name: found[name][0] for name in state._fields if found.get(name)}
+    found = {name: _mark_of(hint) for name, hint in hints.items()}
+    return {name: mark for name in state._fields if (mark := found.get(name)) is not None}
+
+
+def _mark_of(hint: Any) -> Mark | None:
+    return next((extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Mark)), None)
 
 
 def inner_fields(state: type[Any]) -> dict[str, InnerMark]:
     """The fields of a state type that hold other transformations' states, in their order."""
     return {name: mark for name, mark in marks(state).items() if isinstance(mark, InnerMark)}
+
+
+def field_of(state: type[Any], kind: type[Mark]) -> str | None:
+    """The first field of a state type that is marked so, if any is."""
+    return next((name for name, mark in marks(state).items() if isinstance(mark, kind)), None)

@@ -3,37 +3,22 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import checks, errors, gate, precision, restart
+from gradtx.core.fields import CountMark, KeyMark, field_of, marks
 from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.slots import filled, start_leaf, zeros
+from gradtx.core.slots import filled, start_leaf, start_of
 from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
-from gradtx.core.typing import Array, Mask, PyTree
+from gradtx.core.states import EmptyState, ScaleByScheduleState, ScheduledState, first_of
+from gradtx.core.typing import Mask, PyTree
 from gradtx.core.varying import vary_as_all
-
-
-class EmptyState(NamedTuple):
-    """The state of a transformation that keeps nothing."""
-
-
-class ScaleByScheduleState(NamedTuple):
-    """The state of a transformation that keeps nothing but follows a schedule."""
-
-    count: Array
-
-
-class ScheduledState(NamedTuple):
-    """The state of a transformation that follows a schedule and has no step count of its own."""
-
-    count: Array
-    inner_state: Any
 
 
 def leafwise(
@@ -53,24 +38,26 @@ def leafwise(
         rule: `(g, s, p, *, ...) -> (u, s)`, or `(g, p, *, ...) -> u` where nothing is kept. `s` is a `state` whose
             slots hold this leaf's arrays, `p` the parameter, `key` (where asked for) a random key of this leaf's own;
             the rest are hyperparameters and reductions by name. All arrays are float32 or wider.
-        state: a NamedTuple type. Its fields annotated `Slot` have one value per parameter; `count` is the number of
-            steps taken, and a rule sees the step being taken, from 1; a field `rng_key` is split at each step.
+        state: a NamedTuple type, whose annotations say what its fields are. A `Slot` has one value per parameter; a
+            `Count` is the number of steps taken, of which a rule sees the step being taken, from 1; a `RandomKey` is
+            split at each step; an `InnerState` is somebody else's, and passes through.
         reduce: runs before the rule, on whole trees: any of `(updates, state, params, <hyperparameters>, <extra
             arguments of update>)` by name, to a dictionary of numbers for the rule or for fields of the state.
         finish: runs after the rule: `(state, ...) -> state`, with the same names to choose from.
         mask: which leaves the rule acts on; the others pass through and keep no slots.
         masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
         real_only: refuse complex leaves, by path, where the rule means nothing for them.
-        **named: for a slot its start (`zeros()`), for another field of the state its first value or a function
-            of the parameters that gives it, and everything else a hyperparameter, which may be a schedule.
+        **named: for a slot or a `Number` where it starts, if not at 0 or as its type says: a number, or a function of
+            the parameter, or for a number of the parameters; for any other field of the state its first value or such
+            a function; and everything else a hyperparameter, which may be a schedule.
     """
     slots, shared = state_fields(state)
     return Leafwise(
         rule,
         state,
         hyper={k: v for k, v in named.items() if k not in slots and k not in shared},
-        slots={k: named.get(k, zeros()) for k in slots},
-        shared={k: named[k] for k in shared if k != "count"},
+        slots={k: start_of(state, k, named.get(k)) for k in slots},
+        shared={k: first_of(state, k, named) for k in shared},
         reduce=reduce,
         finish=finish,
         mask=mask,
@@ -103,27 +90,32 @@ class Leafwise:
     @property
     def starts(self) -> dict[str, Any]:
         """How each field of the state starts."""
-        return {"count": np.zeros((), np.int32)} | self.shared | self.slots
+        return self.shared | self.slots
 
     @property
     def follows_schedule(self) -> bool:
         """Whether a schedule needs a step count that the state does not have."""
-        return "count" not in state_fields(self.state)[1] and any(isinstance(h, Schedule) for h in self.hyper.values())
+        return self.count is None and any(isinstance(h, Schedule) for h in self.hyper.values())
+
+    @property
+    def count(self) -> str | None:
+        """The field with the steps taken."""
+        return field_of(self.state, CountMark)
 
     def asked_of(self, extra: dict[str, Any]) -> dict[str, Any]:
         """Those of the extra arguments of `update` that are looked at."""
         asking = [f for f in (self.reduce, self.finish) if f is not None]
         return {name: x for name, x in extra.items() if any(wants(f, name) for f in asking)}
 
-    def init(self, params: PyTree) -> Any:
-        """The state at step 0: every slot at its start, on its parameter's sharding."""
-        state = self._init_inner(params)
+    def init(self, params: PyTree, **inner: Any) -> Any:
+        """The state at step 0, every slot at its start, on its parameter's sharding; with the states `inner` in it."""
+        state = self._init_inner(params, inner)
         if not self.follows_schedule:
             return state
         count = filled((), 0, jnp.int32)
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
-    def _init_inner(self, params: PyTree) -> Any:
+    def _init_inner(self, params: PyTree, inner: dict[str, Any]) -> Any:
         leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_leaf)
         chosen = list(map(unwrapped, treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))))
         for mask in self.masks.values():  # one that does not fit is refused here, not at the first step
@@ -145,10 +137,9 @@ class Leafwise:
         }
         shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
         # What `reduce` or `finish` may change follows from the leaves, and so varies over devices as these do.
-        shared |= vary_as_all({name: x for name, x in shared.items() if name != "rng_key"}, params)
-        if "count" in state_fields(self.state)[1]:
-            shared["count"] = filled((), 0, jnp.int32)
-        return self.state(**slots, **shared)
+        kinds = marks(self.state)
+        plain = {name: x for name, x in shared.items() if not isinstance(kinds.get(name), CountMark | KeyMark)}
+        return self.state(**slots, **shared | vary_as_all(plain, params), **inner)
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """Apply the rule to every leaf; the step counter, schedules and reductions run once."""
@@ -162,7 +153,8 @@ class Leafwise:
             updates, inner = self._update_inner(updates, inner, params, state.count, extra)
             kept = {} if self.state is EmptyState else {"inner_state": inner}
             return updates, state._replace(count=increment(state.count), **kept)
-        return self._update_inner(updates, state, params, restart.of_run(getattr(state, "count", None)), extra)
+        count = None if self.count is None else getattr(state, self.count, None)
+        return self._update_inner(updates, state, params, restart.of_run(count), extra)
 
     def _update_inner(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: dict[str, Any]) -> Any:
         """One step of the state proper; schedules see `count`."""
@@ -176,11 +168,11 @@ class Leafwise:
         slot_names, shared_names = state_fields(self.state)
         shared = {name: getattr(state, name) for name in shared_names}
         old = dict(shared)
-        if "count" in shared:
-            shared["count"] = increment(shared["count"])
-        key = None
-        if "rng_key" in shared:
-            shared["rng_key"], key = jax.random.split(shared["rng_key"])
+        if self.count is not None:
+            shared[self.count] = increment(shared[self.count])
+        key, key_field = None, field_of(self.state, KeyMark)
+        if key_field is not None:
+            shared[key_field], key = jax.random.split(shared[key_field])
 
         available = {"state": state, "params": params, **extra, **hyper}
         if self.reduce is not None or self.finish is not None:
@@ -202,7 +194,7 @@ class Leafwise:
         if self.state is EmptyState:
             return new_updates, state
         trees = {name: leaves.treedef.unflatten([slots[name] for slots in new_slots]) for name in slot_names}
-        new_state = self.state(**trees, **shared)
+        new_state = state._replace(**trees, **shared)
         if self.finish is not None:
             finished = self._call(self.finish, available | reduced | {"state": self._widened(new_state)})
             new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in shared_names})

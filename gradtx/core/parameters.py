@@ -23,6 +23,7 @@ class Parameter:
         self.variadic = inspected.kind is inspect.Parameter.VAR_POSITIONAL
         self.named_variadic = inspected.kind is inspect.Parameter.VAR_KEYWORD
         self.keyword_only = inspected.kind is inspect.Parameter.KEYWORD_ONLY
+        self.positional_only = inspected.kind is inspect.Parameter.POSITIONAL_ONLY
         self.optional = inspected.default is None or _allows_none(annotation)
         found = _find_accept(annotation)
         if found is None and annotation is inspect.Parameter.empty:

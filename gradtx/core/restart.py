@@ -7,10 +7,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
-from gradtx.core.fields import HistoryMark, JointMark, marks
+from gradtx.core.fields import CountMark, Mark, NumberMark, field_of, marks
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.selection import path_parts
-from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array
 
 
@@ -75,12 +74,13 @@ def own_numbers(
     """
     result: dict[str, dict[str, Any]] = {}
     # A reduction over the whole tree is the run's; one that gathers a number over the steps is the leaf's as well.
-    gathers = set(histories(state)) - {"count"}
+    count = field_of(state, CountMark)
+    gathers = set(histories(state)) - {count}
     for leaf in sorted({leaf for x in found.values() for leaf in x.leaf}):
         old = {name: x.leaf.get(leaf, x.run) for name, x in found.items()}
         new = dict(reduce(old)) if gathers else {}
-        if "count" in old:
-            new["count"] = increment(old["count"])
+        if count in old:
+            new[count] = increment(old[count])
         result[leaf] = new | {name: keep_type(new[name], x) for name, x in old.items()}
     return result
 
@@ -92,17 +92,19 @@ def both_views(state: Any, found: dict[str, PerLeaf], own: dict[str, dict[str, A
 
 
 def histories(state: type[Any]) -> tuple[str, ...]:
-    """The fields that a leaf can have for itself, of a state with slots: `count`, and what is declared `History`."""
-    declared = marks(state)
-    if not any(isinstance(mark, SlotMark) for mark in declared.values()):
-        return ()
-    own = lambda name: isinstance(declared.get(name), HistoryMark) or (name == "count" and name not in declared)
-    return tuple(filter(own, state._fields))
+    """The fields that a leaf can have for itself."""
+    return _fields(state, lambda mark: isinstance(mark, CountMark) and mark.leaf) + _fields(
+        state, lambda mark: isinstance(mark, NumberMark) and mark.gathered
+    )
 
 
 def joint(state: type[Any]) -> tuple[str, ...]:
     """The fields of a state type that start anew as soon as one leaf does."""
-    return tuple(name for name, mark in marks(state).items() if isinstance(mark, JointMark))
+    return _fields(state, lambda mark: isinstance(mark, CountMark | NumberMark) and mark.joint)
+
+
+def _fields(state: type[Any], chosen: Callable[[Mark], bool]) -> tuple[str, ...]:
+    return tuple(name for name, mark in marks(state).items() if chosen(mark))
 
 
 def started_anew(x: Any, first: Any, anew: set[str], gone: set[str]) -> Any:

@@ -14,9 +14,9 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.each import each, is_traced
 from gradtx.core.eager import TRIED, is_fixed, outside
-from gradtx.core.fields import hints_of
+from gradtx.core.fields import inner_fields
 from gradtx.core.frozen import fingerprint
-from gradtx.core.slots import SlotMark
+from gradtx.core.slots import slots_of
 from gradtx.core.typing import Array
 
 MOST_TRACED = 1024  # with other static arguments, of one rule
@@ -100,7 +100,9 @@ def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced:
     numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
     given: dict[str, Any] = {}
     if wants(rule, "s"):
-        given["s"] = state(**{name: _mapped(_as_seen, x, wide) for name, x in slots.items()}, **shared)
+        inner = dict.fromkeys(inner_fields(state), ())  # which is no rule's affair
+        seen = {name: _mapped(_as_seen, x, wide) for name, x in slots.items()}
+        given["s"] = state(**seen, **shared, **inner)
     if p is not None:
         given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
     if key is not None:
@@ -144,10 +146,9 @@ def increment(count: Array) -> Array:
 
 @lru_cache(maxsize=1024)
 def state_fields(state: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of a state type's slots, and of its other fields."""
-    fields = getattr(state, "_fields", ())
-    metadata = {name: getattr(hint, "__metadata__", ()) for name, hint in hints_of(state).items()}
-    marked = {name for name, marks in metadata.items() if any(isinstance(mark, SlotMark) for mark in marks)}
+    """The names of a state type's slots, and of its own other fields: not of those that hold other states."""
+    marked, inner = slots_of(state), inner_fields(state)
+    fields = tuple(f for f in getattr(state, "_fields", ()) if f not in inner)
     return tuple(f for f in fields if f in marked), tuple(f for f in fields if f not in marked)
 
 

@@ -112,7 +112,7 @@ def _is_patterns(labels: Any, tree: PyTree) -> bool:
 
 def _by_pattern(name: str, patterns: tuple[str, ...], tree: PyTree) -> PyTree:
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
-    _check_used(name, "mask", patterns, paths)
+    check_used(name, "mask", patterns, paths)
     return jax.tree_util.tree_map_with_path(
         lambda path, _: any(matches(pattern, path) for pattern in patterns), tree, is_leaf=is_none
     )
@@ -122,7 +122,7 @@ def _labels_by_pattern(name: str, labels: dict[str, Any], tree: PyTree, all_used
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
     specific = [pattern for pattern in labels if pattern != "**"]
     if all_used:
-        _check_used(name, "label", specific, paths)
+        check_used(name, "label", specific, paths)
     hits = [[pattern for pattern in specific if matches(pattern, path)] for path in paths]
     hits = [patterns or [pattern for pattern in labels if pattern == "**"] for patterns in hits]
     unmatched = [path_parts(path) for path, patterns in zip(paths, hits, strict=True) if not patterns]
@@ -138,7 +138,8 @@ def _labels_by_pattern(name: str, labels: dict[str, Any], tree: PyTree, all_used
     return [labels[patterns[0]] for patterns in hits]
 
 
-def _check_used(name: str, what: str, patterns: Iterable[str], paths: list[Any]) -> None:
+def check_used(name: str, what: str, patterns: Iterable[str], paths: list[Any]) -> None:
+    """Refuse patterns of which one matches no path."""
     for pattern in patterns:
         if paths and not any(matches(pattern, path) for path in paths):
             known = ", ".join(map(path_parts, paths))

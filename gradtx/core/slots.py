@@ -1,8 +1,8 @@
 """Slots: what a state keeps for each parameter leaf, and how it starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Annotated, Any, TypeAlias
 
 import jax
@@ -11,28 +11,25 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.eager import outside
+from gradtx.core.fields import Mark, marks
 from gradtx.core.stacks import Stack
-from gradtx.core.switch import Switch
 from gradtx.core.typing import Array, DType, PyTree
 from gradtx.core.varying import vary_as_all, vary_with
 
 
-class SlotMark:
-    """Marks the fields of a state type that have one value per parameter leaf."""
+@dataclass(frozen=True)
+class SlotMark(Mark):
+    """Marks a field of a state type that has one value per parameter leaf, and says what that is.
 
+    Args:
+        start: how it starts where the maker of the transformation says nothing else; by default at zero.
+        real: whether a complex parameter has a real slot.
+        positive: whether it is never below 0, which a codec may use.
+    """
 
-Slot: TypeAlias = Annotated[Array, SlotMark()]
-"""The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
-
-
-OWN_DTYPE = Switch("OWN_DTYPE", __name__)
-"""Where it is on, slots for which no dtype is asked start in the parameter's, 16-bit ones too, and a real dtype that is
-asked for is kept for a complex parameter, too; rules stay wide."""
-
-
-def slot_dtype(dtype: DType) -> Any:
-    """The dtype that a slot of a parameter of `dtype` is kept in where none is asked for."""
-    return jnp.dtype(dtype) if OWN_DTYPE else precision.compute_dtype(dtype)
+    start: "Start | None" = None
+    real: bool = False
+    positive: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,40 +37,31 @@ class SlotStart:
     """How a slot of a parameter's shape starts; called with the parameter, of which it reads only the type."""
 
     start: Callable[[Any, Any], Array]
-    dtype: DType | None = None
     real: bool = False
-    whole: bool = False
-
-    @property
-    def may_be_real(self) -> bool:
-        """Whether a complex parameter's slot may be real: it is meant to be, or a real dtype was asked for."""
-        asked_real = self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.complexfloating)
-        return self.real or (asked_real and not self.whole)
 
     def __call__(self, p: Any) -> Array:
-        dtype = jnp.dtype(self.dtype or slot_dtype(p.dtype))
-        as_asked = bool(OWN_DTYPE) and not self.whole and self.dtype is not None
-        if jnp.issubdtype(p.dtype, jnp.complexfloating) and not self.real and not as_asked:
-            dtype = precision.promote(dtype, jnp.complex64)
-        return self.start(p, precision.real_dtype(dtype) if self.real else dtype)
+        return self.start(p, slot_dtype(p.dtype, self.real))
 
 
-def full(value: Any, dtype: DType | None = None, *, real: bool = False, whole: bool = False) -> SlotStart:
-    """A slot filled with `value`.
+@dataclass(frozen=True)
+class ShapedStart:
+    """How a slot of another shape starts: at zeros of the shape and the sharding of `view(p)`."""
 
-    Args:
-        value: a number.
-        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower. Of a real one, a
-            complex parameter takes the complex dtype of that precision.
-        real: whether a complex parameter has a real slot.
-        whole: whether a complex parameter's is complex also where `OWN_DTYPE` takes a dtype as it is asked for.
-    """
-    return SlotStart(lambda p, dtype: like(p, value, dtype), dtype, real, whole)
+    view: Callable[[Array], Any]
+    real: bool = False
 
-
-def zeros(dtype: DType | None = None, *, real: bool = False, whole: bool = False) -> SlotStart:
-    """A slot of zeros; arguments as in `full`."""
-    return full(0, dtype, real=real, whole=whole)
+    def __call__(self, p: Any) -> Any:
+        kept = slot_dtype(p.dtype, self.real)
+        on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
+        if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
+            return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), self.view(_zeros_of(p))))(p)
+        shapes = _shapes_of(self.view, p.shape, p.dtype)
+        if on_one_device():
+            # What is committed to no device stays so: else the second step would compile again.
+            place = getattr(p, "sharding", None) if getattr(p, "committed", True) else None
+            return jax.tree.map(lambda x: filled(x.shape, 0, kept, place), shapes)
+        places = jax.jit(self.view).lower(p).compile().output_shardings
+        return jax.tree.map(lambda x, place: jnp.zeros(x.shape, kept, device=place), shapes, places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +69,11 @@ class ScalarStart:
     """How a real number starts, or an array of them of a shape that depends on no parameter."""
 
     value: Any
-    dtype: DType | None
     shape: tuple[int, ...]
 
     def __call__(self, params: PyTree) -> Array:
         first = self.value(params) if callable(self.value) else self.value
-        kept = precision.real_dtype(self.dtype or precision.scalar_dtype(params, slot_dtype))
+        kept = precision.scalar_dtype(params)
         # A copy: the value may be the caller's own array, and the state may be donated.
         begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
         return vary_as_all(begin, params)
@@ -102,52 +89,65 @@ class OptionalStart:
         return self.start(p)
 
 
-def scalar(value: Any = 0, dtype: DType | None = None, shape: tuple[int, ...] | None = None) -> ScalarStart:
-    """A real number: in a slot one for each parameter, such as a running norm; in another field one for the tree.
-
-    Args:
-        value: a number, an array of them, or a function of the parameter (or the tree) that gives it.
-        dtype: the dtype it is kept in; by default that of the widest parameter, float32 where that is narrower.
-        shape: of an array that a function gives; by default that of a single number.
-    """
-    return ScalarStart(value, dtype, shape or (() if callable(value) else jnp.shape(value)))
+Start: TypeAlias = SlotStart | ShapedStart | ScalarStart | OptionalStart
+"""How a slot starts, a function of the parameter."""
 
 
-def copy(dtype: DType | None = None) -> SlotStart:
+def slot_dtype(dtype: DType, real: bool = False) -> Any:
+    """The dtype that a slot of a parameter of `dtype` starts in."""
+    wide = precision.compute_dtype(dtype)
+    return precision.real_dtype(wide) if real else wide
+
+
+def full(value: Any) -> SlotStart:
+    """A slot filled with a number, of the parameter's shape and sharding."""
+    return SlotStart(partial(like, value=value))
+
+
+def zeros() -> SlotStart:
+    """A slot of zeros, of the parameter's shape and sharding."""
+    return full(0)
+
+
+def copy() -> SlotStart:
     """A slot that starts as a copy of the parameter, in a buffer of its own."""
-    return SlotStart(copied, dtype, whole=True)
+    return SlotStart(copied)
 
 
-def zeros_shaped(
-    view: Callable[[Array], Any], dtype: DType | None = None, *, real: bool = False
-) -> Callable[[Any], Any]:
+def zeros_shaped(view: Callable[[Array], Any]) -> ShapedStart:
     """A slot of zeros with the shape and the sharding of `view(p)`: of a sum over an axis, or of a tuple of such sums.
 
     Args:
         view: a linear function of the parameter, to an array or a tree of them; without leaves nothing is kept.
-        dtype: the dtype it is kept in; by default the parameter's, float32 where that is narrower.
-        real: whether a complex parameter has a real slot.
     """
+    return ShapedStart(view)
 
-    def start(p: Any) -> Any:
-        kept = dtype or slot_dtype(p.dtype)
-        kept = precision.real_dtype(kept) if real else jnp.dtype(kept)
-        on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
-        if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
-            return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), view(_zeros_of(p))))(p)
-        shapes = shapes_of(p.shape, p.dtype)
-        if on_one_device():
-            # What is committed to no device stays so: else the second step would compile again.
-            place = getattr(p, "sharding", None) if getattr(p, "committed", True) else None
-            return jax.tree.map(lambda x: filled(x.shape, 0, kept, place), shapes)
-        places = jax.jit(view).lower(p).compile().output_shardings
-        return jax.tree.map(lambda x, place: jnp.zeros(x.shape, kept, device=place), shapes, places)
 
-    @lru_cache(maxsize=256)
-    def shapes_of(shape: tuple[int, ...], dtype: DType) -> Any:
-        return jax.eval_shape(view, jax.ShapeDtypeStruct(shape, dtype))
+def scalar(value: Any = 0, shape: tuple[int, ...] | None = None) -> ScalarStart:
+    """A real number: in a slot one for each parameter, such as a running norm; in another field one for the tree.
 
-    return start
+    It is kept in float32, or wider where a parameter is.
+
+    Args:
+        value: a number, an array of them, or a function of the parameter (or the tree) that gives it.
+        shape: of an array that a function gives; by default that of a single number.
+    """
+    return ScalarStart(value, shape or (() if callable(value) else jnp.shape(value)))
+
+
+@lru_cache(maxsize=1024)
+def slots_of(state: type[Any]) -> dict[str, SlotMark]:
+    """The fields of a state type that have one value per parameter, with what they declare."""
+    return {name: mark for name, mark in marks(state).items() if isinstance(mark, SlotMark)}
+
+
+def start_of(state: type[Any], field: str, given: Any = None) -> Callable[[Any], Any]:
+    """How a slot of a state type starts: as `given`, a number or a function of the parameter, else as the type says."""
+    mark = slots_of(state)[field]
+    start = mark.start or zeros() if given is None else given
+    if not callable(start):
+        start = full(start)
+    return replace(start, real=mark.real) if isinstance(start, SlotStart | ShapedStart) else start
 
 
 def start_leaf(start: Callable[[Any], Any], p: Any) -> Any:
@@ -176,7 +176,7 @@ def check_one_number(value: Any) -> None:
         )
 
 
-def like(p: Any, value: Any, dtype: DType) -> Array:
+def like(p: Any, dtype: DType, *, value: Any) -> Array:
     """An array of `value` with the shape and the sharding of `p`, in `dtype`.
 
     Under `jit` nothing but data ties an output to the sharding of an input, and XLA removes a tie that it can see
@@ -217,6 +217,27 @@ def _filler(shape: tuple[int, ...], dtype: Any, place: Any) -> Callable[[Any], A
     return jax.jit(lambda value: jnp.full(shape, value, dtype), out_shardings=place)
 
 
+@lru_cache(maxsize=1024)
+def _shapes_of(view: Callable[[Array], Any], shape: tuple[int, ...], dtype: DType) -> Any:
+    return jax.eval_shape(view, jax.ShapeDtypeStruct(shape, dtype))
+
+
 def _zeros_of(p: Array) -> Array:
     """Real zeros that XLA takes to depend on `p`."""
     return jnp.where(jnp.isfinite(p), p - p, 0).real
+
+
+Slot: TypeAlias = Annotated[Array, SlotMark()]
+"""The type of a state field with one value per parameter: a tree in the state, an array inside a rule."""
+
+RealSlot: TypeAlias = Annotated[Array, SlotMark(real=True)]
+"""The type of a slot that is real also for a complex parameter."""
+
+PositiveSlot: TypeAlias = Annotated[Array, SlotMark(real=True, positive=True)]
+"""The type of a real slot that is never below 0, such as an average of |g|^2."""
+
+CopySlot: TypeAlias = Annotated[Array, SlotMark(copy())]
+"""The type of a slot that starts as a copy of the parameter."""
+
+NumberSlot: TypeAlias = Annotated[Array, SlotMark(scalar(), real=True)]
+"""The type of a slot of one real number for each parameter, such as a running norm."""

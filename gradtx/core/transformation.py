@@ -13,9 +13,10 @@ from gradtx.core.arguments import Accept, shown
 from gradtx.core.degree import Degree
 from gradtx.core.eager import at_once, outside
 from gradtx.core.functions import IsFunction
-from gradtx.core.leafwise import EmptyState, Leafwise
+from gradtx.core.leafwise import Leafwise
 from gradtx.core.one_pass import in_one_pass
 from gradtx.core.peers import Apparent
+from gradtx.core.states import EmptyState
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
 from gradtx.core.varying import vary_as_all, vary_like
@@ -35,6 +36,7 @@ class Pair(NamedTuple):
     state: type[Any] | None = None  # the type of its state
     starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
     types: Any = None  # of these starts, once they are known
+    through: Any = None  # the transformation whose state this is, and whose updates these are
 
 
 class GradientTransformation(Value, Apparent):
@@ -95,6 +97,12 @@ class GradientTransformation(Value, Apparent):
             tx = inner
         return tx
 
+    def steps_as(self) -> "GradientTransformation":
+        """What has the same `update`, and the same state but for how it is kept: that in `stored`, else `made_as`."""
+        tx = self.made_as()
+        pair = tx.build()
+        return pair.through.steps_as() if isinstance(pair, Pair) and pair.through is not None else tx
+
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """Unpack as the pair: `init, update = tx`."""
         return iter((self.init, self.update))
@@ -112,7 +120,7 @@ class GradientTransformation(Value, Apparent):
 
 def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
     """`tx.update(updates, state, params, **extra)` as it is within a trace; errors name what `tx` is made as."""
-    scope, tx = tx.name, tx.made_as()
+    scope, tx = tx.name, tx.steps_as()
     pair = tx.build()
     if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
         updates = gate.numbers_as_arrays(tx.name, "updates", updates)
@@ -246,13 +254,13 @@ def is_foreign(tx: GradientTransformation) -> bool:
 
 def keeps_nothing(tx: Any) -> bool:
     """Whether `tx` is a rule of ours without a state."""
-    pair = tx.made_as().build() if isinstance(tx, GradientTransformation) else tx
+    pair = tx.steps_as().build() if isinstance(tx, GradientTransformation) else tx
     return isinstance(pair, Leafwise) and pair.state is EmptyState and not pair.follows_schedule
 
 
 def takes_examples(tx: GradientTransformation) -> bool:
     """Whether `tx`, or a link of it, takes the gradients of single examples and gives one of the parameters' shape."""
-    tx = tx.made_as()
+    tx = tx.steps_as()
     links, pair = tx.arguments.get("links"), tx.build()
     if isinstance(links, tuple):
         return any(takes_examples(link) for link in cast("tuple[GradientTransformation, ...]", links))

@@ -62,9 +62,16 @@ def _bind(make: Maker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[st
     try:
         bound = make.__signature__.bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{make.__name__}: {error}") from None
+        raise TypeError(f"{make.__name__}: {error}{_cure(make, kwargs)}") from None
     bound.apply_defaults()  # also the empty tuple or dictionary of a variadic parameter
     return {name: make.parameters[name].accept(make.__name__, argument) for name, argument in bound.arguments.items()}
+
+
+def _cure(make: Maker, kwargs: dict[str, Any]) -> str:
+    """What to write for an argument of version 0.1.0 that no maker has any more: the dtype of a slot."""
+    asked = [name for name in kwargs if name.endswith("_dtype") and name not in make.parameters]
+    named = ", ".join(f"{name.removesuffix('_dtype')}={kwargs[name]!r}" for name in asked)
+    return f"; dtypes of slots: gradtx.stored(gradtx.{make.__name__}(...), {named})" if asked else ""
 
 
 class Value:
@@ -205,7 +212,7 @@ class Value:
             elif parameter.named_variadic:
                 shown.extend(f"{key}={show(a)}" for key, a in argument.items())
             elif not (parameter.keyword_only and parameter.is_default(argument) and not self._leaves_of(name)):
-                shown.append(f"{name}={show(argument)}")
+                shown.append(show(argument) if parameter.positional_only else f"{name}={show(argument)}")
         return f"{self.name}({', '.join(shown)})"
 
     def _leaves_of(self, name: str) -> list[Any]:

@@ -112,7 +112,7 @@ def _accumulator(name: str, kind: Any, types: PyTree, n: int, rows: int) -> Accu
 
 
 def _zeros(types: PyTree) -> PyTree:
-    return jax.tree.map(lambda x: slots.like(x, 0, precision.compute_dtype(x.dtype)), types)
+    return jax.tree.map(slots.zeros(), types)
 
 
 def _add(carry: PyTree, results: PyTree, _: Array) -> PyTree:

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adabelief import ScaleByBeliefState
@@ -33,8 +32,6 @@ def scale_by_acprop(
     eps: NonNegative = 1e-16,
     *,
     eps_root: NonNegative = 1e-16,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide the gradient by the root of its variance up to the step before.
 
@@ -51,8 +48,6 @@ def scale_by_acprop(
         b2: in [0, 1), decay of the average of |g - mu|^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step; eps and it are not both 0.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
 
@@ -60,9 +55,8 @@ def scale_by_acprop(
     takes mu of before the step; the paper and its code do not.
     """
     check_not_both_zero("scale_by_acprop", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    return leafwise(acprop_rule, ScaleByBeliefState, **numbers, **slots)
+    return leafwise(acprop_rule, ScaleByBeliefState, **numbers)
 
 
 @transformation
@@ -73,8 +67,6 @@ def acprop(
     eps: NonNegative = 1e-16,
     *,
     eps_root: NonNegative = 1e-16,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """ACProp: theta <- theta - eta g / (sqrt(v) + eps), v the variance up to the step before. See `scale_by_acprop`.
@@ -85,9 +77,7 @@ def acprop(
         b2: in [0, 1), decay of the average of |g - mu|^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root)
     return descend(direction, learning_rate, weight_decay)

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -15,9 +16,9 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByBeliefState(NamedTuple):
     """State of `scale_by_belief` and `scale_by_acprop`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
-    nu: Slot  # running average of |g - mu|^2, plus eps_root at each step
+    nu: PositiveSlot  # running average of |g - mu|^2, plus eps_root at each step
 
 
 def belief_rule(
@@ -45,8 +46,6 @@ def scale_by_belief(
     *,
     eps_root: NonNegative = 1e-16,
     nesterov: bool = False,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide the averaged gradient by the root of its variance around that average.
 
@@ -64,8 +63,6 @@ def scale_by_belief(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step, so it grows to eps_root / (1 - b2); eps and it are not both 0.
         nesterov: look one step ahead; the paper does not.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
 
@@ -73,7 +70,7 @@ def scale_by_belief(
     """
     check_not_both_zero("scale_by_belief", eps=eps, eps_root=eps_root)
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
-    return leafwise(belief_rule, ScaleByBeliefState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
+    return leafwise(belief_rule, ScaleByBeliefState, **numbers)
 
 
 @transformation
@@ -85,8 +82,6 @@ def adabelief(
     *,
     eps_root: NonNegative = 1e-16,
     nesterov: bool = False,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """AdaBelief: larger steps where the gradient is near its average. See `scale_by_belief`.
@@ -98,11 +93,7 @@ def adabelief(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step.
         nesterov: look one step ahead.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    numbers: dict[str, Any] = dict(
-        b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype
-    )
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
     return descend(scale_by_belief(**numbers), learning_rate, weight_decay)

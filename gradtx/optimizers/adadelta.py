@@ -1,12 +1,12 @@
 """AdaDelta: steps in the units of the parameters."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -15,8 +15,8 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByAdaDeltaState(NamedTuple):
     """State of `scale_by_adadelta`."""
 
-    e_g: Slot  # running average of |g|^2
-    e_x: Slot  # running average of |u|^2
+    e_g: PositiveSlot  # running average of |g|^2
+    e_x: PositiveSlot  # running average of |u|^2
 
 
 def adadelta_rule(
@@ -29,9 +29,7 @@ def adadelta_rule(
 
 
 @transformation(degree=0)
-def scale_by_adadelta(
-    rho: Decay = 0.9, eps: Positive = 1e-6, *, e_g_dtype: SlotDType = None, e_x_dtype: SlotDType = None
-) -> Leafwise:
+def scale_by_adadelta(rho: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
     """Scale updates by the root-mean-square of past steps over that of past gradients.
 
     Per leaf, from e_g = e_x = 0:
@@ -43,15 +41,12 @@ def scale_by_adadelta(
     Args:
         rho: in [0, 1), decay of both averages; the paper takes 0.95.
         eps: above 0, added inside both roots; it makes the first steps possible.
-        e_g_dtype: the dtype e_g is kept in; by default the parameter's, float32 where that is narrower.
-        e_x_dtype: the same for e_x.
 
     State: `ScaleByAdaDeltaState(e_g, e_x)`, two real values per parameter.
 
     Source: Zeiler 2012, Algorithm 1, arXiv:1212.5701; differs: nothing.
     """
-    slots: dict[str, Any] = dict(e_g=zeros(e_g_dtype, real=True), e_x=zeros(e_x_dtype, real=True))
-    return leafwise(adadelta_rule, ScaleByAdaDeltaState, rho=rho, eps=eps, **slots)
+    return leafwise(adadelta_rule, ScaleByAdaDeltaState, rho=rho, eps=eps)
 
 
 @transformation
@@ -60,8 +55,6 @@ def adadelta(
     rho: Decay = 0.9,
     eps: Positive = 1e-6,
     *,
-    e_g_dtype: SlotDType = None,
-    e_x_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """AdaDelta: theta <- theta - eta u, u in the units of theta. See `scale_by_adadelta`.
@@ -72,9 +65,7 @@ def adadelta(
         learning_rate: eta >= 0; the paper has none, which is 1.
         rho: in [0, 1), decay of both averages.
         eps: above 0, added inside both roots.
-        e_g_dtype: the dtype the average of |g|^2 is kept in.
-        e_x_dtype: the dtype the average of |u|^2 is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_adadelta(rho, eps, e_g_dtype=e_g_dtype, e_x_dtype=e_x_dtype)
+    direction = scale_by_adadelta(rho, eps)
     return descend(direction, learning_rate, weight_decay)

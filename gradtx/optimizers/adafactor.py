@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
 from gradtx.core.averages import ema, finite_abs_sq, mean, mean_sq, saturate, sqrt
+from gradtx.core.fields import Count
 from gradtx.core.functions import IsFunctionOfStep
 from gradtx.core.hyperparameters import (
     Decay,
@@ -16,12 +17,11 @@ from gradtx.core.hyperparameters import (
     NonNegativeNumber,
     Positive,
     PositiveInt,
-    SlotDType,
     Threshold,
 )
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast, real_dtype
-from gradtx.core.slots import Slot, zeros_shaped
+from gradtx.core.slots import PositiveSlot, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.schedules.inverse_sqrt import inverse_sqrt_schedule
@@ -33,10 +33,10 @@ from gradtx.transforms.momentum import ema as average
 class FactoredState(NamedTuple):
     """State of `scale_by_factored_rms`; a leaf has either `v_row` and `v_col` or `v`, and () for the others."""
 
-    count: Array  # steps taken, int32
-    v_row: Slot  # average of |g|^2 over the largest axis
-    v_col: Slot  # average of |g|^2 over the second largest axis
-    v: Slot  # average of |g|^2
+    count: Count  # steps taken, int32
+    v_row: PositiveSlot  # average of |g|^2 over the largest axis
+    v_col: PositiveSlot  # average of |g|^2 over the second largest axis
+    v: PositiveSlot  # average of |g|^2
 
 
 StepDecay: TypeAlias = Annotated[Callable[[Array], ArrayLike], IsFunctionOfStep(jnp.float32)]
@@ -77,7 +77,7 @@ def factored_rule(
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Positive = 0.8, step_offset: NonNegativeNumber = 0,
     min_dim_size_to_factor: PositiveInt = 128, epsilon: Positive = 1e-30, *, max_b2: Fraction = 1.0,
-    b2: StepDecay | None = None, v_dtype: SlotDType = None,
+    b2: StepDecay | None = None,
 ) -> Leafwise:  # fmt: skip
     """Divide updates by the root of their mean square, kept for matrices as a row and a column.
 
@@ -99,7 +99,6 @@ def scale_by_factored_rms(
         epsilon: above 0, added to |g|^2.
         max_b2: in [0, 1], a cap on b2 that keeps the average moving (Zhai et al. 2021: 0.999).
         b2: None, or a function of t - step_offset, as a number of the compute dtype, that gives b2 before the cap.
-        v_dtype: the dtype of r, c and v; by default the parameter's, float32 where that is narrower.
 
     State: `FactoredState(count, v_row, v_col, v)`, (m + n) values for a factored m x n leaf, else one per parameter.
 
@@ -114,7 +113,7 @@ def scale_by_factored_rms(
                 return p if axes is None else ()
             return () if axes is None else jnp.sum(p, axes[1] if of == "v_row" else axes[0])
 
-        return zeros_shaped(view, v_dtype, real=True)
+        return zeros_shaped(view)
 
     numbers: dict[str, Any] = dict(decay_rate=decay_rate, step_offset=step_offset, epsilon=epsilon, max_b2=max_b2)
     slots: dict[str, Any] = {of: part(of) for of in ("v_row", "v_col", "v")}
@@ -127,8 +126,7 @@ def adafactor(
     learning_rate: NonNegative | None = None, min_dim_size_to_factor: PositiveInt = 128, decay_rate: Positive = 0.8,
     decay_offset: NonNegativeNumber = 0, *, multiply_by_parameter_scale: bool = True,
     clipping_threshold: Threshold | None = 1.0, momentum: Decay | None = None, eps: Positive = 1e-30,
-    factored: bool = True, max_b2: Fraction = 1.0, ema_dtype: SlotDType = None, v_dtype: SlotDType = None,
-    weight_decay: DecayKind = None,
+    factored: bool = True, max_b2: Fraction = 1.0, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Adafactor: steps relative to the size of the parameter, with a second moment of m + n values per matrix.
 
@@ -145,8 +143,6 @@ def adafactor(
         eps: above 0, added to |g|^2.
         factored: whether matrices are factored.
         max_b2: in [0, 1], a cap on b2.
-        ema_dtype: the dtype of the average of the steps.
-        v_dtype: the dtype of the second moments.
         weight_decay: None, a strength (decoupled, so times the learning rate; Optax's is not), or a kind.
 
     State: of the chain; `FactoredState`, and with `momentum` one value per parameter.
@@ -154,13 +150,13 @@ def adafactor(
     Source: Shazeer & Stern 2018, arXiv:1804.04235; differs: momentum is Optax's, the paper has none.
     """
     numbers: dict[str, Any] = dict(decay_rate=decay_rate, step_offset=decay_offset, epsilon=eps, max_b2=max_b2)
-    static: dict[str, Any] = dict(factored=factored, min_dim_size_to_factor=min_dim_size_to_factor, v_dtype=v_dtype)
+    static: dict[str, Any] = dict(factored=factored, min_dim_size_to_factor=min_dim_size_to_factor)
     links = [scale_by_factored_rms(**static, **numbers)]
     if clipping_threshold is not None:
         links.append(clip_by_block_rms(clipping_threshold))
     if multiply_by_parameter_scale:
         links.append(scale_by_param_block_rms())
     if momentum is not None:
-        links.append(average(momentum, debias=False, ema_dtype=ema_dtype))
+        links.append(average(momentum, debias=False))
     relative_step = inverse_sqrt_schedule(1e-2, 1e-2, 10_000)
     return descend(chain(*links), relative_step if learning_rate is None else learning_rate, weight_decay)

@@ -1,12 +1,13 @@
 """Adam: the averaged gradient over its root-mean-square, with its Nesterov and weight-decay forms."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -15,9 +16,9 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByAdamState(NamedTuple):
     """State of `scale_by_adam`."""
 
-    count: Array  # steps taken, int32; a rule sees the step being taken, from 1
+    count: Count  # steps taken, int32; a rule sees the step being taken, from 1
     mu: Slot  # running average of g
-    nu: Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 def adam_rule(
@@ -34,7 +35,7 @@ def adam_rule(
 @transformation(degree=0)
 def scale_by_adam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-    nesterov: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+    nesterov: bool = False,
 ) -> Leafwise:  # fmt: skip
     """Divide the averaged gradient by its running root-mean-square.
 
@@ -52,22 +53,19 @@ def scale_by_adam(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
         nesterov: NAdam's look ahead (Dozat's report has a factor on nu too; like common practice this has none).
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980; nesterov: Dozat 2016.
     """
     check_not_both_zero("scale_by_adam", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    return leafwise(adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov, **slots)
+    return leafwise(adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
 
 
 @optimizer(scale_by_adam)
 def adam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
-    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
 ):  # fmt: skip
     """Adam: theta <- theta - eta m / (sqrt(v) + eps), with m and v debiased averages of g and |g|^2.
 
@@ -78,7 +76,7 @@ def adam(
 @optimizer(scale_by_adam)
 def adamw(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, nesterov: bool = False,
-    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    eps_root: NonNegative = 0.0, weight_decay: DecayKind = 1e-4,
 ):  # fmt: skip
     """Adam with decoupled weight decay: theta <- theta - eta (u + lambda theta), u Adam's direction.
 
@@ -89,7 +87,7 @@ def adamw(
 @optimizer(scale_by_adam, nesterov=True)
 def nadam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
-    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
 ):  # fmt: skip
     """Adam with Nesterov momentum. Source: Dozat 2016."""
 
@@ -97,6 +95,6 @@ def nadam(
 @optimizer(scale_by_adam, nesterov=True)
 def nadamw(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
-    eps_root: NonNegative = 0.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    eps_root: NonNegative = 0.0, weight_decay: DecayKind = 1e-4,
 ):  # fmt: skip
     """AdamW with Nesterov momentum."""

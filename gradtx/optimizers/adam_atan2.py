@@ -1,15 +1,13 @@
 """Adam-atan2: Adam with an arc tangent for the division, and so without eps."""
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sign, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -35,15 +33,7 @@ def adam_atan2_rule(
 
 
 @transformation(degree=0)
-def scale_by_adam_atan2(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    a: NonNegative = 1.27,
-    b: Positive = 1.0,
-    *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_adam_atan2(b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.27, b: Positive = 1.0) -> Leafwise:
     """Adam's direction through an arc tangent: bounded, and the same for gradients of any scale.
 
     Per leaf, at step t = 1, 2, ...:
@@ -57,15 +47,12 @@ def scale_by_adam_atan2(
         b2: in [0, 1), decay of the average of |g|^2.
         a: at least 0, size of u; the default, about 4 / pi, gives 1 where Adam does with b = 1.
         b: above 0, how soon the arc tangent bends.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Everett et al. 2024, arXiv:2407.05872.
     """
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    return leafwise(adam_atan2_rule, ScaleByAdamState, b1=b1, b2=b2, a=a, b=b, **slots)
+    return leafwise(adam_atan2_rule, ScaleByAdamState, b1=b1, b2=b2, a=a, b=b)
 
 
 @transformation
@@ -76,8 +63,6 @@ def adam_atan2(
     a: NonNegative = 1.27,
     b: Positive = 1.0,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Adam-atan2: Adam without eps. See `scale_by_adam_atan2`.
@@ -88,9 +73,7 @@ def adam_atan2(
         b2: in [0, 1), decay of the average of |g|^2.
         a: at least 0, size of the direction.
         b: above 0, how soon the arc tangent bends.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_adam_atan2(b1, b2, a, b, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_adam_atan2(b1, b2, a, b)
     return descend(direction, learning_rate, weight_decay)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import debias, ema, mean_sq, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros, zeros_shaped
+from gradtx.core.slots import zeros_shaped
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -41,8 +41,6 @@ def scale_by_adam_mini(
     eps: Positive = 1e-8,
     *,
     block_axis: int | None = -1,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Adam's direction with one second moment per block.
 
@@ -61,8 +59,6 @@ def scale_by_adam_mini(
         b2: in [0, 1), decay of the average of mean |g|^2.
         eps: above 0, added outside the root.
         block_axis: the axis that counts blocks, or None for one block per leaf. Static.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, one value per parameter and one per block.
 
@@ -70,9 +66,9 @@ def scale_by_adam_mini(
 
     Source: Zhang et al. 2024, Algorithm 1, arXiv:2406.16793.
     """
-    per_block = zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True), nu_dtype, real=True)
+    per_block = zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True))
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, block_axis=block_axis)
-    return leafwise(adam_mini_rule, ScaleByAdamState, mu=zeros(mu_dtype), nu=per_block, **numbers)
+    return leafwise(adam_mini_rule, ScaleByAdamState, nu=per_block, **numbers)
 
 
 @transformation
@@ -83,8 +79,6 @@ def adam_mini(
     eps: Positive = 1e-8,
     *,
     block_axis: int | None = -1,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Adam-mini: Adam in half the memory, with one second moment per block. See `scale_by_adam_mini`.
@@ -95,9 +89,7 @@ def adam_mini(
         b2: in [0, 1), decay of the average of mean |g|^2.
         eps: above 0, added outside the root.
         block_axis: the axis that counts blocks, or None for one block per leaf. Static.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_adam_mini(b1, b2, eps, block_axis=block_axis, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_adam_mini(b1, b2, eps, block_axis=block_axis)
     return descend(direction, learning_rate, weight_decay)

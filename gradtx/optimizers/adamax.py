@@ -1,14 +1,11 @@
 """AdaMax: Adam in the infinity norm."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import debias, ema
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -25,14 +22,7 @@ def adamax_rule(
 
 
 @transformation(degree=0)
-def scale_by_adamax(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-8,
-    *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8) -> Leafwise:
     """Divide the averaged gradient by the decayed largest gradient.
 
     Per leaf, at step t = 1, 2, ...:
@@ -45,15 +35,12 @@ def scale_by_adamax(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the maximum.
         eps: above 0, inside the maximum; the paper has none.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for s.
 
     State: `ScaleByAdamState(count, mu, nu)` with s as nu, two values per parameter.
 
     Source: Kingma & Ba 2015, Algorithm 2, arXiv:1412.6980.
     """
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    return leafwise(adamax_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, **slots)
+    return leafwise(adamax_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @transformation
@@ -63,8 +50,6 @@ def adamax(
     b2: Decay = 0.999,
     eps: Positive = 1e-8,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """AdaMax: steps divided by the decayed largest gradient. See `scale_by_adamax`.
@@ -74,11 +59,9 @@ def adamax(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the maximum.
         eps: above 0, inside the maximum.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype the maximum is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    return descend(scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay)
 
 
 @transformation
@@ -88,8 +71,6 @@ def adamaxw(
     b2: Decay = 0.999,
     eps: Positive = 1e-8,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:
     """AdaMax with decoupled weight decay: theta <- theta - eta (u + lambda theta). See `scale_by_adamax`.
@@ -99,8 +80,6 @@ def adamaxw(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the maximum.
         eps: above 0, inside the maximum.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype the maximum is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    return descend(scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay)

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -19,9 +20,9 @@ class ScaleByAdanState(NamedTuple):
 
     m: Slot  # running average of g
     v: Slot  # running average of d, the change of g
-    n: Slot  # running average of |g + b2 d|^2
+    n: PositiveSlot  # running average of |g + b2 d|^2
     g: Slot  # g of the step before
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
 
 
 def adan_rule(
@@ -40,7 +41,6 @@ def adan_rule(
 @transformation(degree=0)
 def scale_by_adan(
     b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-    m_dtype: SlotDType = None, v_dtype: SlotDType = None, n_dtype: SlotDType = None, g_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Divide the averaged gradient, corrected by the averaged change of it, by its running root-mean-square.
 
@@ -57,10 +57,6 @@ def scale_by_adan(
         b3: in [0, 1), decay of n.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
-        m_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
-        v_dtype: the same for v.
-        n_dtype: the same for n.
-        g_dtype: the same for the gradient of the step before.
 
     State: `ScaleByAdanState(m, v, n, g, count)`, four values per parameter.
 
@@ -68,16 +64,14 @@ def scale_by_adan(
     Optax 0.2.8 has 1 - b2 for the factor b2 of d and of v / (1 - b2^t).
     """
     check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(m=zeros(m_dtype), v=zeros(v_dtype), n=zeros(n_dtype, real=True), g=zeros(g_dtype))
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
-    return leafwise(adan_rule, ScaleByAdanState, **numbers, **slots)
+    return leafwise(adan_rule, ScaleByAdanState, **numbers)
 
 
 @transformation
 def adan(
     learning_rate: NonNegative, b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *,
-    eps_root: NonNegative = 1e-8, m_dtype: SlotDType = None, v_dtype: SlotDType = None,
-    n_dtype: SlotDType = None, g_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps_root: NonNegative = 1e-8, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Adan: adaptive steps along Nesterov momentum. See `scale_by_adan`.
 
@@ -90,11 +84,6 @@ def adan(
         b3: in [0, 1), decay of the average of squares.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the default is Optax's, the paper has 0.
-        m_dtype: the dtype m is kept in.
-        v_dtype: the dtype v is kept in.
-        n_dtype: the dtype n is kept in.
-        g_dtype: the dtype the gradient of the step before is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `proximal(0.02)`; see `descend`.
     """
-    dtypes: dict[str, Any] = dict(m_dtype=m_dtype, v_dtype=v_dtype, n_dtype=n_dtype, g_dtype=g_dtype)
-    return descend(scale_by_adan(b1, b2, b3, eps, eps_root=eps_root, **dtypes), learning_rate, weight_decay)
+    return descend(scale_by_adan(b1, b2, b3, eps, eps_root=eps_root), learning_rate, weight_decay)

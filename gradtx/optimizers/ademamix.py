@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -15,18 +16,18 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByAdemamixState(NamedTuple):
     """State of `scale_by_ademamix`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     m1: Slot  # fast average of g
     m2: Slot  # slow average of g
-    nu: Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 class ScaleBySimplifiedAdEMAMixState(NamedTuple):
     """State of `scale_by_simplified_ademamix`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     m: Slot  # decayed sum of g
-    n: Slot  # running average of |g|^2
+    n: PositiveSlot  # running average of |g|^2
 
 
 def ademamix_rule(
@@ -52,8 +53,7 @@ def simplified_rule(
 @transformation(degree=0)
 def scale_by_ademamix(
     b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 6.0, eps: NonNegative = 1e-8, *,
-    eps_root: NonNegative = 0.0, m1_dtype: SlotDType = None, m2_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
+    eps_root: NonNegative = 0.0,
 ) -> Leafwise:  # fmt: skip
     """Divide a mix of a fast and a slow average of the gradient by its running root-mean-square.
 
@@ -71,24 +71,20 @@ def scale_by_ademamix(
         alpha: at least 0, weight of the slow average; to warm it up, `ademamix_alpha_schedule(alpha, steps)`.
         eps: at least 0, outside the root.
         eps_root: at least 0, inside it; the two are not both 0.
-        m1_dtype: the dtype m1 is kept in; by default the parameter's, float32 where that is narrower.
-        m2_dtype: the same for m2.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdemamixState(count, m1, m2, nu)`, three values per parameter.
 
     Source: Pagliardini, Ablin & Grangier 2024, Algorithm 1, arXiv:2409.03137.
     """
     check_not_both_zero("scale_by_ademamix", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(m1=zeros(m1_dtype), m2=zeros(m2_dtype), nu=zeros(nu_dtype, real=True))
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
-    return leafwise(ademamix_rule, ScaleByAdemamixState, **numbers, **slots)
+    return leafwise(ademamix_rule, ScaleByAdemamixState, **numbers)
 
 
 @transformation(degree=0)
 def scale_by_simplified_ademamix(
     b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0, eps: NonNegative = 1e-8, *,
-    eps_root: NonNegative = 0.0, m_dtype: SlotDType = None, n_dtype: SlotDType = None,
+    eps_root: NonNegative = 0.0,
 ) -> Leafwise:  # fmt: skip
     """Divide a mix of the gradient and its decayed sum by its running root-mean-square.
 
@@ -106,8 +102,6 @@ def scale_by_simplified_ademamix(
         alpha: at least 0, weight of the gradient.
         eps: at least 0, outside the root.
         eps_root: at least 0, inside it; the two are not both 0.
-        m_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
-        n_dtype: the same for n.
 
     State: `ScaleBySimplifiedAdEMAMixState(count, m, n)`, two values per parameter.
 
@@ -115,15 +109,13 @@ def scale_by_simplified_ademamix(
     """
     check_not_both_zero("scale_by_simplified_ademamix", eps=eps, eps_root=eps_root)
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(m=zeros(m_dtype), n=zeros(n_dtype, real=True))
-    return leafwise(simplified_rule, ScaleBySimplifiedAdEMAMixState, **numbers, **slots)
+    return leafwise(simplified_rule, ScaleBySimplifiedAdEMAMixState, **numbers)
 
 
 @transformation
 def ademamix(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 5.0,
-    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, m1_dtype: SlotDType = None,
-    m2_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """AdEMAMix: Adam that also remembers gradients of thousands of steps ago. See `scale_by_ademamix`.
 
@@ -135,21 +127,17 @@ def ademamix(
         alpha: at least 0, weight of the slow average, such as `ademamix_alpha_schedule(5.0, 10_000)`.
         eps: at least 0, outside the root.
         eps_root: at least 0, inside it.
-        m1_dtype: the dtype m1 is kept in.
-        m2_dtype: the dtype m2 is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
-    direction = scale_by_ademamix(**numbers, m1_dtype=m1_dtype, m2_dtype=m2_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_ademamix(**numbers)
     return descend(direction, learning_rate, weight_decay)
 
 
 @transformation
 def simplified_ademamix(
     learning_rate: NonNegative, b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0,
-    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, m_dtype: SlotDType = None,
-    n_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Simplified AdEMAMix: one decayed sum, mixed with the gradient. See `scale_by_simplified_ademamix`.
 
@@ -160,10 +148,8 @@ def simplified_ademamix(
         alpha: at least 0, weight of the gradient.
         eps: at least 0, outside the root.
         eps_root: at least 0, inside it.
-        m_dtype: the dtype the sum is kept in.
-        n_dtype: the dtype the average is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
-    direction = scale_by_simplified_ademamix(**numbers, m_dtype=m_dtype, n_dtype=n_dtype)
+    direction = scale_by_simplified_ademamix(**numbers)
     return descend(direction, learning_rate, weight_decay)

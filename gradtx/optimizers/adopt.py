@@ -6,10 +6,9 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType, Threshold
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast, real_dtype
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -45,8 +44,7 @@ def adopt_rule(
 @transformation(degree=0)
 def scale_by_adopt(
     b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *, clip_exponent: NonNegative | None = 0.25,
-    clip_value: Threshold | None = None, nesterov: bool = False, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
+    clip_value: Threshold | None = None, nesterov: bool = False,
 ) -> Leafwise:  # fmt: skip
     """Average gradients, each divided by the root-mean-square of those before it.
 
@@ -64,8 +62,6 @@ def scale_by_adopt(
         clip_exponent: at least 0; None limits nothing, as in the paper's Algorithm 1.
         clip_value: at least 0, or a schedule: the limit itself, instead of that power of the step.
         nesterov: look one step ahead.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
@@ -74,14 +70,14 @@ def scale_by_adopt(
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
     )
-    return leafwise(adopt_rule, ScaleByAdamState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
+    return leafwise(adopt_rule, ScaleByAdamState, **numbers)
 
 
 @transformation
 def adopt(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *,
     clip_exponent: NonNegative | None = 0.25, clip_value: Threshold | None = None, nesterov: bool = False,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """ADOPT: Adam that converges for any b2. See `scale_by_adopt`.
 
@@ -93,11 +89,9 @@ def adopt(
         clip_exponent: at least 0, of the limit (t - 1)^clip_exponent; None limits nothing.
         clip_value: at least 0, or a schedule: the limit itself.
         nesterov: look one step ahead.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
     )
-    return descend(scale_by_adopt(**numbers, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_adopt(**numbers), learning_rate, weight_decay)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from gradtx.combine.descend import descend
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -18,10 +19,10 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByAmsgradState(NamedTuple):
     """State of `scale_by_amsgrad`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
-    nu: Slot  # running average of |g|^2
-    nu_max: Slot  # largest nu so far
+    nu: PositiveSlot  # running average of |g|^2
+    nu_max: PositiveSlot  # largest nu so far
 
 
 def amsgrad_rule(
@@ -48,8 +49,6 @@ def scale_by_amsgrad(
     max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
     debias_mu: bool = True,
     debias_nu: bool = True,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Adam with the largest second moment so far, so that the step size never grows.
 
@@ -67,18 +66,14 @@ def scale_by_amsgrad(
         max_of: which second moment the maximum is taken of.
         debias_mu: whether to divide mu by 1 - b1^t.
         debias_nu: whether to divide nu or its maximum by 1 - b2^t.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu and its maximum.
 
     State: `ScaleByAmsgradState(count, mu, nu, nu_max)`, three values per parameter.
 
     Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself debiases neither.
     """
     check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
-    nu = zeros(nu_dtype, real=True)
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=nu, nu_max=nu)
     choices: dict[str, Any] = dict(max_of=max_of, debias_mu=debias_mu, debias_nu=debias_nu)
-    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, **choices, **slots)
+    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, **choices)
 
 
 @transformation
@@ -90,8 +85,6 @@ def amsgrad(
     *,
     eps_root: NonNegative = 0.0,
     max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Adam with the largest second moment so far. See `scale_by_amsgrad`.
@@ -103,9 +96,7 @@ def amsgrad(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it.
         max_of: which second moment the maximum is taken of, `"debiased"` or `"raw"` (PyTorch).
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu and its maximum are kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_amsgrad(b1, b2, eps, eps_root=eps_root, max_of=max_of, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_amsgrad(b1, b2, eps, eps_root=eps_root, max_of=max_of)
     return descend(direction, learning_rate, weight_decay)

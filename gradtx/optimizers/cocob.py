@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
-from gradtx.core.hyperparameters import NonNegative, Positive, PositiveNumber, SlotDType
+from gradtx.core.hyperparameters import NonNegative, Positive, PositiveNumber
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, copy, full, zeros
+from gradtx.core.slots import CopySlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -18,7 +18,7 @@ from gradtx.transforms.scale import scale
 class COCOBState(NamedTuple):
     """State of `scale_by_cocob`."""
 
-    init_particles: Slot  # theta_0
+    init_particles: CopySlot  # theta_0
     cumulative_gradients: Slot  # C, sum of -g
     scale: Slot  # L, the largest |g|
     subgradients: Slot  # G, sum of |g|
@@ -38,9 +38,7 @@ def cocob_rule(g: Array, s: COCOBState, p: Array, *, alpha: ArrayLike) -> tuple[
 
 @transformation
 def scale_by_cocob(
-    alpha: Positive = 100.0, eps: PositiveNumber = 1e-8, *, init_particles_dtype: SlotDType = None,
-    cumulative_gradients_dtype: SlotDType = None, scale_dtype: SlotDType = None,
-    subgradients_dtype: SlotDType = None, reward_dtype: SlotDType = None,
+    alpha: Positive = 100.0, eps: PositiveNumber = 1e-8
 ) -> Leafwise:  # fmt: skip
     """Continuous coin betting, with backpropagation's form of it: turn gradients into steps, without a learning rate.
 
@@ -57,11 +55,6 @@ def scale_by_cocob(
     Args:
         alpha: above 0; while G < (alpha - 1) L a bet is a share of at most |C| / (alpha L).
         eps: above 0, L at the start.
-        init_particles_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
-        cumulative_gradients_dtype: the same for C.
-        scale_dtype: the same for L.
-        subgradients_dtype: the same for G.
-        reward_dtype: the same for R.
 
     State: `COCOBState(init_particles, cumulative_gradients, scale, subgradients, reward)`, five values per parameter.
 
@@ -70,9 +63,7 @@ def scale_by_cocob(
     Source: Orabona & Tommasi 2017, arXiv:1705.07795, Algorithm 2; differs: eps, where the paper has 0 / 0.
     """
     return leafwise(
-        cocob_rule, COCOBState, real_only=True, alpha=alpha, init_particles=copy(init_particles_dtype),
-        cumulative_gradients=zeros(cumulative_gradients_dtype), scale=full(eps, scale_dtype),
-        subgradients=zeros(subgradients_dtype), reward=zeros(reward_dtype),
+        cocob_rule, COCOBState, real_only=True, alpha=alpha, scale=eps,
     )  # fmt: skip
 
 

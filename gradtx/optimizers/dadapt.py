@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, adam_correction, ema, safe_divide, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, PositiveNumber, SlotDType
+from gradtx.core.fields import Count, Scalar
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.precision import cast
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.transforms.decay import DecayKind
@@ -21,11 +22,11 @@ class DAdaptAdamWState(NamedTuple):
     """State of `dadapt_adamw`."""
 
     exp_avg: Slot  # m, running average of k g
-    exp_avg_sq: Slot  # v, running average of |g|^2
+    exp_avg_sq: PositiveSlot  # v, running average of |g|^2
     grad_sum: Slot  # s, running average of k g, decay sqrt(b2)
-    estim_lr: Array  # d, bound on the distance
-    numerator_weighted: Array  # n, running average of k <g, s / (sqrt(v) + eps)>
-    count: Array  # steps taken, int32
+    estim_lr: Scalar  # d, bound on the distance
+    numerator_weighted: Scalar  # n, running average of k <g, s / (sqrt(v) + eps)>
+    count: Count  # steps taken, int32
 
 
 def dadapt_rule(
@@ -61,8 +62,7 @@ def dadapt_estimate(state: DAdaptAdamWState, b2: Array) -> DAdaptAdamWState:
 @transformation
 def dadapt_adamw(
     learning_rate: NonNegative = 1.0, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8,
-    estim_lr0: PositiveNumber = 1e-6, *, weight_decay: DecayKind = None, exp_avg_dtype: SlotDType = None,
-    exp_avg_sq_dtype: SlotDType = None, grad_sum_dtype: SlotDType = None,
+    estim_lr0: PositiveNumber = 1e-6, *, weight_decay: DecayKind = None,
 ) -> TransformationLike:  # fmt: skip
     """AdamW by D-Adaptation: its learning rate is a lower bound d on the distance to the solution.
 
@@ -82,9 +82,6 @@ def dadapt_adamw(
         eps: above 0.
         estim_lr0: d0 > 0, a first estimate that is too small.
         weight_decay: None; a strength or `decoupled(..)`, the formula's lambda; or another kind.
-        exp_avg_dtype: the dtype m is kept in.
-        exp_avg_sq_dtype: the dtype v is kept in.
-        grad_sum_dtype: the dtype s is kept in.
 
     State: `DAdaptAdamWState`, three values per parameter; in a tuple where `coupled` or `independent` decay adds links.
 
@@ -93,14 +90,11 @@ def dadapt_adamw(
     """
     decay = inside(weight_decay, learning_rate)
     numbers: dict[str, Any] = dict(learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, estim_lr0=estim_lr0)
-    dtypes: dict[str, Any] = dict(
-        exp_avg_dtype=exp_avg_dtype, exp_avg_sq_dtype=exp_avg_sq_dtype, grad_sum_dtype=grad_sum_dtype
-    )
     if decay.before or decay.after:
-        return chain(*decay.before, dadapt_adamw(**numbers, **dtypes), *decay.after)
+        return chain(*decay.before, dadapt_adamw(**numbers), *decay.after)
     return leafwise(
         dadapt_rule, DAdaptAdamWState, reduce=dadapt_numbers, finish=dadapt_estimate,
-        masks={"weight_decay": decay.mask}, weight_decay=decay.weight_decay, **numbers, exp_avg=zeros(exp_avg_dtype),
-        exp_avg_sq=zeros(exp_avg_sq_dtype, real=True), grad_sum=zeros(grad_sum_dtype), estim_lr=scalar(estim_lr0),
-        numerator_weighted=scalar(0),
+        masks={"weight_decay": decay.mask}, weight_decay=decay.weight_decay, **numbers,
+        estim_lr=estim_lr0,
+
     )  # fmt: skip

@@ -8,9 +8,10 @@ from gradtx.combine.descend import descend
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate, sqrt
-from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, SlotDType
+from gradtx.core.fields import Scalar
+from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, copy, scalar
+from gradtx.core.slots import CopySlot, NumberSlot, scalar
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
@@ -21,17 +22,17 @@ class DoGState(NamedTuple):
     """State of `scale_by_dog`."""
 
     is_init_step: Array  # whether no step has been taken, bool
-    init_params: Slot  # theta_0
-    max_dist: Array  # r, the largest ||theta - theta_0||
-    sum_sq_norm_grads: Array  # G, sum of ||g||^2
+    init_params: CopySlot  # theta_0
+    max_dist: Scalar  # r, the largest ||theta - theta_0||
+    sum_sq_norm_grads: Scalar  # G, sum of ||g||^2
 
 
 class ScaleByDistanceOverGradientsState(NamedTuple):
     """State of `scale_by_distance_over_gradients`."""
 
-    max_dist: Slot  # r, the largest ||theta - theta_0|| of this leaf, a number
-    grad_sum_of_squares: Slot  # G, sum of ||g||^2 of this leaf, a number
-    init_params: Slot  # theta_0
+    max_dist: NumberSlot  # r, the largest ||theta - theta_0|| of this leaf, a number
+    grad_sum_of_squares: NumberSlot  # G, sum of ||g||^2 of this leaf, a number
+    init_params: CopySlot  # theta_0
 
 
 def relative_to(norm: Array, share: ArrayLike) -> Array:
@@ -70,7 +71,6 @@ def ldog_rule(
 def scale_by_dog(
     init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
     init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
-    init_params_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """Scale updates by the largest distance from the start over the root of the sum of squared gradient norms.
 
@@ -85,7 +85,6 @@ def scale_by_dog(
         eps: at least 0.
         init_kind: what init_step is: "heuristic", as above; "distance", r itself; "learning_rate", the first step
             size, with r = 0 at the start.
-        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`, one value per parameter.
 
@@ -97,13 +96,13 @@ def scale_by_dog(
     return leafwise(
         dog_rule, DoGState, reduce=dog_step,
         init_step=init_step, eps=eps, init_kind=init_kind, is_init_step=lambda params: jnp.ones((), bool),
-        init_params=copy(init_params_dtype), max_dist=scalar(starts.get(init_kind, 0)), sum_sq_norm_grads=scalar(0),
+        max_dist=scalar(starts.get(init_kind, 0)),
     )  # fmt: skip
 
 
 @transformation
 def scale_by_distance_over_gradients(
-    reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_params_dtype: SlotDType = None
+    reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8
 ) -> Leafwise:  # fmt: skip
     """L-DoG: DoG for each parameter array by itself.
 
@@ -116,7 +115,6 @@ def scale_by_distance_over_gradients(
     Args:
         reps_rel: at least 0, what the first step is made of.
         eps: at least 0.
-        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `ScaleByDistanceOverGradientsState(max_dist, grad_sum_of_squares, init_params)`, one value per parameter
         and two per leaf.
@@ -127,8 +125,7 @@ def scale_by_distance_over_gradients(
     """
     return leafwise(
         ldog_rule, ScaleByDistanceOverGradientsState, eps=eps,
-        max_dist=scalar(lambda p: relative_to(tree.norm(p), reps_rel)), grad_sum_of_squares=scalar(0),
-        init_params=copy(init_params_dtype),
+        max_dist=scalar(lambda p: relative_to(tree.norm(p), reps_rel)),
     )  # fmt: skip
 
 
@@ -136,7 +133,7 @@ def scale_by_distance_over_gradients(
 def dog(
     learning_rate: NonNegative = 1.0, init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
     init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
-    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """DoG: descent without a learning rate to tune; average the iterates for the best result.
 
@@ -149,20 +146,19 @@ def dog(
         init_kind: what init_step is: "heuristic", "distance" or "learning_rate".
         weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`. Decoupled
             decay has the rate c, not DoG's step size.
-        init_params_dtype: the dtype theta_0 is kept in.
 
     State: a tuple, of `DoGState` and those of the learning rate and the decay; one value per parameter.
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
     """
-    direction = scale_by_dog(init_step, eps, init_kind=init_kind, init_params_dtype=init_params_dtype)
+    direction = scale_by_dog(init_step, eps, init_kind=init_kind)
     return descend(direction, learning_rate, or_coupled(weight_decay))
 
 
 @transformation
 def ldog(
     learning_rate: NonNegative = 1.0, reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
-    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """L-DoG: DoG with a step size for each parameter array; see `scale_by_distance_over_gradients`.
 
@@ -171,11 +167,10 @@ def ldog(
         reps_rel: at least 0, what the first step is made of.
         eps: at least 0.
         weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`.
-        init_params_dtype: the dtype theta_0 is kept in.
 
     State: a tuple, of `ScaleByDistanceOverGradientsState` and those of the learning rate and the decay.
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
     """
-    direction = scale_by_distance_over_gradients(reps_rel, eps, init_params_dtype=init_params_dtype)
+    direction = scale_by_distance_over_gradients(reps_rel, eps)
     return descend(direction, learning_rate, or_coupled(weight_decay))

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from gradtx.combine.descend import descend
 from gradtx.core import tree
 from gradtx.core.averages import saturate, sqrt
-from gradtx.core.hyperparameters import NonNegative, PositiveNumber, SlotDType
+from gradtx.core.fields import Scalar
+from gradtx.core.hyperparameters import NonNegative, PositiveNumber
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, copy, scalar
+from gradtx.core.slots import CopySlot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
@@ -19,9 +20,9 @@ from gradtx.transforms.own_decay import or_coupled
 class DoWGState(NamedTuple):
     """State of `scale_by_dowg`."""
 
-    init_params: Slot  # theta_0
-    weighted_sq_norm_grads: Array  # v, sum of r^2 ||g||^2
-    estim_sq_dist: Array  # r^2, the largest ||theta - theta_0||^2
+    init_params: CopySlot  # theta_0
+    weighted_sq_norm_grads: Scalar  # v, sum of r^2 ||g||^2
+    estim_sq_dist: Scalar  # r^2, the largest ||theta - theta_0||^2
 
 
 def dowg_rule(g: Array, s: DoWGState, *, step: ArrayLike) -> tuple[Array, DoWGState]:
@@ -40,8 +41,7 @@ def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> 
 
 @transformation
 def scale_by_dowg(
-    init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4, *,
-    init_params_dtype: SlotDType = None,
+    init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4
 ) -> Leafwise:  # fmt: skip
     """Scale updates by the largest squared distance from the start over the root of weighted squared gradients.
 
@@ -54,7 +54,6 @@ def scale_by_dowg(
     Args:
         init_estim_sq_dist: r^2 > 0 at the start; None means eps.
         eps: above 0.
-        init_params_dtype: the dtype theta_0 is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`, one value per parameter.
 
@@ -64,15 +63,14 @@ def scale_by_dowg(
     """
     return leafwise(
         dowg_rule, DoWGState, reduce=dowg_step, eps=eps,
-        init_params=copy(init_params_dtype), weighted_sq_norm_grads=scalar(0),
-        estim_sq_dist=scalar(eps if init_estim_sq_dist is None else init_estim_sq_dist),
+        estim_sq_dist=eps if init_estim_sq_dist is None else init_estim_sq_dist,
     )  # fmt: skip
 
 
 @transformation
 def dowg(
     learning_rate: NonNegative = 1.0, init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4, *,
-    weight_decay: DecayKind = None, init_params_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """DoWG: descent without a learning rate to tune; see `scale_by_dowg`.
 
@@ -82,11 +80,10 @@ def dowg(
         eps: above 0.
         weight_decay: None; a strength, which means `coupled` as in Optax; or a kind, as in `descend`. Decoupled decay
             has the rate `learning_rate`, not DoWG's step size.
-        init_params_dtype: the dtype theta_0 is kept in.
 
     State: a tuple, of `DoWGState` and those of the learning rate and the decay; one value per parameter.
 
     Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284.
     """
-    direction = scale_by_dowg(init_estim_sq_dist, eps, init_params_dtype=init_params_dtype)
+    direction = scale_by_dowg(init_estim_sq_dist, eps)
     return descend(direction, learning_rate, or_coupled(weight_decay))

@@ -12,8 +12,8 @@ from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import gathered, laid_out_like
-from gradtx.core.fields import InnerState
-from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt, SlotDType
+from gradtx.core.fields import Count, InnerState
+from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt
 from gradtx.core.restart import is_per_leaf, next_count, of_leaf
 from gradtx.core.selection import MaskedNode
 from gradtx.core.slots import Slot, slot_dtype
@@ -32,7 +32,7 @@ Side = Annotated[str, OneOf("smaller", "larger")]
 class GaLoreState(NamedTuple):
     """State of `scale_by_galore`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     base_optimizer_state: InnerState  # of the inner transformation, which sees projected gradients
     projector: Slot  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
 
@@ -68,7 +68,7 @@ def project_back(r: Array, p: Array, left: bool) -> Array:
 def scale_by_galore(
     rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
-    fix_signs: bool = True, projector_dtype: SlotDType = None,
+    fix_signs: bool = True,
 ) -> Pair:  # fmt: skip
     """Take another optimizer's direction in a low-rank subspace of each matrix's gradient.
 
@@ -88,7 +88,6 @@ def scale_by_galore(
         weight_dimension_numbers: which leaves are matrices, as in `muon`; None: every leaf of two axes.
         side: "smaller" projects the shorter side as in the paper, "larger" the longer one (as Optax does).
         fix_signs: whether each singular vector has its largest entry positive, or the sign that the SVD gave it.
-        projector_dtype: the dtype P is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `GaLoreState(count, base_optimizer_state, projector)`: min(m, n) rank for P, and max(m, n) rank for each
         slot of the base optimizer.
@@ -103,10 +102,9 @@ def scale_by_galore(
         shape = jax.eval_shape(lambda p: to_matrices(p, number), jax.ShapeDtypeStruct(p.shape, p.dtype))
         (*stack, m, n), left = shape.shape, on_left(shape, side)
         r = min(rank, m, n)
-        dtype = projector_dtype or slot_dtype(p.dtype)
         return vary_with(
             (
-                jnp.zeros((*stack, m if left else n, r), dtype),
+                jnp.zeros((*stack, m if left else n, r), slot_dtype(p.dtype)),
                 jnp.zeros((*stack, *((r, n) if left else (m, r))), p.dtype),
             ),
             p,
@@ -162,14 +160,14 @@ def scale_by_galore(
         state = GaLoreState(next_count(state.count), base_state, treedef.unflatten(projectors))
         return precision.round_like(treedef.unflatten(new), updates), state
 
-    return Pair(init, update, "numbers", GaLoreState, {"count": 0, "projector": None})
+    return Pair(init, update, "numbers", GaLoreState, {"projector": None})
 
 
 @transformation
 def galore(
     learning_rate: NonNegative, rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
-    fix_signs: bool = True, projector_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    fix_signs: bool = True, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace. See `scale_by_galore`.
 
@@ -182,13 +180,12 @@ def galore(
         weight_dimension_numbers: which leaves are matrices; None: every leaf of two axes.
         side: which side is projected, "smaller" or "larger".
         fix_signs: whether each singular vector has its largest entry positive.
-        projector_dtype: the dtype the subspace is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: that of `scale_by_galore`.
     """
     direction = scale_by_galore(
         rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers=weight_dimension_numbers, side=side,
-        fix_signs=fix_signs, projector_dtype=projector_dtype,
+        fix_signs=fix_signs,
     )  # fmt: skip
     return descend(direction, learning_rate, weight_decay)

@@ -4,15 +4,16 @@ from typing import Annotated, Any, NamedTuple, cast
 
 import jax.numpy as jnp
 
+from gradtx.combine.around import around
 from gradtx.combine.chain import chain
-from gradtx.core import precision, tree
+from gradtx.core import tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate
-from gradtx.core.fields import InnerState
-from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType, Threshold
+from gradtx.core.fields import InnerState, Scalar
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, Threshold
 from gradtx.core.leafwise import leafwise
-from gradtx.core.slots import Slot, scalar, zeros
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.slots import Slot
+from gradtx.core.transformation import GradientTransformation, Inner, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind, as_placement
@@ -24,24 +25,17 @@ class HypergradientState(NamedTuple):
     """State of `hypergradient`."""
 
     inner_state: InnerState  # the direction's
-    learning_rate: Array  # eta
+    learning_rate: Scalar  # eta
     direction: Slot  # u of the step before
 
 
-class LearningRateState(NamedTuple):
-    """The part of `HypergradientState` that is not the direction's own."""
-
-    learning_rate: Array
-    direction: Slot
-
-
-def follow_rule(u: Array, s: LearningRateState, *, eta: ArrayLike) -> tuple[Array, LearningRateState]:
+def follow_rule(u: Array, s: HypergradientState, *, eta: ArrayLike) -> tuple[Array, HypergradientState]:
     """theta <- theta - eta u."""
     return -eta * u, s._replace(direction=u)
 
 
 def adapted(
-    state: LearningRateState, gradient: PyTree, hypergrad_lr: Array, max_learning_rate: Array, form: str
+    state: HypergradientState, gradient: PyTree, hypergrad_lr: Array, max_learning_rate: Array, form: str
 ) -> dict[str, Any]:
     """eta <- eta + beta <g, u>, or eta (1 + beta <g, u> / (||g|| ||u||)), u of the step before."""
     product = saturate(tree.vdot(gradient, state.direction))
@@ -59,7 +53,6 @@ def hypergradient(
     direction: Inner, learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative, *,
     form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
     max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
-    direction_dtype: SlotDType = None,
 ) -> TransformationLike:  # fmt: skip
     """Follow a direction downhill with a learning rate that hypergradient descent adapts.
 
@@ -78,7 +71,6 @@ def hypergradient(
         max_learning_rate: eta is held between this and its negative. Huge gradients need it in the additive form.
         weight_decay: None, a strength or a kind, as in `descend`; it is part of g or u. `independent` follows the first
             learning rate.
-        direction_dtype: the dtype u is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `HypergradientState(inner_state, learning_rate, direction)`, one value per parameter and the direction's.
 
@@ -89,22 +81,9 @@ def hypergradient(
     numbers: dict[str, Any] = dict(hypergrad_lr=hypergrad_lr, form=form, max_learning_rate=max_learning_rate)
     if before or between or after:
         inner = chain(inner, *between) if between else inner
-        return chain(*before, hypergradient(inner, learning_rate, **numbers, direction_dtype=direction_dtype), *after)
-    follow = leafwise(
-        follow_rule, LearningRateState, reduce=adapted, **numbers, learning_rate=scalar(learning_rate),
-        direction=zeros(direction_dtype),
-    ).named("hypergradient")  # fmt: skip
-
-    def init(params: PyTree) -> HypergradientState:
-        return HypergradientState(inner.init(params), *follow.init(params))
-
-    def update(updates: PyTree, state: HypergradientState, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        gradient = precision.widen(updates)
-        u, inner_state = inner.update(gradient, state.inner_state, params, **extra)
-        steps, own = follow.update(u, LearningRateState(*state[1:]), params, gradient=gradient)
-        return precision.round_like(steps, updates), HypergradientState(inner_state, *own)
-
-    return Pair(init, update, "numbers", HypergradientState, follow.starts)
+        return chain(*before, hypergradient(inner, learning_rate, **numbers), *after)
+    follow = leafwise(follow_rule, HypergradientState, reduce=adapted, **numbers, learning_rate=learning_rate)
+    return around(inner, follow.named("hypergradient"))
 
 
 @transformation
@@ -138,7 +117,6 @@ def adam_hd(
     learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative = 1e-8, b1: Decay = 0.9, b2: Decay = 0.999,
     eps: NonNegative = 1e-8, *, form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
     max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
 ) -> GradientTransformation:  # fmt: skip
     """Adam-HD: Adam whose learning rate adapts; see `hypergradient` and `scale_by_adam`.
 
@@ -151,13 +129,11 @@ def adam_hd(
         form: "additive" or "multiplicative".
         max_learning_rate: eta is held between this and its negative.
         weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
 
     State: `HypergradientState`, three values per parameter.
 
     Source: Baydin et al. 2018, arXiv:1703.04782; differs: nothing (the authors' code adds eps before debiasing nu).
     """
-    direction = scale_by_adam(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_adam(b1, b2, eps)
     options: dict[str, Any] = dict(form=form, max_learning_rate=max_learning_rate, weight_decay=weight_decay)
     return hypergradient(direction, learning_rate, hypergrad_lr, **options)

@@ -1,7 +1,7 @@
 """LAMB: Adam's direction scaled per leaf to the parameters."""
 
 from gradtx.combine.chain import chain
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Mask
 from gradtx.optimizers.adam import scale_by_adam
@@ -19,8 +19,6 @@ def lamb(
     *,
     eps_root: NonNegative = 0.0,
     trust_ratio_mask: Mask = None,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """LAMB: Adam with a learning rate per leaf, for large batches.
@@ -37,8 +35,6 @@ def lamb(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
         trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
         weight_decay: None; a strength, which joins r before the trust ratio as in the paper; or a kind, of which
             `decoupled` does the same, with a mask.
 
@@ -47,6 +43,6 @@ def lamb(
     Source: You et al. 2020, Algorithm 2, arXiv:1904.00962, with phi(z) = z.
     """
     before, between, after = as_placement(weight_decay, learning_rate)
-    direction = scale_by_adam(b1, b2, eps, eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_adam(b1, b2, eps, eps_root=eps_root)
     trust = scale_by_trust_ratio(mask=trust_ratio_mask)
     return chain(*before, direction, *between, trust, scale_by_lr(learning_rate), *after)

@@ -1,12 +1,9 @@
 """LaProp: momentum of normalised gradients, where Adam normalises momentum."""
 
-from typing import Any
-
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -23,14 +20,7 @@ def laprop_rule(
 
 
 @transformation(degree=0)
-def scale_by_laprop(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-15,
-    *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_laprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15) -> Leafwise:
     """Average gradients that are each divided by the running root-mean-square of their time.
 
     Per leaf, at step t = 1, 2, ...:
@@ -43,16 +33,13 @@ def scale_by_laprop(
         b1: in [0, 1), decay of the average of normalised gradients; unlike Adam's it is free of b2.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, added outside the root.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Ziyin, Wang & Ueda 2020, Algorithm 1, arXiv:2002.04839. The authors' code puts the learning rate into mu,
         which is the same while it is constant.
     """
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    return leafwise(laprop_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, **slots)
+    return leafwise(laprop_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @transformation
@@ -62,8 +49,6 @@ def laprop(
     b2: Decay = 0.999,
     eps: Positive = 1e-15,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """LaProp: Adam with momentum after normalisation. See `scale_by_laprop`.
@@ -73,9 +58,7 @@ def laprop(
         b1: in [0, 1), decay of the average of normalised gradients.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, added outside the root.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled; the authors' code does not multiply it by the learning rate,
             `independent` does not either), or a kind; see `descend`.
     """
-    return descend(scale_by_laprop(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_laprop(b1, b2, eps), learning_rate, weight_decay)

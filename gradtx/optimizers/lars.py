@@ -1,7 +1,7 @@
 """LARS: momentum of updates scaled per leaf to the parameters."""
 
 from gradtx.combine.chain import chain
-from gradtx.core.hyperparameters import Fraction, NonNegative, SlotDType
+from gradtx.core.hyperparameters import Fraction, NonNegative
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Mask
 from gradtx.transforms.decay import DecayKind, as_placement
@@ -19,7 +19,6 @@ def lars(
     *,
     nesterov: bool = False,
     trust_ratio_mask: Mask = None,
-    trace_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """LARS: momentum SGD with a learning rate per leaf, for large batches.
@@ -38,7 +37,6 @@ def lars(
         momentum: in [0, 1], the share of v that stays at each step.
         nesterov: whether momentum looks ahead.
         trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
-        trace_dtype: the dtype v is kept in; by default the parameter's, float32 where that is narrower.
         weight_decay: None; a strength, which joins g before the trust ratio as in the paper; or a kind:
             `coupled` and `decoupled` the same, with a mask, and `independent` after everything else.
 
@@ -49,5 +47,5 @@ def lars(
     """
     before, between, after = as_placement(weight_decay, learning_rate)
     trust = scale_by_trust_ratio(0.0, trust_coefficient, eps, mask=trust_ratio_mask)
-    velocity = scale_by_momentum(momentum, nesterov=nesterov, trace_dtype=trace_dtype)
+    velocity = scale_by_momentum(momentum, nesterov=nesterov)
     return chain(*before, *between, trust, scale_by_lr(learning_rate), velocity, *after)

@@ -1,13 +1,14 @@
 """MADGRAD: dual averaging with adaptive steps and momentum."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradtx.combine.descend import descend_by
 from gradtx.core.averages import abs_sq, cbrt, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast, real_dtype
-from gradtx.core.slots import Slot, copy, zeros
+from gradtx.core.slots import CopySlot, PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -16,10 +17,10 @@ from gradtx.transforms.decay import DecayKind
 class MadgradState(NamedTuple):
     """State of `scale_by_madgrad`."""
 
-    count: Array  # steps taken, int32
-    grad_sum_sq: Slot  # weighted sum of |g|^2
+    count: Count  # steps taken, int32
+    grad_sum_sq: PositiveSlot  # weighted sum of |g|^2
     s: Slot  # weighted sum of g
-    x0: Slot  # the first parameters
+    x0: CopySlot  # the first parameters
 
 
 def madgrad_rule(
@@ -33,14 +34,7 @@ def madgrad_rule(
 
 
 @transformation
-def scale_by_madgrad(
-    learning_rate: NonNegative,
-    momentum: Decay = 0.9,
-    eps: Positive = 1e-6,
-    *,
-    sum_dtype: SlotDType = None,
-    x0_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_madgrad(learning_rate: NonNegative, momentum: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
     """Step towards the point that all gradients so far, weighted by sqrt(t), give from the first parameters.
 
     Per leaf, at step t = 1, 2, ..., with w = (eta + eps) sqrt(t):
@@ -56,8 +50,6 @@ def scale_by_madgrad(
         learning_rate: eta >= 0.
         momentum: in [0, 1), the share of theta that stays.
         eps: above 0, beside the root, and as in the authors' code beside eta too.
-        sum_dtype: the dtype of the two sums; by default the parameter's, float32 where that is narrower.
-        x0_dtype: the same for the first parameters.
 
     State: `MadgradState(count, grad_sum_sq, s, x0)`, three values per parameter.
 
@@ -65,8 +57,7 @@ def scale_by_madgrad(
 
     Source: Defazio & Jelassi 2021, Algorithm 1, arXiv:2101.11075; differs: eps beside eta.
     """
-    slots: dict[str, Any] = dict(grad_sum_sq=zeros(sum_dtype, real=True), s=zeros(sum_dtype), x0=copy(x0_dtype))
-    return leafwise(madgrad_rule, MadgradState, learning_rate=learning_rate, momentum=momentum, eps=eps, **slots)
+    return leafwise(madgrad_rule, MadgradState, learning_rate=learning_rate, momentum=momentum, eps=eps)
 
 
 @transformation
@@ -75,8 +66,6 @@ def madgrad(
     momentum: Decay = 0.9,
     eps: Positive = 1e-6,
     *,
-    sum_dtype: SlotDType = None,
-    x0_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """MADGRAD: adaptive steps that generalise like SGD's. See `scale_by_madgrad`.
@@ -85,10 +74,8 @@ def madgrad(
         learning_rate: eta >= 0.
         momentum: in [0, 1), the share of theta that stays.
         eps: above 0.
-        sum_dtype: the dtype of the two sums.
-        x0_dtype: the dtype of the first parameters.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`, which is the authors'
             and Optax's; see `descend`.
     """
-    step = scale_by_madgrad(learning_rate, momentum, eps, sum_dtype=sum_dtype, x0_dtype=x0_dtype)
+    step = scale_by_madgrad(learning_rate, momentum, eps)
     return descend_by(step, learning_rate, weight_decay)

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, rms, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType, Threshold
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -17,9 +18,9 @@ from gradtx.transforms.decay import DecayKind
 class ScaleByMarsState(NamedTuple):
     """State of `scale_by_mars`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of c
-    nu: Slot  # running average of |c|^2
+    nu: PositiveSlot  # running average of |c|^2
     g: Slot  # g of the step before
 
 
@@ -40,8 +41,7 @@ def mars_rule(
 @transformation(degree=0)
 def scale_by_mars(
     b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
-    max_norm: Threshold = 1.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
-    g_dtype: SlotDType = None,
+    max_norm: Threshold = 1.0,
 ) -> Leafwise:  # fmt: skip
     """Adam's direction on variance-reduced gradients, in the approximate form that needs no second gradient.
 
@@ -59,24 +59,19 @@ def scale_by_mars(
         eps: above 0, added outside the root.
         gamma: at least 0, strength of the correction.
         max_norm: at least 0, the longest c of a leaf.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
-        g_dtype: the same for the gradient of the step before.
 
     State: `ScaleByMarsState(count, mu, nu, g)`, three values per parameter.
 
     Source: Yuan et al. 2024, Algorithm 2 (MARS-AdamW), arXiv:2411.10438; its code takes h = 0 at t = 1.
     """
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), g=zeros(g_dtype))
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, gamma=gamma, max_norm=max_norm)
-    return leafwise(mars_rule, ScaleByMarsState, **numbers, **slots)
+    return leafwise(mars_rule, ScaleByMarsState, **numbers)
 
 
 @transformation
 def mars(
     learning_rate: NonNegative, b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
-    max_norm: Threshold = 1.0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
-    g_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    max_norm: Threshold = 1.0, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """MARS-AdamW, approximate form: Adam on variance-reduced gradients. See `scale_by_mars`.
 
@@ -89,10 +84,6 @@ def mars(
         eps: above 0, added outside the root.
         gamma: at least 0, strength of the correction.
         max_norm: at least 0, the longest corrected gradient of a leaf.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        g_dtype: the dtype the gradient of the step before is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    dtypes: dict[str, Any] = dict(mu_dtype=mu_dtype, nu_dtype=nu_dtype, g_dtype=g_dtype)
-    return descend(scale_by_mars(b1, b2, eps, gamma, max_norm=max_norm, **dtypes), learning_rate, weight_decay)
+    return descend(scale_by_mars(b1, b2, eps, gamma, max_norm=max_norm), learning_rate, weight_decay)

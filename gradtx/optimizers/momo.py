@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, missing_weight, saturate, sqrt
 from gradtx.core.extras import one_number
-from gradtx.core.hyperparameters import Decay, NonNegative, Number, Positive, SlotDType
+from gradtx.core.fields import Count, Scalar
+from gradtx.core.hyperparameters import Decay, NonNegative, Number, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
@@ -19,21 +20,21 @@ class MomoState(NamedTuple):
     """State of `momo`."""
 
     exp_avg: Slot  # m, running average of g
-    barf: Array  # f, running average of the loss
-    gamma: Array  # c, running average of <g, theta>
-    lb: Array  # lower bound of the loss
-    count: Array  # steps taken, int32
+    barf: Scalar  # f, running average of the loss
+    gamma: Scalar  # c, running average of <g, theta>
+    lb: Scalar  # lower bound of the loss
+    count: Count  # steps taken, int32
 
 
 class MomoAdamState(NamedTuple):
     """State of `momo_adam`."""
 
     exp_avg: Slot  # m, running average of g
-    exp_avg_sq: Slot  # v, running average of |g|^2
-    barf: Array  # f, running average of the loss
-    gamma: Array  # c, running average of <g, theta>
-    lb: Array  # lower bound of the loss
-    count: Array  # steps taken, int32
+    exp_avg_sq: PositiveSlot  # v, running average of |g|^2
+    barf: Scalar  # f, running average of the loss
+    gamma: Scalar  # c, running average of <g, theta>
+    lb: Scalar  # lower bound of the loss
+    count: Count  # steps taken, int32
 
 
 def momo_rule(
@@ -115,7 +116,6 @@ def step_numbers(
 def momo(
     learning_rate: NonNegative = 1.0, beta: Decay = 0.9, lower_bound: Number = 0.0,
     weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False, *, bias_correction: bool = False,
-    exp_avg_dtype: SlotDType = None,
 ) -> Leafwise:  # fmt: skip
     """MoMo: momentum whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
@@ -132,7 +132,6 @@ def momo(
         weight_decay: lambda >= 0, or None. It is proximal, after the step, and tau takes it into account.
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
         bias_correction: start the averages at 0 instead, with rho = 1 - beta^t: min(eta / rho, ..), rho lb for lb.
-        exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `MomoState(exp_avg, barf, gamma, lb, count)`, one value per parameter.
 
@@ -143,15 +142,14 @@ def momo(
     return leafwise(
         momo_rule, MomoState, reduce=momo_numbers, learning_rate=learning_rate, beta=beta, lower_bound=lower_bound,
         weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound, bias_correction=bias_correction,
-        exp_avg=zeros(exp_avg_dtype), barf=scalar(0), gamma=scalar(0), lb=scalar(lower_bound),
+        lb=lower_bound,
     )  # fmt: skip
 
 
 @transformation
 def momo_adam(
     learning_rate: NonNegative = 0.01, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8,
-    lower_bound: Number = 0.0, weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False, *,
-    exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None,
+    lower_bound: Number = 0.0, weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False,
 ) -> Leafwise:  # fmt: skip
     """MoMo-Adam: Adam whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
@@ -169,8 +167,6 @@ def momo_adam(
         lower_bound: lb, below every loss; 0 suits most.
         weight_decay: lambda >= 0, or None. It is proximal, after the step, and tau takes it into account.
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
-        exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
-        exp_avg_sq_dtype: the same for v.
 
     State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`, two values per parameter.
 
@@ -180,7 +176,5 @@ def momo_adam(
     """
     return leafwise(
         momo_adam_rule, MomoAdamState, reduce=momo_adam_numbers, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps,
-        lower_bound=lower_bound, weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound,
-        exp_avg=zeros(exp_avg_dtype), exp_avg_sq=zeros(exp_avg_sq_dtype, real=True),
-        barf=scalar(0), gamma=scalar(0), lb=scalar(lower_bound),
+        lower_bound=lower_bound, weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound, lb=lower_bound,
     )  # fmt: skip

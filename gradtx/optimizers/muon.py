@@ -15,10 +15,11 @@ from gradtx.core.arguments import Guess, Interval, OneOf, shown
 from gradtx.core.averages import debias, ema
 from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.fields import Count
 from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.linalg.dimensions import Dimensions
@@ -70,7 +71,7 @@ Coefficients: TypeAlias = Annotated[Any, IsCoefficients("")]
 class MuonState(NamedTuple):
     """State of `scale_by_muon`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
 
 
@@ -108,7 +109,7 @@ def scale_by_muon(
     eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True, adaptive: bool = False,
     preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
     shape_factor: ShapeFactor = "none", consistent_rms: NonNegativeNumber | None = None,
-    weight_dimension_numbers: Dimensions | None = None, mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
+    weight_dimension_numbers: Dimensions | None = None, ns_precision: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Orthogonalise the averaged gradient of every matrix.
 
@@ -132,8 +133,7 @@ def scale_by_muon(
         consistent_rms: where given, kappa is this times sqrt(max(m, n)) (0.2 in arXiv:2502.16982).
         weight_dimension_numbers: None: every leaf is a kernel (in, out). Else which leaves are matrices, as in `muon`;
             those that are not keep their averaged gradient.
-        mu_dtype: the dtype mu is kept in.
-        ns_dtype: the dtype of the iterations; bfloat16 is usual on accelerators.
+        ns_precision: the dtype of the iterations; bfloat16 is usual on accelerators.
 
     State: `MuonState(count, mu)`, one value per parameter. Matrices of one shape are orthogonalised in one call.
 
@@ -141,10 +141,10 @@ def scale_by_muon(
     """
     name = "scale_by_muon"
     numbers: dict[str, Any] = dict(beta=beta, nesterov=nesterov, bias_correction=bias_correction)
-    momentum = leafwise(muon_momentum_rule, MuonState, mu=zeros(mu_dtype), **numbers).named(name)
+    momentum = leafwise(muon_momentum_rule, MuonState, **numbers).named(name)
 
     def direction(u: Array, ns_coeffs: Any, eps: Any, consistent_rms: Any) -> Array:
-        x = u if ns_dtype is None or jnp.iscomplexobj(u) else precision.cast(u, ns_dtype)
+        x = u if ns_precision is None or jnp.iscomplexobj(u) else precision.cast(u, ns_precision)
         if orthogonaliser is None:
             x = orthogonalise(x, ns_coeffs, ns_steps, preconditioning=preconditioning, eps=eps)
         else:
@@ -188,7 +188,7 @@ def muon(
     weight_dimension_numbers: Dimensions | None = None, weight_decay: DecayKind = None,
     adam_learning_rate: NonNegative | None = None, adam_b1: Decay = 0.9, adam_b2: Decay = 0.999,
     adam_eps: NonNegative = 1e-8, adam_eps_root: NonNegative = 0.0, adam_weight_decay: DecayKind = None,
-    mu_dtype: SlotDType = None, ns_dtype: SlotDType = None,
+    ns_precision: SlotDType = None,
 ) -> GradientTransformation:  # fmt: skip
     """Muon for matrices, Adam for all other leaves.
 
@@ -218,8 +218,7 @@ def muon(
         adam_eps: at least 0, Adam's.
         adam_eps_root: at least 0, Adam's.
         adam_weight_decay: of the leaves that Adam has.
-        mu_dtype: the dtype both averages of g are kept in.
-        ns_dtype: the dtype of the iterations.
+        ns_precision: the dtype of the iterations.
 
     State: `PartitionState` with the parts "muon" (one value per parameter) and "adam" (two).
 
@@ -234,11 +233,10 @@ def muon(
     direction = scale_by_muon(
         ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, bias_correction=bias_correction, adaptive=adaptive,
         preconditioning=preconditioning, orthogonaliser=orthogonaliser, shape_factor=shape_factor,
-        consistent_rms=consistent_rms, weight_dimension_numbers=weight_dimension_numbers, mu_dtype=mu_dtype,
-        ns_dtype=ns_dtype,
+        consistent_rms=consistent_rms, weight_dimension_numbers=weight_dimension_numbers, ns_precision=ns_precision,
     )  # fmt: skip
     rest = adam(
         learning_rate if adam_learning_rate is None else adam_learning_rate, adam_b1, adam_b2, adam_eps,
-        eps_root=adam_eps_root, nesterov=nesterov, weight_decay=adam_weight_decay, mu_dtype=mu_dtype,
+        eps_root=adam_eps_root, nesterov=nesterov, weight_decay=adam_weight_decay,
     )  # fmt: skip
     return partition({"muon": descend(direction, learning_rate, weight_decay), "adam": rest}, labels)

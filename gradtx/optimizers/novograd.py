@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import NumberSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind, WeightDecay
@@ -17,9 +18,9 @@ from gradtx.transforms.decay import DecayKind, WeightDecay
 class ScaleByNovogradState(NamedTuple):
     """State of `scale_by_novograd`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # decayed sum of normalised gradients
-    nu: Slot  # running average of ||g||^2, one number per leaf
+    nu: NumberSlot  # running average of ||g||^2, one number per leaf
 
 
 def novograd_rule(
@@ -57,8 +58,6 @@ def scale_by_novograd(
     *,
     eps_root: NonNegative = 0.0,
     weight_decay: NonNegative | None = None,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide each leaf's gradient by the running root of its squared norm, then sum with decay.
 
@@ -74,15 +73,13 @@ def scale_by_novograd(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
         weight_decay: None, or lambda >= 0, which enters the momentum as in the paper; needs params.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByNovogradState(count, mu, nu)`, one value per parameter and one per leaf.
 
     Source: Ginsburg et al. 2019, Algorithm 1, arXiv:1905.11286; differs: the defaults, which are Optax's.
     """
     check_not_both_zero("scale_by_novograd", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, mu=zeros(mu_dtype), nu=scalar(0, nu_dtype))
+    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
     if weight_decay is None:
         return leafwise(novograd_rule, ScaleByNovogradState, **numbers)
     return leafwise(decayed_novograd_rule, ScaleByNovogradState, weight_decay=weight_decay, **numbers)
@@ -96,8 +93,6 @@ def novograd(
     eps: NonNegative = 1e-6,
     *,
     eps_root: NonNegative = 0.0,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """NovoGrad: momentum of gradients normalised per leaf. See `scale_by_novograd`.
@@ -108,12 +103,10 @@ def novograd(
         b2: in [0, 1), decay of the average of ||g||^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None; a strength, which enters the momentum as in the paper; or a kind such as
             `decoupled(1e-4)`, which does not (see `descend`).
     """
-    numbers: dict[str, Any] = dict(eps_root=eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    numbers: dict[str, Any] = dict(eps_root=eps_root)
     if isinstance(weight_decay, WeightDecay):
         return descend(scale_by_novograd(b1, b2, eps, **numbers), learning_rate, weight_decay)
     return descend(scale_by_novograd(b1, b2, eps, weight_decay=weight_decay, **numbers), learning_rate)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
 from gradtx.core.fields import History
-from gradtx.core.hyperparameters import Decay, NonNegative, Real, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Real
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import scale_by_adam
@@ -37,9 +37,7 @@ def whether_first(state: ScaleByOptimisticGradientState) -> dict[str, Array]:
 
 
 @transformation(degree=1)
-def scale_by_optimistic_gradient(
-    alpha: Real = 1.0, beta: Real = 1.0, *, previous_gradient_dtype: SlotDType = None
-) -> Leafwise:
+def scale_by_optimistic_gradient(alpha: Real = 1.0, beta: Real = 1.0) -> Leafwise:
     """Add what the gradient changed by: u <- alpha g_t + beta (g_t - g_(t-1)), with g_0 = g_1.
 
     In games and saddle-point problems this converges where plain gradient steps circle.
@@ -47,7 +45,6 @@ def scale_by_optimistic_gradient(
     Args:
         alpha: the weight of the gradient.
         beta: the weight of its change, "optimism"; 0 gives alpha g.
-        previous_gradient_dtype: the dtype g_(t-1) is kept in; by default the parameter's, float32 where narrower.
 
     State: `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, one value per parameter.
 
@@ -60,7 +57,6 @@ def scale_by_optimistic_gradient(
         alpha=alpha,
         beta=beta,
         is_initial_step=lambda params: jnp.ones((), bool),
-        previous_gradient=zeros(previous_gradient_dtype),
     )
 
 
@@ -70,7 +66,6 @@ def optimistic_gradient_descent(
     alpha: Real = 1.0,
     beta: Real = 1.0,
     *,
-    previous_gradient_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Optimistic gradient descent: theta <- theta - eta (alpha g_t + beta (g_t - g_(t-1))).
@@ -79,22 +74,20 @@ def optimistic_gradient_descent(
         learning_rate: eta >= 0.
         alpha: the weight of the gradient.
         beta: the weight of its change.
-        previous_gradient_dtype: the dtype the last gradient is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: that of `scale_by_optimistic_gradient`, one value per parameter.
 
     Source: Daskalakis et al. 2018, arXiv:1711.00141; Mokhtari, Ozdaglar & Pattathil 2020, arXiv:1901.08511.
     """
-    direction = scale_by_optimistic_gradient(alpha, beta, previous_gradient_dtype=previous_gradient_dtype)
+    direction = scale_by_optimistic_gradient(alpha, beta)
     return descend(direction, learning_rate, weight_decay)
 
 
 @transformation
 def optimistic_adam_v2(
     learning_rate: NonNegative, *, alpha: Real = 1.0, beta: Real = 1.0, b1: Decay = 0.9, b2: Decay = 0.999,
-    eps: NonNegative = 1e-8, eps_root: NonNegative = 0.0, nesterov: bool = True, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None, previous_gradient_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    eps: NonNegative = 1e-8, eps_root: NonNegative = 0.0, nesterov: bool = True, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Optimistic Adam: theta <- theta - eta (alpha d_t + beta (d_t - d_(t-1))), d Adam's direction.
 
@@ -110,15 +103,12 @@ def optimistic_adam_v2(
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it.
         nesterov: whether Adam looks one step ahead, as `nadam` does.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
-        previous_gradient_dtype: the dtype the last direction is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: those of `scale_by_adam` and `scale_by_optimistic_gradient`, three values per parameter.
 
     Source: Daskalakis et al. 2018, Algorithm 1, arXiv:1711.00141.
     """
-    adam = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
-    ahead = scale_by_optimistic_gradient(alpha, beta, previous_gradient_dtype=previous_gradient_dtype)
+    adam = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov)
+    ahead = scale_by_optimistic_gradient(alpha, beta)
     return descend(chain(adam, ahead), learning_rate, weight_decay)

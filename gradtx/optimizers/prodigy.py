@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, adam_correction, ema, safe_divide, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, PositiveNumber, SlotDType
+from gradtx.core.fields import Count, Scalar
+from gradtx.core.hyperparameters import Decay, NonNegative, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.precision import cast
-from gradtx.core.slots import Slot, copy, scalar, zeros
+from gradtx.core.slots import CopySlot, PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.transforms.decay import DecayKind
@@ -21,12 +22,12 @@ class ProdigyState(NamedTuple):
     """State of `prodigy`."""
 
     exp_avg: Slot  # m, running average of d g
-    exp_avg_sq: Slot  # v, running average of |d g|^2
+    exp_avg_sq: PositiveSlot  # v, running average of |d g|^2
     grad_sum: Slot  # s, decayed sum of k d / d0 g
-    params0: Slot  # theta_0
-    estim_lr: Array  # d, estimate of the distance
-    numerator_weighted: Array  # n, decayed sum of k d / d0 <g, theta_0 - theta>
-    count: Array  # steps taken, int32
+    params0: CopySlot  # theta_0
+    estim_lr: Scalar  # d, estimate of the distance
+    numerator_weighted: Scalar  # n, decayed sum of k d / d0 <g, theta_0 - theta>
+    count: Count  # steps taken, int32
 
 
 def prodigy_rule(
@@ -71,8 +72,7 @@ def prodigy(
     learning_rate: NonNegative = 1.0, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay | None = None,
     eps: NonNegative = 1e-8, estim_lr0: PositiveNumber = 1e-6, estim_lr_coef: NonNegative = 1.0, *,
     safeguard_warmup: bool = False, bias_correction: bool = True, eps_of_new_d: bool = False,
-    weight_decay: DecayKind = None, exp_avg_dtype: SlotDType = None, exp_avg_sq_dtype: SlotDType = None,
-    grad_sum_dtype: SlotDType = None, params0_dtype: SlotDType = None,
+    weight_decay: DecayKind = None,
 ) -> TransformationLike:  # fmt: skip
     """Prodigy: AdamW with an estimate d of the distance to the solution for its learning rate.
 
@@ -96,10 +96,6 @@ def prodigy(
         bias_correction: without it k = eta d, as in the paper and in its code's default; Optax has it.
         eps_of_new_d: whether the denominator has the d of after this step.
         weight_decay: None; a strength or `decoupled(..)`, the formula's lambda; or another kind.
-        exp_avg_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
-        exp_avg_sq_dtype: the same for v.
-        grad_sum_dtype: the same for s.
-        params0_dtype: the same for theta_0.
 
     State: `ProdigyState`, four values per parameter; in a tuple where `coupled` or `independent` decay adds links.
 
@@ -112,14 +108,12 @@ def prodigy(
         safeguard_warmup=safeguard_warmup, bias_correction=bias_correction, eps_of_new_d=eps_of_new_d,
     )  # fmt: skip
     dtypes: dict[str, Any] = dict(
-        exp_avg_dtype=exp_avg_dtype, exp_avg_sq_dtype=exp_avg_sq_dtype, grad_sum_dtype=grad_sum_dtype,
-        params0_dtype=params0_dtype,
-    )  # fmt: skip
+        )  # fmt: skip
     if decay.before or decay.after:
         return chain(*decay.before, prodigy(**numbers, **dtypes), *decay.after)
     return leafwise(
         prodigy_rule, ProdigyState, reduce=prodigy_numbers, finish=prodigy_estimate, masks={"weight_decay": decay.mask},
-        weight_decay=decay.weight_decay, **numbers, exp_avg=zeros(exp_avg_dtype),
-        exp_avg_sq=zeros(exp_avg_sq_dtype, real=True), grad_sum=zeros(grad_sum_dtype), params0=copy(params0_dtype),
-        estim_lr=scalar(estim_lr0), numerator_weighted=scalar(0),
+        weight_decay=decay.weight_decay, **numbers,
+
+        estim_lr=estim_lr0,
     )  # fmt: skip

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -73,8 +72,6 @@ def scale_by_radam(
     eps_root: NonNegative = 0.0,
     threshold: NonNegative = 5.0,
     nesterov: bool = False,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Adam's direction, times a factor for how few gradients its second moment has seen; at first, the average alone.
 
@@ -91,8 +88,6 @@ def scale_by_radam(
         eps_root: at least 0, added inside it; the two are not both 0.
         threshold: at least 0, the rho from which the second moment is used; never for rho <= 4. The paper: above 4.
         nesterov: look one step ahead, as in `scale_by_adam`.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
@@ -100,7 +95,7 @@ def scale_by_radam(
     """
     check_not_both_zero("scale_by_radam", eps=eps, eps_root=eps_root)
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov)
-    return leafwise(radam_rule, ScaleByAdamState, mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True), **numbers)
+    return leafwise(radam_rule, ScaleByAdamState, **numbers)
 
 
 @transformation
@@ -113,8 +108,6 @@ def radam(
     eps_root: NonNegative = 0.0,
     threshold: NonNegative = 5.0,
     nesterov: bool = False,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """RAdam: Adam whose warm-up is computed instead of tuned. See `scale_by_radam`.
@@ -127,9 +120,7 @@ def radam(
         eps_root: at least 0, added inside it.
         threshold: at least 0, the rho from which the second moment is used.
         nesterov: look one step ahead.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov)
-    return descend(scale_by_radam(**numbers, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_radam(**numbers), learning_rate, weight_decay)

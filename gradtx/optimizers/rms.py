@@ -8,9 +8,10 @@ from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, finite_abs_sq, safe_divide, sqrt
-from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, full, zeros
+from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -20,35 +21,35 @@ from gradtx.transforms.momentum import scale_by_momentum
 class ScaleByRssState(NamedTuple):
     """State of `scale_by_rss`."""
 
-    sum_of_squares: Slot  # h, sum of |g|^2
+    sum_of_squares: PositiveSlot  # h, sum of |g|^2
 
 
 class ScaleByRmsState(NamedTuple):
     """State of `scale_by_rms`."""
 
-    nu: Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 class ScaleByRmsWithCountState(NamedTuple):
     """State of `scale_by_rms(bias_correction=True)`."""
 
-    count: Array  # steps taken, int32
-    nu: Slot  # running average of |g|^2
+    count: Count  # steps taken, int32
+    nu: PositiveSlot  # running average of |g|^2
 
 
 class ScaleByRStdDevState(NamedTuple):
     """State of `scale_by_rms(centered=True)`."""
 
     mu: Slot  # running average of g
-    nu: Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 class ScaleByRStdDevWithCountState(NamedTuple):
     """State of `scale_by_rms(centered=True, bias_correction=True)`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
-    nu: Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 def rss_rule(g: Array, s: ScaleByRssState, *, eps: ArrayLike, eps_in_sqrt: bool) -> tuple[Array, ScaleByRssState]:
@@ -94,7 +95,6 @@ def scale_by_rss(
     eps: NonNegative = 1e-7,
     *,
     eps_in_sqrt: bool = True,
-    sum_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide updates by the root of the sum of all their squares (AdaGrad).
 
@@ -109,13 +109,12 @@ def scale_by_rss(
         initial_accumulator_value: h at the start, >= 0.
         eps: at least 0, keeps the division finite.
         eps_in_sqrt: where eps is added.
-        sum_dtype: the dtype h is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `ScaleByRssState(sum_of_squares)`, one real value per parameter.
 
     Source: Duchi, Hazan & Singer 2011 (JMLR 12).
     """
-    start = full(initial_accumulator_value, sum_dtype, real=True)
+    start = initial_accumulator_value
     return leafwise(rss_rule, ScaleByRssState, eps=eps, eps_in_sqrt=eps_in_sqrt, sum_of_squares=start)
 
 
@@ -128,8 +127,6 @@ def scale_by_rms(
     centered: bool = False,
     bias_correction: bool = False,
     initial_scale: NonNegativeNumber = 0.0,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide updates by the root of the running average of their squares (RMSProp).
 
@@ -147,22 +144,20 @@ def scale_by_rms(
         centered: subtract the squared mean, so that r is a variance.
         bias_correction: divide the averages by the weight gathered so far.
         initial_scale: nu at the start, >= 0.
-        mu_dtype: the dtype the mean is kept in (centered only).
-        nu_dtype: the dtype nu is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `ScaleByRmsState(nu)`, one real value per parameter; centered, also `mu`; with bias correction, also `count`.
 
     Source: Tieleman & Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850.
     """
     names: dict[str, Any] = dict(decay=decay, eps=eps, eps_in_sqrt=eps_in_sqrt, bias_correction=bias_correction)
-    nu = full(initial_scale, nu_dtype, real=True)
+    nu = initial_scale
     if centered:
         state = ScaleByRStdDevWithCountState if bias_correction else ScaleByRStdDevState
-        return leafwise(stddev_rule, state, mu=zeros(mu_dtype), nu=nu, **names)
+        return leafwise(stddev_rule, state, nu=nu, **names)
     return leafwise(rms_rule, ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, nu=nu, **names)
 
 
-@optimizer(scale_by_rss, sum_dtype=None)
+@optimizer(scale_by_rss)
 def adagrad(
     learning_rate: NonNegative, initial_accumulator_value: NonNegativeNumber = 0.1, eps: NonNegative = 1e-7, *,
     eps_in_sqrt: bool = True, weight_decay: DecayKind = None,

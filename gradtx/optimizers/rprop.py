@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import sign
-from gradtx.core.hyperparameters import Fraction, NonNegative, NonNegativeNumber, Positive, SlotDType, check_ordered
+from gradtx.core.hyperparameters import Fraction, NonNegative, NonNegativeNumber, Positive, check_ordered
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, full, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -45,9 +45,6 @@ def scale_by_rprop(
     eta_plus: Positive = 1.2,
     min_step_size: NonNegative = 1e-6,
     max_step_size: NonNegative = 50.0,
-    *,
-    step_sizes_dtype: SlotDType = None,
-    prev_updates_dtype: SlotDType = None,
 ) -> Leafwise:
     """Replace each element of the update by its sign times a step size of its own.
 
@@ -62,8 +59,6 @@ def scale_by_rprop(
         eta_plus: above 0, the factor while the sign stays, usually above 1.
         min_step_size: at least 0.
         max_step_size: at least 0, not below `min_step_size`.
-        step_sizes_dtype: the dtype delta is kept in; by default the parameter's, float32 where that is narrower.
-        prev_updates_dtype: the same for the updates of the step before.
 
     State: `ScaleByRpropState(step_sizes, prev_updates)`, two values per parameter.
 
@@ -74,7 +69,7 @@ def scale_by_rprop(
     """
     check_ordered("scale_by_rprop", min_step_size=min_step_size, max_step_size=max_step_size)
     slots: dict[str, Any] = dict(
-        step_sizes=full(learning_rate, step_sizes_dtype), prev_updates=zeros(prev_updates_dtype)
+        step_sizes=learning_rate,
     )
     factors: dict[str, Any] = dict(
         eta_minus=eta_minus, eta_plus=eta_plus, min_step_size=min_step_size, max_step_size=max_step_size
@@ -90,8 +85,6 @@ def rprop(
     min_step_size: NonNegative = 1e-6,
     max_step_size: NonNegative = 50.0,
     *,
-    step_sizes_dtype: SlotDType = None,
-    prev_updates_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Rprop, for gradients without noise: theta <- theta - delta sign(g). See `scale_by_rprop`.
@@ -102,11 +95,8 @@ def rprop(
         eta_plus: above 0, the factor while the sign stays.
         min_step_size: at least 0.
         max_step_size: at least 0.
-        step_sizes_dtype: the dtype the step sizes are kept in.
-        prev_updates_dtype: the dtype the updates of the step before are kept in.
         weight_decay: None, a strength, or a kind such as `coupled(1e-4)`. The steps have no common rate, so a
             strength is the share of theta taken at each step: theta <- theta - delta sign(g) - lambda theta.
     """
-    dtypes: dict[str, Any] = dict(step_sizes_dtype=step_sizes_dtype, prev_updates_dtype=prev_updates_dtype)
-    direction = scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size, **dtypes)
+    direction = scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size)
     return descend(direction, 1.0, weight_decay)

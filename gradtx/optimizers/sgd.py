@@ -1,7 +1,7 @@
 """Stochastic gradient descent, with or without momentum."""
 
 from gradtx.combine.descend import descend
-from gradtx.core.hyperparameters import Fraction, NonNegative, SlotDType
+from gradtx.core.hyperparameters import Fraction, NonNegative
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.momentum import scale_by_momentum
@@ -15,7 +15,6 @@ def sgd(
     *,
     nesterov: bool = False,
     dampening: Fraction = 0.0,
-    trace_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Gradient descent: theta <- theta - eta g, or theta - eta v with momentum v.
@@ -25,7 +24,6 @@ def sgd(
         momentum: None, or the decay of v in [0, 1]; see `scale_by_momentum`.
         nesterov: whether momentum looks ahead.
         dampening: in [0, 1], the share of each gradient that does not enter v.
-        trace_dtype: the dtype v is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: that of `scale_by_momentum`, one value per parameter; without momentum none.
@@ -38,5 +36,5 @@ def sgd(
         if nesterov:
             raise ValueError("sgd: nesterov needs momentum")
         return descend(identity(), learning_rate, weight_decay)
-    direction = scale_by_momentum(momentum, dampening=dampening, nesterov=nesterov, trace_dtype=trace_dtype)
+    direction = scale_by_momentum(momentum, dampening=dampening, nesterov=nesterov)
     return descend(direction, learning_rate, weight_decay)

@@ -11,9 +11,10 @@ from gradtx.core.arguments import OneOf
 from gradtx.core.averages import ema as average
 from gradtx.core.averages import sign
 from gradtx.core.degree import SCALE_FREE
-from gradtx.core.hyperparameters import Decay, NonNegative, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -26,7 +27,7 @@ LionMode: TypeAlias = Annotated[str, OneOf("hard", "smooth", "refined")]
 class ScaleByLionState(NamedTuple):
     """State of `scale_by_lion`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
 
 
@@ -61,7 +62,6 @@ def scale_by_lion(
     *,
     mode: LionMode = "hard",
     smooth_beta: NonNegative = 1.0,
-    mu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Take the sign of an average in which the newest gradient counts more than in the average that is kept.
 
@@ -76,13 +76,19 @@ def scale_by_lion(
         b2: in [0, 1), decay of the average mu.
         mode: "hard", "smooth" or "refined"; the paper has only "hard".
         smooth_beta: at least 0, the slope of "smooth" at 0.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `ScaleByLionState(count, mu)`, one value per parameter.
 
     Source: Chen et al. 2023, Algorithm 2, arXiv:2302.06675; differs: for complex g the functions act on |c|.
     """
-    return leafwise(lion_rule, ScaleByLionState, b1=b1, b2=b2, mode=mode, smooth_beta=smooth_beta, mu=zeros(mu_dtype))
+    return leafwise(
+        lion_rule,
+        ScaleByLionState,
+        b1=b1,
+        b2=b2,
+        mode=mode,
+        smooth_beta=smooth_beta,
+    )
 
 
 @optimizer(scale_by_sign)
@@ -95,23 +101,21 @@ def sign_sgd(learning_rate: NonNegative, *, weight_decay: DecayKind = None):
 
 
 @optimizer(ema, scale_by_sign)
-def signum(
-    learning_rate: NonNegative, beta: Decay = 0.9, *, ema_dtype: SlotDType = None, weight_decay: DecayKind = None
-) -> GradientTransformation:
+def signum(learning_rate: NonNegative, beta: Decay = 0.9, *, weight_decay: DecayKind = None) -> GradientTransformation:
     """Descent along the signs of an average: m <- beta m + (1 - beta) g; theta <- theta - eta sign(m).
 
     Args:
         learning_rate: eta >= 0, the size of every element's step.
         beta: in [0, 1), decay of the average.
     """
-    direction = chain(ema(beta, debias=False, ema_dtype=ema_dtype), scale_by_sign())
+    direction = chain(ema(beta, debias=False), scale_by_sign())
     return descend(direction, learning_rate, weight_decay)
 
 
 @optimizer(scale_by_lion)
 def lion(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard",
-    smooth_beta: NonNegative = 1.0, mu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-3,
+    smooth_beta: NonNegative = 1.0, weight_decay: DecayKind = 1e-3,
 ):  # fmt: skip
     """Lion: theta <- theta - eta (sign(b1 mu + (1 - b1) g) + lambda theta).
 

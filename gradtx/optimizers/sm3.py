@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, ema, safe_divide, sqrt
-from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, SlotDType
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros, zeros_shaped
+from gradtx.core.slots import PositiveSlot, Slot, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -18,7 +18,7 @@ from gradtx.transforms.decay import DecayKind
 class ScaleBySM3State(NamedTuple):
     """State of `scale_by_sm3`."""
 
-    mu: Slot  # a tuple of one vector per axis: the largest sum of |g|^2 along the others
+    mu: PositiveSlot  # a tuple of one vector per axis: the largest sum of |g|^2 along the others
     nu: Slot  # running average of the scaled updates
 
 
@@ -44,14 +44,7 @@ def sm3_rule(
 
 
 @transformation(degree=0)
-def scale_by_sm3(
-    b1: Decay = 0.9,
-    b2: Fraction = 1.0,
-    eps: NonNegative = 1e-8,
-    *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8) -> Leafwise:
     """Divide updates by the root of sums of squares that whole rows and columns share.
 
     Per leaf, with one vector mu_k per axis k:
@@ -64,17 +57,20 @@ def scale_by_sm3(
         b1: in [0, 1), decay of the average of the scaled updates; the paper calls it momentum.
         b2: in [0, 1]; 1 sums squares as AdaGrad does, less averages them.
         eps: at least 0, inside the root; the paper has none.
-        mu_dtype: the dtype of the vectors; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for the average.
 
     State: `ScaleBySM3State(mu, nu)`, one value per parameter for nu, and m + n for an m x n leaf.
 
     Source: Anil, Gupta, Koren & Singer 2019, SM3-II, arXiv:1901.11150.
     """
-    per_axis = zeros_shaped(
-        lambda p: tuple(jnp.sum(p, other_axes(k, p.ndim)) for k in covers(p.ndim)), mu_dtype, real=True
+    per_axis = zeros_shaped(lambda p: tuple(jnp.sum(p, other_axes(k, p.ndim)) for k in covers(p.ndim)))
+    return leafwise(
+        sm3_rule,
+        ScaleBySM3State,
+        b1=b1,
+        b2=b2,
+        eps=eps,
+        mu=per_axis,
     )
-    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps, mu=per_axis, nu=zeros(nu_dtype))
 
 
 @transformation
@@ -84,8 +80,6 @@ def sm3(
     b2: Fraction = 1.0,
     eps: NonNegative = 1e-8,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """SM3: AdaGrad with one sum per row and column. See `scale_by_sm3`.
@@ -95,8 +89,6 @@ def sm3(
         momentum: in [0, 1), decay of the average of the scaled updates.
         b2: in [0, 1]; 1 sums squares, less averages them.
         eps: at least 0, inside the root.
-        mu_dtype: the dtype of the sums.
-        nu_dtype: the dtype of the average.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    return descend(scale_by_sm3(momentum, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype), learning_rate, weight_decay)
+    return descend(scale_by_sm3(momentum, b2, eps), learning_rate, weight_decay)

@@ -10,7 +10,7 @@ from gradtx.combine.descend import descend
 from gradtx.core import precision
 from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema
-from gradtx.core.fields import GatedState
+from gradtx.core.fields import Count, GatedState
 from gradtx.core.hyperparameters import (
     Decay,
     KeyLike,
@@ -18,12 +18,11 @@ from gradtx.core.hyperparameters import (
     Positive,
     PositiveNumber,
     PositiveTimes,
-    SlotDType,
     Threshold,
 )
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import of_run
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.curvature import gauss_newton_bartlett, hutchinson
@@ -33,17 +32,10 @@ from gradtx.transforms.decay import DecayKind
 class SophiaState(NamedTuple):
     """State of `scale_by_sophia`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g
     nu: Slot  # running average of the estimates of the Hessian's diagonal
     hessian_fn_state: GatedState  # the estimator's
-
-
-class CurvatureState(NamedTuple):
-    """The part of `SophiaState` that an estimate changes."""
-
-    count: Array
-    nu: Slot
 
 
 def sophia_rule(
@@ -56,7 +48,7 @@ def sophia_rule(
     return jnp.clip(m / jnp.maximum(gamma * s.nu, eps), -clip_threshold, clip_threshold), s._replace(mu=mu)
 
 
-def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike, due: Array) -> tuple[Array, CurvatureState]:
+def curvature_rule(g: Array, s: SophiaState, *, b2: ArrayLike, due: Array) -> tuple[Array, SophiaState]:
     """nu <- average of the estimates g, where one is due and at a leaf's first step."""
     return g, s._replace(nu=jnp.where((due > 0) | (s.count == 1), ema(s.nu, g, b2), s.nu))
 
@@ -65,7 +57,6 @@ def curvature_rule(g: Array, s: CurvatureState, *, b2: ArrayLike, due: Array) ->
 def scale_by_sophia(
     curvature: Inner, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
     clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
 ) -> Pair:  # fmt: skip
     """Divide the averaged gradient by a running estimate of the Hessian's diagonal, and clip it.
 
@@ -86,8 +77,6 @@ def scale_by_sophia(
         update_interval: k >= 1, the steps from one estimate to the next.
         debias: whether mu / (1 - b1^t) stands for mu.
         delayed: whether an estimate serves from the step after it on; then the first step is made with nu = 0.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `SophiaState(count, mu, nu, hessian_fn_state)`, two values per parameter.
 
@@ -97,18 +86,20 @@ def scale_by_sophia(
     estimator = as_transformation(curvature)
     direction = leafwise(
         sophia_rule, SophiaState, real_only=True, b1=b1, eps=eps, gamma=gamma, clip_threshold=clip_threshold,
-        debias=debias, mu=zeros(mu_dtype), nu=zeros(nu_dtype), hessian_fn_state=estimator.init,
+        debias=debias,
     ).named("scale_by_sophia")  # fmt: skip
-    average = leafwise(
-        curvature_rule, CurvatureState, reduce=lambda due: {"due": due}, b2=b2, nu=zeros(nu_dtype)
-    ).named("scale_by_sophia")
+    average = leafwise(curvature_rule, SophiaState, reduce=lambda due: {"due": due}, b2=b2).named("scale_by_sophia")
+
+    def init(params: PyTree) -> SophiaState:
+        state = direction.init(params, hessian_fn_state=())
+        return state._replace(hessian_fn_state=estimator.init(params))
 
     def update(updates: PyTree, state: SophiaState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SophiaState]:
         count, due = state.count, of_run(state.count) % precision.cast(update_interval, jnp.int32) == 0
 
         def refreshed(state: SophiaState) -> SophiaState:
             estimate, inner_state = estimator.update(updates, state.hessian_fn_state, params, **extra)
-            _, averaged = average.update(estimate, CurvatureState(count, state.nu), due=due)
+            _, averaged = average.update(estimate, state._replace(count=count), due=due)
             return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
 
         anyone = reduce(jnp.logical_or, [x == 0 for x in jax.tree.leaves(count)], due)
@@ -118,14 +109,14 @@ def scale_by_sophia(
         new, state = direction.update(updates, state)
         return new, refresh(state)
 
-    return Pair(direction.init, update, "numbers", SophiaState, direction.starts)
+    return Pair(init, update, "numbers", SophiaState, direction.starts)
 
 
 @transformation
 def sophia_h(
     learning_rate: NonNegative, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
     clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
-    key: KeyLike = 0, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    key: KeyLike = 0, weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
     """Sophia-H: the Hessian's diagonal by Hutchinson's estimator. See `scale_by_sophia` and `hutchinson`.
 
@@ -142,8 +133,6 @@ def sophia_h(
         debias: whether the average of g is debiased.
         delayed: whether an estimate serves from the step after it on.
         key: a seed, or a key from `jax.random`.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     Raises: TypeError from `update` without `obj_fn`.
@@ -151,7 +140,7 @@ def sophia_h(
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
     )
-    switches: dict[str, Any] = dict(debias=debias, delayed=delayed, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    switches: dict[str, Any] = dict(debias=debias, delayed=delayed)
     return descend(scale_by_sophia(hutchinson(key), **numbers, **switches), learning_rate, weight_decay)
 
 
@@ -160,7 +149,7 @@ def sophia_g(
     learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99,
     eps: Positive = 1e-8, *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0,
     update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False, key: KeyLike = 0,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = 1e-4,
+    weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
     """Sophia-G: the Hessian's diagonal from sampled labels. See `scale_by_sophia` and `gauss_newton_bartlett`.
 
@@ -178,8 +167,6 @@ def sophia_g(
         debias: whether the average of g is debiased.
         delayed: whether an estimate serves from the step after it on.
         key: a seed, or a key from `jax.random`, for the labels.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     Raises: TypeError from `update` without `sampled_obj_fn`.
@@ -187,6 +174,6 @@ def sophia_g(
     numbers: dict[str, Any] = dict(
         b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
     )
-    switches: dict[str, Any] = dict(debias=debias, delayed=delayed, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    switches: dict[str, Any] = dict(debias=debias, delayed=delayed)
     direction = scale_by_sophia(gauss_newton_bartlett(batch_size, key), **numbers, **switches)
     return descend(direction, learning_rate, weight_decay)

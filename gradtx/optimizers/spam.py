@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import abs_sq, debias, ema, missing_weight, safe_divide, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, Positive, PositiveInt, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, Positive, PositiveInt
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, scalar, zeros
+from gradtx.core.slots import NumberSlot, PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike
@@ -18,20 +19,20 @@ from gradtx.transforms.decay import DecayKind
 class ScaleBySpamState(NamedTuple):
     """State of `scale_by_spam`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     mu: Slot  # running average of g since the last reset
-    nu: Slot  # running average of |g|^2 since then
+    nu: PositiveSlot  # running average of |g|^2 since then
 
 
 class ScaleByStableSpamState(NamedTuple):
     """State of `scale_by_stable_spam`."""
 
-    count: Array  # steps taken, int32
-    max_mean: Slot  # running average of this leaf's max |g|
-    norm_mean: Slot  # running average of its norm
-    norm_sq_mean: Slot  # running average of its squared norm
+    count: Count  # steps taken, int32
+    max_mean: NumberSlot  # running average of this leaf's max |g|
+    norm_mean: NumberSlot  # running average of its norm
+    norm_sq_mean: NumberSlot  # running average of its squared norm
     mu: Slot  # running average of g since the last reset
-    nu: Slot  # running average of |g|^2 since then
+    nu: PositiveSlot  # running average of |g|^2 since then
 
 
 def spam_rule(
@@ -92,7 +93,7 @@ def warm_up(count: Array, place: Array, reset_every: int, steps: ArrayLike, like
 def scale_by_spam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-6, *, threshold: NonNegative = 5000.0,
     reset_every: PositiveInt = 500, warmup_steps: NonNegativeNumber = 150, clip_after: NonNegativeNumber = 20,
-    debias_since_reset: bool = False, mu_dtype: SlotDType = None, nu_dtype: SlotDType = None,
+    debias_since_reset: bool = False,
 ) -> Leafwise:  # fmt: skip
     """Adam's direction with spikes clipped entry by entry and both averages reset now and then.
 
@@ -115,8 +116,6 @@ def scale_by_spam(
         warmup_steps: at least 0, after each reset.
         clip_after: at least 0, steps after a reset in which nothing is clipped.
         debias_since_reset: count t in the last line from the last reset; the authors' code does not.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
 
     State: `ScaleBySpamState(count, mu, nu)`, two values per parameter.
 
@@ -125,16 +124,14 @@ def scale_by_spam(
     """
     return leafwise(
         spam_rule, ScaleBySpamState, b1=b1, b2=b2, eps=eps, threshold=threshold, reset_every=reset_every,
-        warmup_steps=warmup_steps, clip_after=clip_after, debias_since_reset=debias_since_reset, mu=zeros(mu_dtype),
-        nu=zeros(nu_dtype, real=True),
+        warmup_steps=warmup_steps, clip_after=clip_after, debias_since_reset=debias_since_reset,
     )  # fmt: skip
 
 
 @transformation
 def scale_by_stable_spam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, norm_decay: Decay = 0.7, norm_sq_decay: Decay = 0.9,
-    max_decay: Decay = 0.999, reset_every: PositiveInt = 1000, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
+    max_decay: Decay = 0.999, reset_every: PositiveInt = 1000,
 ) -> Leafwise:  # fmt: skip
     """Adam's direction on gradients with their largest entries and their norm held to what is usual.
 
@@ -153,8 +150,6 @@ def scale_by_stable_spam(
         norm_sq_decay: in [0, 1), gamma_2.
         max_decay: in [0, 1), gamma_3.
         reset_every: at least 1. Static.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
 
     State: `ScaleByStableSpamState(count, max_mean, norm_mean, norm_sq_mean, mu, nu)`, two values per parameter and
         three per leaf.
@@ -163,8 +158,7 @@ def scale_by_stable_spam(
     """
     return leafwise(
         stable_spam_rule, ScaleByStableSpamState, b1=b1, b2=b2, eps=eps, norm_decay=norm_decay,
-        norm_sq_decay=norm_sq_decay, max_decay=max_decay, reset_every=reset_every, max_mean=scalar(),
-        norm_mean=scalar(), norm_sq_mean=scalar(), mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True),
+        norm_sq_decay=norm_sq_decay, max_decay=max_decay, reset_every=reset_every,
     )  # fmt: skip
 
 
@@ -172,8 +166,7 @@ def scale_by_stable_spam(
 def spam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-6, *,
     threshold: NonNegative = 5000.0, reset_every: PositiveInt = 500, warmup_steps: NonNegativeNumber = 150,
-    clip_after: NonNegativeNumber = 20, debias_since_reset: bool = False, mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    clip_after: NonNegativeNumber = 20, debias_since_reset: bool = False, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """SPAM: Adam with spike clipping and momentum reset. See `scale_by_spam`.
 
@@ -187,15 +180,13 @@ def spam(
         warmup_steps: at least 0, after each reset.
         clip_after: at least 0, steps after a reset in which nothing is clipped.
         debias_since_reset: whether debiasing starts again at each reset.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: that of `scale_by_spam`, two values per parameter.
     """
     direction = scale_by_spam(
         b1, b2, eps, threshold=threshold, reset_every=reset_every, warmup_steps=warmup_steps, clip_after=clip_after,
-        debias_since_reset=debias_since_reset, mu_dtype=mu_dtype, nu_dtype=nu_dtype,
+        debias_since_reset=debias_since_reset,
     )  # fmt: skip
     return descend(direction, learning_rate, weight_decay)
 
@@ -204,7 +195,7 @@ def spam(
 def stable_spam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, norm_decay: Decay = 0.7,
     norm_sq_decay: Decay = 0.9, max_decay: Decay = 0.999, reset_every: PositiveInt = 1000,
-    mu_dtype: SlotDType = None, nu_dtype: SlotDType = None, weight_decay: DecayKind = None,
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Stable-SPAM: SPAM with limits that adapt, and normalised gradients. See `scale_by_stable_spam`.
 
@@ -217,14 +208,11 @@ def stable_spam(
         norm_sq_decay: in [0, 1), of the squared norm.
         max_decay: in [0, 1), of the largest entry.
         reset_every: at least 1. Static.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: that of `scale_by_stable_spam`, two values per parameter and three per leaf.
     """
     direction = scale_by_stable_spam(
         b1, b2, eps, norm_decay=norm_decay, norm_sq_decay=norm_sq_decay, max_decay=max_decay, reset_every=reset_every,
-        mu_dtype=mu_dtype, nu_dtype=nu_dtype,
     )  # fmt: skip
     return descend(direction, learning_rate, weight_decay)

@@ -1,14 +1,11 @@
 """StableAdamW: AdamW whose step shrinks where the second moment lags behind the gradient."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import debias, ema, finite_abs_sq, mean, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, Positive, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -27,14 +24,7 @@ def stable_adam_rule(
 
 
 @transformation(degree=0)
-def scale_by_stable_adam(
-    b1: Decay = 0.9,
-    b2: Decay = 0.99,
-    eps: Positive = 1e-6,
-    *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
-) -> Leafwise:
+def scale_by_stable_adam(b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6) -> Leafwise:
     """Adam's direction, shortened per leaf where gradients are larger than their running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:
@@ -49,16 +39,13 @@ def scale_by_stable_adam(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, added outside the root.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Wortsman et al. 2023, Algorithm 2, arXiv:2304.13013, whose averages with decays that depend on t are
         these, debiased.
     """
-    slots: dict[str, Any] = dict(mu=zeros(mu_dtype), nu=zeros(nu_dtype, real=True))
-    return leafwise(stable_adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, **slots)
+    return leafwise(stable_adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @transformation
@@ -68,8 +55,6 @@ def stable_adamw(
     b2: Decay = 0.99,
     eps: Positive = 1e-6,
     *,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = 1e-2,
 ) -> GradientTransformation:
     """StableAdamW: AdamW with Adafactor's update clipping, so that gradients need none. See `scale_by_stable_adam`.
@@ -79,10 +64,8 @@ def stable_adamw(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, added outside the root.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`. The paper
             divides decay by max(1, r) too; here its kind alone says how strong it is.
     """
-    direction = scale_by_stable_adam(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    direction = scale_by_stable_adam(b1, b2, eps)
     return descend(direction, learning_rate, weight_decay)

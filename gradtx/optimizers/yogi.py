@@ -4,9 +4,8 @@ from typing import Any
 
 from gradtx.combine.descend import descend
 from gradtx.core.averages import debias, ema, finite_abs_sq, sign, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, SlotDType, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import full
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -40,8 +39,6 @@ def scale_by_yogi(
     initial_accumulator_value: NonNegativeNumber = 1e-6,
     initial_mu: NonNegativeNumber = 1e-6,
     bias_correction: bool = True,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
 ) -> Leafwise:
     """Divide the averaged gradient by a root-mean-square that cannot fall quickly.
 
@@ -59,15 +56,13 @@ def scale_by_yogi(
         initial_accumulator_value: nu at the start, >= 0.
         initial_mu: mu at the start, >= 0; as in Optax. The paper and TensorFlow start at 0.
         bias_correction: whether to divide by 1 - b1^t and 1 - b2^t, as TensorFlow and Optax do; the paper does not.
-        mu_dtype: the dtype mu is kept in; by default the parameter's, float32 where that is narrower.
-        nu_dtype: the same for nu.
 
     State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Zaheer et al. 2018 (NeurIPS), Algorithm 2.
     """
     check_not_both_zero("scale_by_yogi", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(mu=full(initial_mu, mu_dtype), nu=full(initial_accumulator_value, nu_dtype, real=True))
+    slots: dict[str, Any] = dict(mu=initial_mu, nu=initial_accumulator_value)
     numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, debias_both=bias_correction)
     return leafwise(yogi_rule, ScaleByAdamState, **slots, **numbers)
 
@@ -83,8 +78,6 @@ def yogi(
     initial_accumulator_value: NonNegativeNumber = 1e-6,
     initial_mu: NonNegativeNumber = 1e-6,
     bias_correction: bool = True,
-    mu_dtype: SlotDType = None,
-    nu_dtype: SlotDType = None,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:
     """Yogi: theta <- theta - eta m / (sqrt(v) + eps), v moving by bounded steps. See `scale_by_yogi`.
@@ -98,8 +91,6 @@ def yogi(
         initial_accumulator_value: nu at the start, >= 0.
         initial_mu: mu at the start, >= 0.
         bias_correction: whether to divide by 1 - b1^t and 1 - b2^t.
-        mu_dtype: the dtype mu is kept in.
-        nu_dtype: the dtype nu is kept in.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     direction = scale_by_yogi(
@@ -110,7 +101,5 @@ def yogi(
         initial_accumulator_value=initial_accumulator_value,
         initial_mu=initial_mu,
         bias_correction=bias_correction,
-        mu_dtype=mu_dtype,
-        nu_dtype=nu_dtype,
     )
     return descend(direction, learning_rate, weight_decay)

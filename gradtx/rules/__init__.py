@@ -1,4 +1,4 @@
-"""What rules are written with: averages, squares and roots with finite derivatives, and how slots start."""
+"""What rules are written with: averages, squares and roots with finite derivatives, and what states keep."""
 
 from gradtx.core.averages import abs_sq as abs_sq
 from gradtx.core.averages import agreement as agreement
@@ -15,8 +15,18 @@ from gradtx.core.averages import safe_divide as safe_divide
 from gradtx.core.averages import saturate as saturate
 from gradtx.core.averages import sign as sign
 from gradtx.core.averages import sqrt as sqrt
-from gradtx.core.slots import copy as copy
-from gradtx.core.slots import full as full
+from gradtx.core.fields import Count as Count
+from gradtx.core.fields import GatedState as GatedState
+from gradtx.core.fields import History as History
+from gradtx.core.fields import InnerState as InnerState
+from gradtx.core.fields import Joint as Joint
+from gradtx.core.fields import JointCount as JointCount
+from gradtx.core.fields import RandomKey as RandomKey
+from gradtx.core.fields import RunCount as RunCount
+from gradtx.core.fields import Scalar as Scalar
+from gradtx.core.slots import CopySlot as CopySlot
+from gradtx.core.slots import NumberSlot as NumberSlot
+from gradtx.core.slots import PositiveSlot as PositiveSlot
+from gradtx.core.slots import RealSlot as RealSlot
 from gradtx.core.slots import scalar as scalar
-from gradtx.core.slots import zeros as zeros
 from gradtx.core.slots import zeros_shaped as zeros_shaped

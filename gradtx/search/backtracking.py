@@ -8,13 +8,14 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
+from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt
 from gradtx.core.rules import keep_type
-from gradtx.core.slots import scalar
+from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import together, vary_as_all
-from gradtx.search.line import check_leaves, least_of_parabola, scaled, start_line, zeros_like
+from gradtx.search.line import FoundValue, check_leaves, least_of_parabola, scaled, start_line, zeros_like
 
 ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
 """A number in (0, 1)."""
@@ -36,9 +37,9 @@ class BacktrackingLinesearchInfo(NamedTuple):
 class ScaleByBacktrackingLinesearchState(NamedTuple):
     """State of `scale_by_backtracking_linesearch`."""
 
-    learning_rate: Array  # the step taken, 0 before the first and after a search without a finite value
-    value: Array  # the loss there, infinite before the first step
-    grad: PyTree  # its gradient there, or None without `store_grad`
+    learning_rate: Scalar  # the step taken, 0 before the first and after a search without a finite value
+    value: FoundValue  # the loss there, infinite before the first step
+    grad: Slot  # its gradient there, or None without `store_grad`
     info: BacktrackingLinesearchInfo
 
 
@@ -97,7 +98,7 @@ def scale_by_backtracking_linesearch(
         check_leaves(name, params)
         number = lambda x: scalar(x)(params)
         info = BacktrackingLinesearchInfo(vary_as_all(jnp.zeros((), jnp.int32), params), number(jnp.inf))
-        grad = zeros_like(params) if store_grad else None
+        grad: Any = zeros_like(params) if store_grad else None
         return ScaleByBacktrackingLinesearchState(number(0.0 if relative else 1.0), number(jnp.inf), grad, info)
 
     def update(
@@ -142,4 +143,4 @@ def scale_by_backtracking_linesearch(
         new = ScaleByBacktrackingLinesearchState(step, value, grad, info)
         return scaled(step, updates), jax.tree.map(keep_type, new, state)
 
-    return Pair(init, update, "numbers", ScaleByBacktrackingLinesearchState)
+    return Pair(init, update, "numbers", ScaleByBacktrackingLinesearchState, {"grad": None})

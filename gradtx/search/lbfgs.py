@@ -11,7 +11,7 @@ from gradtx.core import precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.extras import one_number
-from gradtx.core.fields import Joint
+from gradtx.core.fields import Joint, JointCount
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
 from gradtx.core.slots import Slot, scalar, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
@@ -27,7 +27,7 @@ ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
 class ScaleByLBFGSState(NamedTuple):
     """State of `scale_by_lbfgs`. Pair i is s_i = theta_i+1 - theta_i and y_i = g_i+1 - g_i, at i mod memory_size."""
 
-    count: Joint  # int32, steps taken
+    count: JointCount  # int32, steps taken
     params: Slot  # theta of the step before
     updates: Slot  # g of the step before
     diff_params_memory: Slot  # (memory_size, *shape), the s_i
@@ -150,10 +150,8 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
     """The pair behind `scale_by_lbfgs`, for what weighs a new pair and what H begins with."""
     name = "scale_by_lbfgs"
     memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
-    # In float32 or wider wherever slots are kept.
-    weights = lambda params: scalar(jnp.zeros(memory_size), precision.scalar_dtype(params))(params)
+    weights = scalar(jnp.zeros(memory_size))
     starts: dict[str, Any] = {
-        "count": 0,
         "diff_params_memory": memory,
         "diff_updates_memory": memory,
         "weights_memory": weights,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,22 @@ from gradtx.core import checks, errors, extras, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.averages import divide_up_to
 from gradtx.core.errors import is_none
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.fields import NumberMark, field_of
+from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import like
+from gradtx.core.states import EmptyState
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import settled
 
 Loss = Callable[[PyTree], Array]
+
+
+class FoundMark(NumberMark):
+    """Marks the loss where a line search stopped, in a state that has the gradient there in `grad`."""
+
+
+FoundValue: TypeAlias = Annotated[Array, FoundMark()]
+"""The type of a field with the loss where a line search stopped."""
 
 
 class Line(NamedTuple):
@@ -144,7 +154,7 @@ def check_leaves(name: str, params: PyTree, *, real_only: bool = False) -> None:
 
 def zeros_like(params: PyTree) -> PyTree:
     """Zeros of the types and shardings of the parameters."""
-    return jax.tree.map(lambda p: like(p, 0, p.dtype), params)
+    return jax.tree.map(lambda p: like(p, p.dtype, value=0), params)
 
 
 def scaled(step: Array, updates: PyTree) -> PyTree:
@@ -163,9 +173,8 @@ def _paths(params: PyTree) -> list[Any]:
 
 
 def searches_in(state: Any) -> list[Any]:
-    """The line searches' states in a state: what has the fields learning_rate, value, grad and info."""
-    fields = ("learning_rate", "value", "grad", "info")
-    is_search = lambda x: isinstance(x, tuple) and getattr(x, "_fields", ()) == fields
+    """The line searches' states in a state: what declares what a search evaluated where it stopped."""
+    is_search = lambda x: field_of(type(x), FoundMark) is not None
     return [x for x in jax.tree.leaves(state, is_leaf=is_search) if is_search(x)]
 
 

@@ -11,6 +11,7 @@ from gradtx.core import precision, tree
 from gradtx.core.averages import divide_up_to, safe_divide
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.extras import one_number
+from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, PositiveInt
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
@@ -26,8 +27,8 @@ class ScaleByNewtonCGState(NamedTuple):
     """State of `scale_by_newton_cg`: how the last solve went."""
 
     num_cg_steps: Array  # int32, Hessian-vector products
-    residual: Array  # ||H u - g||, infinite before the first step
-    gradient_norm: Array  # ||g||, infinite before the first step
+    residual: Scalar  # ||H u - g||, infinite before the first step
+    gradient_norm: Scalar  # ||g||, infinite before the first step
 
 
 class Conjugate(NamedTuple):

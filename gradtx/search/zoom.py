@@ -9,13 +9,14 @@ import numpy as np
 from gradtx.core import precision, tree
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
+from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
 from gradtx.core.rules import keep_type
-from gradtx.core.slots import scalar
+from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import together, vary_as_all
-from gradtx.search.line import Line, check_leaves, first_length, scaled, start_line, zeros_like
+from gradtx.search.line import FoundValue, Line, check_leaves, first_length, scaled, start_line, zeros_like
 
 Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
 """A number >= 0, infinity included."""
@@ -37,9 +38,9 @@ class ZoomLinesearchInfo(NamedTuple):
 class ScaleByZoomLinesearchState(NamedTuple):
     """State of `scale_by_zoom_linesearch`."""
 
-    learning_rate: Array  # the step taken, 0 before the first and after a search that failed
-    value: Array  # the loss there, infinite before the first step
-    grad: PyTree  # its gradient there
+    learning_rate: Scalar  # the step taken, 0 before the first and after a search that failed
+    value: FoundValue  # the loss there, infinite before the first step
+    grad: Slot  # its gradient there
     info: ZoomLinesearchInfo
 
 
@@ -259,4 +260,4 @@ def scale_by_zoom_linesearch(
         new = ScaleByZoomLinesearchState(end.best.step, end.best.value, end.grad, info)
         return scaled(end.best.step, updates), jax.tree.map(keep_type, new, state)
 
-    return Pair(init, update, "numbers", ScaleByZoomLinesearchState)
+    return Pair(init, update, "numbers", ScaleByZoomLinesearchState, {"grad": None})

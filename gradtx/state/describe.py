@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -83,24 +83,23 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
         rows.append(
             ParameterBytes(path_parts(path) or "(root)", str(p.dtype), p.shape, _bytes(p), by_param.get(path, 0))
         )
-    links = tuple(
-        Link(name, hyperparameters(link), _bytes(jax.eval_shape(link.init, params))) for name, link in links_of(tx)
-    )
+    links = tuple(Link(name, hyperparameters(link), _bytes(kept)) for name, link, kept in links_of(tx, state))
     total = _bytes(state)
     return Description(links, tuple(rows), total - sum(by_param.values()), total)
 
 
-def links_of(tx: GradientTransformation, label: str = "") -> Iterable[tuple[str, GradientTransformation]]:
-    """The links that a transformation is a chain of, by name; a named chain's have their names in front."""
-    built = tx.made_as()
-    if built.name == "chain":
-        for link in built.arguments["links"]:
-            yield from links_of(link, label)
-    elif built.name == "named_chain":
-        for name, link in built.arguments["links"].items():
-            yield from links_of(link, f"{label}{name}: ")
+def links_of(tx: GradientTransformation, state: Any, label: str = "") -> Iterable[tuple[str, Any, Any]]:
+    """The links that a transformation is a chain of, with their states, by name; a named chain's go before them."""
+    built = tx.steps_as()
+    links = built.arguments.get("links")
+    if isinstance(links, dict):
+        for name, link in cast("dict[str, GradientTransformation]", links).items():
+            yield from links_of(link, state[name], f"{label}{name}: ")
+    elif isinstance(links, tuple):
+        for link, kept in zip(cast("tuple[GradientTransformation, ...]", links), state, strict=True):
+            yield from links_of(link, kept, label)
     else:
-        yield f"{label}{built.name}", built
+        yield f"{label}{built.name}", built, state
 
 
 def _bytes(tree: PyTree) -> int:

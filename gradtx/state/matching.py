@@ -10,15 +10,15 @@ import numpy as np
 from jax.tree_util import DictKey, GetAttrKey
 
 from gradtx.core import restart
-from gradtx.core.fields import inner_fields, marks
+from gradtx.core.fields import CountMark, inner_fields, marks
 from gradtx.core.restart import PerLeaf
 from gradtx.core.selection import matches
-from gradtx.core.slots import SlotMark
+from gradtx.core.slots import slots_of
 from gradtx.core.typing import PyTree
 from gradtx.state.names import Entry, entries
 
 STEPS = ("count", "step_count", "gradient_step", "step")
-"""Fields that count the steps of a run. They go on together, but for those of a transformation that skips some."""
+"""Fields that count the steps of a run, as saved names and the states of other libraries have them."""
 
 
 def expanded(state: PyTree, saved: Mapping[str, Any]) -> PyTree:
@@ -101,7 +101,7 @@ def young(found: list[Entry], missing: Iterable[int]) -> dict[tuple[Any, ...], t
         fields = restart.histories(node.owner or object)
         if not node.is_leaf or (node.field not in fields) or node.own[-1:] not in ((node.field,), ("run",)):
             continue
-        slots = {name for name, mark in marks(node.owner or object).items() if isinstance(mark, SlotMark)}
+        slots = slots_of(node.owner or object)
         has: dict[str, bool] = {}
         for i, e in enumerate(found):
             if e.state_path == node.state_path and e.field in slots:
@@ -116,7 +116,9 @@ def young(found: list[Entry], missing: Iterable[int]) -> dict[tuple[Any, ...], t
 def is_step_count(e: Entry) -> bool:
     """Whether a leaf counts the steps of its run."""
     last = e.own[:-1] if e.own[-1:] == ("run",) else e.own
-    return len(last) == 2 and last[1] == e.field in STEPS and last[0] != "reduce_lr_on_plateau" and _is_whole(e.value)
+    declared = marks(e.owner or object)
+    counts = isinstance(declared.get(e.field or ""), CountMark) if declared else e.field in STEPS
+    return len(last) == 2 and last[1] == e.field and counts and _is_whole(e.value)
 
 
 def allows(allow_missing: str | Iterable[str], e: Entry) -> bool:
@@ -145,7 +147,7 @@ def _is_new(i: int, found: list[Entry], sources: Mapping[int, str]) -> bool:
     """Whether a count belongs to slots of which none was saved."""
     e, owner = found[i], found[i].owner or object
     declared = marks(owner)
-    slots = {name for name, mark in declared.items() if isinstance(mark, SlotMark)}
+    slots = slots_of(owner)
     if declared and e.field not in (*restart.histories(owner), *restart.joint(owner)):
         return False
     is_slot: Callable[[Entry], bool] = lambda x: x.field in slots if declared else jnp.ndim(x.value) > 0

@@ -8,7 +8,7 @@ from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
 from gradtx.core.fields import inner_fields, marks
 from gradtx.core.selection import MaskedNode
-from gradtx.core.slots import SlotMark
+from gradtx.core.slots import slots_of
 from gradtx.core.typing import PyTree
 
 
@@ -26,6 +26,7 @@ class Entry(NamedTuple):
     gate: tuple[Any, ...] = ()  # the path to the state around it that counts its own steps
     kept_in: tuple[str, ...] = ()  # for a link's state in a field or under a key: the name of that
     label: str = ""  # what stands before its name, where several things have it
+    link: str | None = None  # the name of the link whose state it is
 
     @property
     def name(self) -> str:
@@ -39,8 +40,8 @@ class Entry(NamedTuple):
 
     @property
     def is_state(self) -> bool:
-        """Whether it is the state of one link: an instance of a type named `...State`."""
-        return state_name(self.value) is not None
+        """Whether it is the state of one link."""
+        return self.link is not None
 
     @property
     def state_path(self) -> tuple[Any, ...]:
@@ -54,22 +55,19 @@ class Entry(NamedTuple):
         return key.name if isinstance(key, GetAttrKey) else None
 
 
-def state_name(x: Any) -> str | None:
-    """The name of a link's state, `scale_by_adam` for a `ScaleByAdamState`; None for anything else."""
+def link_name(x: Any) -> str | None:
+    """The name of the link whose state `x` is, `scale_by_adam` for a `ScaleByAdamState`; None for anything else.
+
+    A state's type declares what its fields are. The types of other libraries do not: there, what is called `...State`
+    is a state, and so is what keeps nothing.
+    """
     name = type(x).__name__
-    if not name.endswith("State") or name == "State":
-        return None
-    return _snake(name.removesuffix("State"))
+    foreign = name.endswith("State") and name != "State"
+    return _snake(name.removesuffix("State")) if marks(type(x)) or foreign else None
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().lstrip("_")
-
-
-def link_name(x: Any) -> str | None:
-    """The same of any type that declares slots, whatever it is called: `apply_every` for an `ApplyEvery`."""
-    declares = any(isinstance(mark, SlotMark) for mark in marks(type(x)).values())
-    return state_name(x) or (_snake(type(x).__name__) if declares else None)
 
 
 def entries(tree: PyTree) -> list[Entry]:
@@ -105,12 +103,16 @@ def named_leaves(tree: PyTree) -> list[Entry]:
     return [entry for entry in entries(tree) if entry.is_leaf]
 
 
-def _entries(tree: PyTree) -> list[Entry]:
-    """The entries, where the full names of those in a tuple are numbered from 0 if they would clash."""
+def _entries(tree: PyTree, in_slot: bool = False) -> list[Entry]:
+    """The entries, where the full names of those in a tuple are numbered from 0 if they would clash.
+
+    What is in a slot has the parameters' tree, in which there are no states, whatever they are called.
+    """
     children = children_of(tree)
     if children is None:
         return [Entry((), (), tree, True, ())]
-    below = [_entries(child) for _, child in children]
+    slots = slots_of(type(tree))
+    below = [_entries(child, in_slot or getattr(key, "name", None) in slots) for key, child in children]
     short = [_label(key, found) for (key, _), found in zip(children, below, strict=True)]
     names = [{label + e.names for e in found if e.is_leaf} for label, found in zip(short, below, strict=True)]
     number: list[int | None] = [None] * len(below)
@@ -118,11 +120,10 @@ def _entries(tree: PyTree) -> list[Entry]:
         rivals = [j for j in range(len(names)) if j != i and _collide(mine, names[j])]
         if rivals:
             number[i] = 1 + max((number[j] or 0 for j in rivals if j < i), default=-1)
-    own = state_name(tree)
-    prefix = () if own is None else (own,)
-    link = link_name(tree)
+    link = None if in_slot else link_name(tree)
     first = () if link is None else (link,)
-    start = Entry(prefix, (), tree, False, first)
+    prefix = first if type(tree).__name__.endswith("State") else ()  # version 0.1.0 went by that
+    start = Entry(prefix, (), tree, False, first, link=link)
     result = [start if link is None else start._replace(below=0, owner=type(tree))]
     gates = {name for name, mark in inner_fields(type(tree)).items() if mark.gated}
     for (key, _), label, found, n in zip(children, short, below, number, strict=True):

@@ -7,18 +7,17 @@ import jax
 
 from gradtx.core import restart
 from gradtx.core.errors import is_none
-from gradtx.core.selection import MaskedNode
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import PyTree
-from gradtx.state.names import entries, state_name
-
-Path = tuple[Any, ...]
+from gradtx.core.walk import Path, declared
+from gradtx.state.names import entries
 
 
 def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
     """For every array of the state that belongs to one parameter: its path, and that of the parameter.
 
-    Such arrays are found by structure, in subtrees of the state that have the parameters' tree; nothing is allocated.
+    Such arrays are in the fields that a state's type declares slots. The states of another library declare nothing:
+    there, what has the parameters' tree and shapes is taken for a slot. Nothing is allocated.
     """
     if jax.tree_util.all_leaves([params]):
         # A single array looks like any other leaf of the state; in a list it does not.
@@ -29,16 +28,15 @@ def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
 
 
 def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
-    """For every array in a subtree like `params`: how deep that subtree lies, and its parameter's path."""
+    """For every array of a slot that has the tree of `params`: how deep the slot lies, and its parameter's path."""
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     found: dict[Path, tuple[int, Path]] = {}
-    if not jax.tree.leaves(params):
-        return found
-    is_slots = lambda x: _is_slots(treedef, x)
-    for path, node in jax.tree_util.tree_leaves_with_path(state, is_leaf=is_slots):
-        if not is_slots(node):
+    for path, _, _, slot in declared(state, params):
+        try:
+            parts = treedef.flatten_up_to(slot)
+        except ValueError:  # a slot of something else, such as the vector of `flatten`
             continue
-        for (owner, p), part in zip(paths, treedef.flatten_up_to(node), strict=True):
+        for (owner, p), part in zip(paths, parts, strict=True):
             if p is not None:
                 leaves = jax.tree_util.tree_leaves_with_path(part)
                 found |= {(*path, *owner, *below): (len(path), owner) for below, _ in leaves}
@@ -93,20 +91,6 @@ def check_state(name: str, tx: GradientTransformation, state: PyTree, params: Py
             raise ValueError(f"{name}: the state is not this optimizer's for these params: {key} has shape {shapes}")
     if jax.tree.structure(state) != jax.tree.structure(wanted):
         raise ValueError(f"{name}: the state has another tree than this optimizer's for these params")
-
-
-def _is_slots(treedef: Any, x: Any) -> bool:
-    """Whether `x` is a tree of slots: the parameters' tree, with an array or a few, or nothing, for each."""
-    if state_name(x) is not None or jax.tree_util.all_leaves([x]):
-        return False
-    try:
-        parts = treedef.flatten_up_to(x)
-    except ValueError:
-        return False
-    holds_state = lambda part: any(e.is_state for e in entries(part))
-    return any(jax.tree.leaves(part) for part in parts) and not any(
-        holds_state(part) for part in parts if not isinstance(part, MaskedNode)
-    )
 
 
 def _without(path: Path, at: int) -> Path:

@@ -11,8 +11,9 @@ from gradtx.core.errors import is_none
 from gradtx.core.selection import resolve_mask
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import Mask, PyTree
+from gradtx.core.walk import Path
 from gradtx.state.names import entries
-from gradtx.state.slots import Path, check_state, owners
+from gradtx.state.slots import check_state, owners
 
 
 def reset(tx: GradientTransformation, state: PyTree, params: PyTree, mask: Mask = None) -> PyTree:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.core.hyperparameters import PositiveInt, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array
 
@@ -14,7 +15,7 @@ from gradtx.core.typing import Array
 class ApplyEvery(NamedTuple):
     """State of `apply_every`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     grad_acc: Slot  # sum of updates since the last that was let through
 
 
@@ -26,15 +27,18 @@ def apply_every_rule(g: Array, s: ApplyEvery, *, k: int) -> tuple[Array, ApplyEv
 
 
 @transformation(degree=1)
-def apply_every(k: PositiveInt = 1, *, grad_acc_dtype: SlotDType = None) -> Leafwise:
+def apply_every(k: PositiveInt = 1) -> Leafwise:
     """Let through the sum of the last k updates at every k-th step, and zeros between.
 
     Other links of a chain still see every step; to run a whole optimizer on accumulated gradients, use `accumulate`.
 
     Args:
         k: at least 1. Static.
-        grad_acc_dtype: the dtype the sum is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `ApplyEvery(count, grad_acc)`, one value per parameter.
     """
-    return leafwise(apply_every_rule, ApplyEvery, k=k, grad_acc=zeros(grad_acc_dtype))
+    return leafwise(
+        apply_every_rule,
+        ApplyEvery,
+        k=k,
+    )

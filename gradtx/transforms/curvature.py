@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from gradtx.core import errors
 from gradtx.core.averages import abs_sq
 from gradtx.core.extras import function, one_number
+from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, PositiveNumber
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.leafwise import leafwise
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.noise import start_key
@@ -19,13 +21,13 @@ from gradtx.transforms.noise import start_key
 class HutchinsonState(NamedTuple):
     """State of `hutchinson`."""
 
-    rng_key: Array  # split at each step
+    rng_key: RandomKey  # split at each step
 
 
 class GaussNewtonBartlettState(NamedTuple):
     """State of `gauss_newton_bartlett`."""
 
-    rng_key: Array  # split at each step
+    rng_key: RandomKey  # split at each step
 
 
 def sign_rule(g: Array, s: HutchinsonState, key: Array) -> tuple[Array, HutchinsonState]:

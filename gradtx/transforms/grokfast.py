@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core.averages import ema, mean
-from gradtx.core.hyperparameters import Decay, NonNegative, PositiveInt, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, NonNegative, PositiveInt
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros, zeros_shaped
+from gradtx.core.slots import Slot, zeros_shaped
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 
@@ -16,14 +17,14 @@ from gradtx.core.typing import Array, ArrayLike
 class GrokfastState(NamedTuple):
     """State of `grokfast`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     ema: Slot  # running average of g, which starts at the first g
 
 
 class GrokfastWindowState(NamedTuple):
     """State of `grokfast_window`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     window: Slot  # the last gradients, on a leading axis
 
 
@@ -41,7 +42,7 @@ def window_rule(g: Array, s: GrokfastWindowState, *, size: int, lamb: ArrayLike)
 
 
 @transformation(degree=1)
-def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0, *, ema_dtype: SlotDType = None) -> Leafwise:
+def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0) -> Leafwise:
     """Amplify the slow part of gradients, which is what generalises late in training.
 
     Per leaf, from h = g at the first step:
@@ -52,17 +53,21 @@ def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0, *, ema_dtype: SlotDTy
     Args:
         alpha: in [0, 1), decay of the average.
         lamb: at least 0, how much of the average is added.
-        ema_dtype: the dtype h is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `GrokfastState(count, ema)`, one value per parameter.
 
     Source: Lee et al. 2024, Algorithm 2 (Grokfast-EMA), arXiv:2405.20233.
     """
-    return leafwise(grokfast_rule, GrokfastState, alpha=alpha, lamb=lamb, ema=zeros(ema_dtype))
+    return leafwise(
+        grokfast_rule,
+        GrokfastState,
+        alpha=alpha,
+        lamb=lamb,
+    )
 
 
 @transformation(degree=1)
-def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0, *, window_dtype: SlotDType = None) -> Leafwise:
+def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0) -> Leafwise:
     """Amplify the slow part of gradients by their mean over a window.
 
     Per leaf, from step t = `size` on, u <- g + lamb (mean of the last `size` gradients); before it, u <- g.
@@ -70,11 +75,10 @@ def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0, *, window_
     Args:
         size: how many gradients the window has, >= 1. Static.
         lamb: at least 0, how much of the mean is added.
-        window_dtype: the dtype the gradients are kept in; by default the parameter's, float32 where that is narrower.
 
     State: `GrokfastWindowState(count, window)`, `size` values per parameter.
 
     Source: Lee et al. 2024, Algorithm 1 (Grokfast-MA), arXiv:2405.20233.
     """
-    window = zeros_shaped(lambda p: jnp.broadcast_to(p, (size, *p.shape)), window_dtype)
+    window = zeros_shaped(lambda p: jnp.broadcast_to(p, (size, *p.shape)))
     return leafwise(window_rule, GrokfastWindowState, size=size, lamb=lamb, window=window)

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema as average
-from gradtx.core.hyperparameters import Decay, Fraction, SlotDType
+from gradtx.core.fields import Count
+from gradtx.core.hyperparameters import Decay, Fraction
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import Slot, zeros
+from gradtx.core.slots import Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 
@@ -20,7 +21,7 @@ class TraceState(NamedTuple):
 class EmaState(NamedTuple):
     """State of `ema`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     ema: Slot  # running average of updates, never debiased
 
 
@@ -40,9 +41,7 @@ def ema_rule(g: Array, s: EmaState, *, decay: ArrayLike, debias: bool) -> tuple[
 
 
 @transformation(degree=1)
-def scale_by_momentum(
-    decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False, trace_dtype: SlotDType = None
-) -> Leafwise:
+def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False) -> Leafwise:
     """Accumulate updates with heavy-ball or Nesterov momentum.
 
     Per leaf, from v = 0:
@@ -58,19 +57,22 @@ def scale_by_momentum(
         decay: in [0, 1], the share of v that stays at each step.
         dampening: in [0, 1]. PyTorch leaves the first step undampened; here every step is.
         nesterov: look one step ahead (Sutskever et al. 2013).
-        trace_dtype: the dtype v is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `TraceState(trace)`, one value per parameter.
 
     Source: Polyak 1964; Sutskever, Martens, Dahl & Hinton 2013.
     """
     return leafwise(
-        momentum_rule, TraceState, decay=decay, dampening=dampening, nesterov=nesterov, trace=zeros(trace_dtype)
+        momentum_rule,
+        TraceState,
+        decay=decay,
+        dampening=dampening,
+        nesterov=nesterov,
     )
 
 
 @transformation(degree=1)
-def ema(decay: Decay, debias: bool = True, *, ema_dtype: SlotDType = None) -> Leafwise:
+def ema(decay: Decay, debias: bool = True) -> Leafwise:
     """Replace updates by their exponential moving average.
 
     Per leaf, at step t = 1, 2, ...:
@@ -81,8 +83,12 @@ def ema(decay: Decay, debias: bool = True, *, ema_dtype: SlotDType = None) -> Le
     Args:
         decay: in [0, 1).
         debias: whether to divide by the weight gathered so far.
-        ema_dtype: the dtype m is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `EmaState(count, ema)`, one value per parameter; it is never debiased.
     """
-    return leafwise(ema_rule, EmaState, decay=decay, debias=debias, ema=zeros(ema_dtype))
+    return leafwise(
+        ema_rule,
+        EmaState,
+        decay=decay,
+        debias=debias,
+    )

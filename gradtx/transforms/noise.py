@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core.averages import sqrt
+from gradtx.core.fields import RandomKey, RunCount
 from gradtx.core.hyperparameters import KeyLike, NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import transformation
@@ -15,8 +16,8 @@ from gradtx.core.typing import Array, ArrayLike
 class AddNoiseState(NamedTuple):
     """State of `add_noise`."""
 
-    count: Array  # steps taken, int32
-    rng_key: Array  # split at each step
+    count: RunCount  # steps taken, int32
+    rng_key: RandomKey  # split at each step
 
 
 def noise_rule(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, NonNegativeNumber
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -17,7 +18,7 @@ from gradtx.transforms.noise import start_key
 class DifferentiallyPrivateAggregateState(NamedTuple):
     """State of `differentially_private_aggregate`."""
 
-    rng_key: Array  # split at each step
+    rng_key: RandomKey  # split at each step
 
 
 def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: ArrayLike) -> tuple[PyTree, Array]:

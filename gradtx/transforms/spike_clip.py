@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from gradtx.core import tree
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import ema, saturate, sqrt
+from gradtx.core.fields import RunCount, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, Positive, PositiveInt, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.schedule import as_schedule
@@ -21,16 +22,16 @@ Percentile: TypeAlias = Annotated[Hyperparameter, Interval("[0, 100]", schedule=
 class ZClipState(NamedTuple):
     """State of `zclip`."""
 
-    count: Array  # steps taken, int32
-    mean: Array  # running mean of the norm
-    var: Array  # running variance of the norm
+    count: RunCount  # steps taken, int32
+    mean: Scalar  # running mean of the norm
+    var: Scalar  # running variance of the norm
 
 
 class AutoClipState(NamedTuple):
     """State of `autoclip`."""
 
-    count: Array  # steps taken, int32
-    norms: Array  # the last norms, the oldest overwritten first
+    count: RunCount  # steps taken, int32
+    norms: Scalar  # the last norms, the oldest overwritten first
 
 
 def limited_rule(g: Array, *, factor: Array) -> Array:
@@ -108,7 +109,7 @@ def zclip(
     numbers: dict[str, Any] = dict(
         z_threshold=z_threshold, decay=decay, max_norm=max_norm, warmup_steps=warmup_steps, eps=eps
     )
-    return leafwise(limited_rule, ZClipState, reduce=z_limit, mean=scalar(), var=scalar(), **numbers)
+    return leafwise(limited_rule, ZClipState, reduce=z_limit, **numbers)
 
 
 @transformation(degree=(0, 1))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision
-from gradtx.core.fields import History
-from gradtx.core.hyperparameters import Decay, NonNegativeNumber, PositiveInt, SlotDType
+from gradtx.core.fields import Count, History
+from gradtx.core.hyperparameters import Decay, NonNegativeNumber, PositiveInt
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.restart import of_leaf
 from gradtx.core.slots import Slot, copy, scalar, zeros
@@ -20,7 +20,7 @@ from gradtx.wrappers.evaluation import from_slots
 class AverageState(NamedTuple):
     """State of a link that averages parameters; it is the second of `(optimizer's state, AverageState)`."""
 
-    count: Array  # steps taken, int32
+    count: Count  # steps taken, int32
     weight: History  # gathered by the average; 0 until there is one
     average: Slot  # of the parameters
 
@@ -53,11 +53,9 @@ def equal_share(state: AverageState, start: ArrayLike, period: int) -> dict[str,
 
 
 @transformation(degree=1)
-def average_ema(
-    decay: Decay, *, warmup: bool = False, debias: bool = True, average_dtype: SlotDType = None
-) -> Leafwise:
+def average_ema(decay: Decay, *, warmup: bool = False, debias: bool = True) -> Leafwise:
     """The link that `ema_params` puts after an optimizer; its arguments are explained there."""
-    start: Any = zeros(average_dtype) if debias else copy(average_dtype)
+    start: Any = zeros() if debias else copy()
     return leafwise(
         average_rule, AverageState, reduce=ema_share, decay=decay, warmup=warmup,
         weight=scalar(0.0 if debias else 1.0), average=start,
@@ -65,20 +63,17 @@ def average_ema(
 
 
 @transformation(degree=1)
-def average_equally(
-    start: NonNegativeNumber = 0, period: PositiveInt = 1, *, average_dtype: SlotDType = None
-) -> Leafwise:
+def average_equally(start: NonNegativeNumber = 0, period: PositiveInt = 1) -> Leafwise:
     """The link that `swa_params` and `polyak_params` put after an optimizer; its arguments are explained there."""
     return leafwise(
         average_rule, AverageState, reduce=equal_share, start=start, period=period,
-        weight=scalar(), average=zeros(average_dtype),
     )  # fmt: skip
 
 
 @transformation
 def ema_params(
     optimizer: Inner, decay: Decay = 0.999, *,
-    warmup: bool = False, debias: bool = True, average_dtype: SlotDType = None,
+    warmup: bool = False, debias: bool = True,
 ) -> GradientTransformation:  # fmt: skip
     """Keep an exponential moving average of the parameters beside an optimizer; training is not changed by it.
 
@@ -95,19 +90,16 @@ def ema_params(
         decay: in [0, 1), a number or a schedule.
         warmup: whether early averages reach less far back.
         debias: False starts the average at the first parameters, with W = 1.
-        average_dtype: the dtype of the average; by default the parameter's, float32 where that is narrower.
 
     State: `(optimizer's state, AverageState(count, weight, average))`, one value per parameter.
 
     Source: Polyak & Juditsky 1992; the warm-up is TensorFlow's.
     """
-    return chain(optimizer, average_ema(decay, warmup=warmup, debias=debias, average_dtype=average_dtype))
+    return chain(optimizer, average_ema(decay, warmup=warmup, debias=debias))
 
 
 @transformation
-def swa_params(
-    optimizer: Inner, start: NonNegativeNumber = 0, period: PositiveInt = 1, *, average_dtype: SlotDType = None
-) -> GradientTransformation:
+def swa_params(optimizer: Inner, start: NonNegativeNumber = 0, period: PositiveInt = 1) -> GradientTransformation:
     """Keep the mean of every period-th parameters beside an optimizer; training is not changed by it.
 
     With theta_t the parameters after step t, the n-th of t = start, start + period, ... >= 1:
@@ -119,30 +111,26 @@ def swa_params(
         start: the first step whose parameters count, a whole number >= 0. Until then `evaluation_params` gives the
             parameters themselves.
         period: steps between two that count, >= 1; the length of a learning-rate cycle.
-        average_dtype: the dtype of the average; by default the parameter's, float32 where that is narrower.
 
     State: `(optimizer's state, AverageState(count, weight, average))`, one value per parameter.
 
     Source: Izmailov et al. 2018, Algorithm 1, arXiv:1803.05407; differs: nothing. Batch statistics must be computed
         anew for the average.
     """
-    return chain(optimizer, average_equally(start, period, average_dtype=average_dtype))
+    return chain(optimizer, average_equally(start, period))
 
 
 @transformation
-def polyak_params(
-    optimizer: Inner, start: NonNegativeNumber = 0, *, average_dtype: SlotDType = None
-) -> GradientTransformation:
+def polyak_params(optimizer: Inner, start: NonNegativeNumber = 0) -> GradientTransformation:
     """Keep the mean of all parameters from a step on beside an optimizer; training is not changed by it.
 
     Args:
         optimizer: any optimizer.
         start: the first step whose parameters count, a whole number >= 0: 0 for Polyak's average, half the run's
             length for its tail. Until then `evaluation_params` gives the parameters themselves.
-        average_dtype: the dtype of the average; by default the parameter's, float32 where that is narrower.
 
     State: `(optimizer's state, AverageState(count, weight, average))`, one value per parameter.
 
     Source: Polyak & Juditsky 1992, SIAM J. Control Optim. 30; tail: Jain et al. 2018, JMLR 18.
     """
-    return chain(optimizer, average_equally(start, average_dtype=average_dtype))
+    return chain(optimizer, average_equally(start))

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from gradtx.core.averages import agreement, mean
 from gradtx.core.degree import of
 from gradtx.core.hyperparameters import FractionNumber
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.leafwise import leafwise
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 

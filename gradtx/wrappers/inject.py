@@ -11,7 +11,7 @@ import numpy as np
 
 from gradtx.core.arguments import Anything, Guess, IsKey
 from gradtx.core.degree import of
-from gradtx.core.fields import InnerState
+from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import SlotDType
 from gradtx.core.rules import increment
 from gradtx.core.schedule import Schedule, as_schedule, stateful_of
@@ -23,7 +23,7 @@ from gradtx.core.values import Maker, Value
 class InjectHyperparamsState(NamedTuple):
     """State of `inject_hyperparams`."""
 
-    count: Array  # updates so far, int32
+    count: RunCount  # updates so far, int32
     hyperparams: dict[str, Array]  # by name: those of the last update, or assigned since
     inner_state: InnerState
 
@@ -31,7 +31,7 @@ class InjectHyperparamsState(NamedTuple):
 class InjectStatefulHyperparamsState(NamedTuple):
     """State of `inject_hyperparams` where a hyperparameter is a stateful schedule."""
 
-    count: Array  # updates so far, int32
+    count: RunCount  # updates so far, int32
     hyperparams: dict[str, Array]  # by name: those of the last update, or assigned since
     hyperparams_states: dict[str, Any]  # by name: the states of the stateful schedules
     inner_state: InnerState

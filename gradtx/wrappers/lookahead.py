@@ -1,18 +1,18 @@
 """Lookahead: slow weights that follow fast ones every few steps."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import precision
+from gradtx.combine.around import around
 from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
-from gradtx.core.hyperparameters import FractionNumber, PositiveInt, SlotDType
+from gradtx.core.hyperparameters import FractionNumber, PositiveInt
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import counted_like
-from gradtx.core.slots import Slot, copy
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.slots import CopySlot
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
 
@@ -22,31 +22,32 @@ class LookaheadState(NamedTuple):
 
     fast_state: InnerState  # the fast optimizer's
     steps_since_sync: Array  # int32, from 0 to sync_period - 1
-    slow: Slot  # the slow weights, a tree like the parameters
+    slow: CopySlot  # the slow weights, a tree like the parameters
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The slow weights."""
         return from_slots("lookahead", lambda p, slow: slow, params, self.slow)
 
 
-class SlowState(NamedTuple):
-    """What `lookahead_rule` keeps."""
-
-    slow: Slot  # the slow weights
-
-
 def lookahead_rule(
-    u: Array, s: SlowState, p: Array, *, slow_step_size: ArrayLike, sync: Array
-) -> tuple[Array, SlowState]:
+    u: Array, s: LookaheadState, p: Array, *, slow_step_size: ArrayLike, sync: Array
+) -> tuple[Array, LookaheadState]:
     """At a sync: slow <- slow + alpha (p + u - slow), and the update leads there; else u."""
     slow = jnp.where(sync > 0, (1 - slow_step_size) * s.slow + slow_step_size * (p + u), s.slow)
-    return jnp.where(sync > 0, slow - p, u), SlowState(slow)
+    return jnp.where(sync > 0, slow - p, u), s._replace(slow=slow)
+
+
+def synced(state: LookaheadState, sync_period: int) -> dict[str, Array]:
+    """Whether the slow weights move at this step, and the steps since they did."""
+    steps = state.steps_since_sync + 1
+    sync = steps == sync_period
+    return {"sync": sync, "steps_since_sync": jnp.where(sync, 0, steps)}
 
 
 @transformation(degree=of("fast_optimizer"))
 def lookahead(
     fast_optimizer: Inner, sync_period: PositiveInt, slow_step_size: FractionNumber, *,
-    reset_state: bool = False, slow_dtype: SlotDType = None,
+    reset_state: bool = False,
 ) -> Pair:  # fmt: skip
     """Let an optimizer run ahead, then move a share of the way after it.
 
@@ -61,7 +62,6 @@ def lookahead(
         slow_step_size: alpha in [0, 1]; the paper: 0.5 to 0.8. With 1 nothing but rounding changes, with 0 nothing
             is learned.
         reset_state: whether the optimizer's state starts anew after each move (the paper keeps it).
-        slow_dtype: the dtype of the slow weights; by default the parameter's, float32 where that is narrower.
 
     State: `LookaheadState(fast_state, steps_since_sync, slow)`, the optimizer's state and one value per parameter.
         `evaluation_params` gives the slow weights.
@@ -69,25 +69,20 @@ def lookahead(
     Source: Zhang et al. 2019, Algorithm 1, arXiv:1907.08610; differs: nothing. Optax keeps the slow weights in
         the parameters, as `LookaheadParams(fast, slow)`; here the parameters stay plain.
     """
-    tx = as_transformation(fast_optimizer)
-    given = lambda sync: {"sync": sync}
-    slow = leafwise(lookahead_rule, SlowState, reduce=given, slow=copy(slow_dtype), slow_step_size=slow_step_size)
-    slow = slow.named("lookahead")
+    tx = cast(GradientTransformation, fast_optimizer)
+    no_steps = lambda params: jnp.zeros((), jnp.int32)
+    slow = leafwise(
+        lookahead_rule, LookaheadState, reduce=synced, slow_step_size=slow_step_size, sync_period=sync_period,
+        steps_since_sync=no_steps,
+    )  # fmt: skip
+    pair = around(tx, slow.named("lookahead"))
+    if not reset_state:
+        return pair
 
-    def init(params: PyTree) -> LookaheadState:
-        return LookaheadState(tx.init(params), jnp.zeros((), jnp.int32), slow.init(params).slow)
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, LookaheadState]:
+        updates, state = pair.update(updates, state, params, **extra)
+        start = counted_like(tx.init(params), state.fast_state)
+        again = lambda first, x: jnp.where(state.steps_since_sync == 0, first, x)
+        return updates, state._replace(fast_state=jax.tree.map(again, start, state.fast_state))
 
-    def update(
-        updates: PyTree, state: LookaheadState, params: PyTree = None, **extra: Any
-    ) -> tuple[PyTree, LookaheadState]:
-        fast, fast_state = tx.update(precision.widen(updates), state.fast_state, params, **extra)
-        steps = state.steps_since_sync + 1
-        sync = steps == sync_period
-        fast, new = slow.update(fast, SlowState(state.slow), params, sync=sync)
-        if reset_state:
-            start = counted_like(tx.init(params), fast_state)
-            fast_state = jax.tree.map(lambda a, b: jnp.where(sync, a, b), start, fast_state)
-        new_state = LookaheadState(fast_state, jnp.where(sync, 0, steps), new.slow)
-        return precision.round_like(fast, updates), new_state
-
-    return Pair(init, update, "numbers", LookaheadState, {"steps_since_sync": 0})
+    return pair._replace(update=update)

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple, cast
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import precision, tree
+from gradtx.combine.around import around
+from gradtx.core import tree
 from gradtx.core.averages import saturate, sqrt
-from gradtx.core.fields import InnerState
-from gradtx.core.hyperparameters import NonNegative, Positive, PositiveInt, PositiveNumber, SlotDType
+from gradtx.core.fields import Count, InnerState, Scalar
+from gradtx.core.hyperparameters import NonNegative, Positive, PositiveInt, PositiveNumber
 from gradtx.core.leafwise import leafwise
-from gradtx.core.slots import Slot, check_one_number, scalar, zeros
+from gradtx.core.slots import Slot, check_one_number, scalar
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
@@ -19,28 +20,17 @@ class MechanicState(NamedTuple):
     """State of `mechanize`; r, m, v and s have one number for each of the tuner's decays."""
 
     base_optimizer_state: InnerState
-    count: Array  # steps taken, int32
-    r: Array  # reward
-    m: Array  # the largest |h|
-    v: Array  # sum of h^2
-    s: Array  # scales, whose sum multiplies the base's updates
+    count: Count  # steps taken, int32
+    r: Scalar  # reward
+    m: Scalar  # the largest |h|
+    v: Scalar  # sum of h^2
+    s: Scalar  # scales, whose sum multiplies the base's updates
     x0: Slot  # theta at the first step
 
 
-class TunerState(NamedTuple):
-    """The part of `MechanicState` that is not the base optimizer's own."""
-
-    count: Array
-    r: Array
-    m: Array
-    v: Array
-    s: Array
-    x0: Slot
-
-
 def mechanic_rule(
-    u: Array, s: TunerState, p: Array, *, eps: ArrayLike, scale: Array, old_scale: Array
-) -> tuple[Array, TunerState]:
+    u: Array, s: MechanicState, p: Array, *, eps: ArrayLike, scale: Array, old_scale: Array
+) -> tuple[Array, MechanicState]:
     """delta <- (x0 - theta) / (old scale + eps) - u; theta <- x0 - scale delta."""
     x0 = jnp.where(s.count == 1, p, s.x0)
     delta = (x0 - p) / (old_scale + eps) - u
@@ -48,8 +38,16 @@ def mechanic_rule(
 
 
 def tuned(
-    state: TunerState, params: PyTree, gradient: PyTree, weight_decay: Array, eps: Array, s_init: Array, num_betas: int
-) -> dict[str, Any]:
+    state: MechanicState,
+    params: PyTree,
+    gradient: PyTree,
+    weight_decay: Array,
+    eps: Array,
+    s_init: Array,
+    num_betas: int,
+) -> dict[
+    str, Any
+]:  # fmt: skip
     """The tuner's step: the new scales from h, the gradient's product with the way travelled."""
     betas = jnp.asarray(1 - 0.1 ** np.arange(1, num_betas + 1), state.s.dtype)
     scale = jnp.sum(state.s)
@@ -69,7 +67,7 @@ def tuned(
 @transformation
 def mechanize(
     base_optimizer: Inner, weight_decay: NonNegative = 0.01, eps: Positive = 1e-8, s_init: PositiveNumber = 1e-6,
-    num_betas: PositiveInt = 6, *, x0_dtype: SlotDType = None,
+    num_betas: PositiveInt = 6
 ) -> Pair:  # fmt: skip
     """Multiply an optimizer's updates by a scale that is learned on the way.
 
@@ -92,7 +90,6 @@ def mechanize(
         eps: above 0.
         s_init: above 0, the scale at the start.
         num_betas: n, how many decays.
-        x0_dtype: the dtype x0 is kept in; by default the parameter's, float32 where that is narrower.
 
     State: `MechanicState(base_optimizer_state, count, r, m, v, s, x0)`, one value per parameter and the base's.
 
@@ -100,7 +97,6 @@ def mechanize(
 
     Source: Cutkosky, Defazio & Mehta 2023, arXiv:2306.00144; differs: h is clipped, a later change of the authors.
     """
-    base = cast(GradientTransformation, base_optimizer)
 
     def each(value: ArrayLike) -> Any:
         def start(params: PyTree) -> Array:
@@ -110,17 +106,7 @@ def mechanize(
         return scalar(start, shape=(num_betas,))
 
     tuner = leafwise(
-        mechanic_rule, TunerState, reduce=tuned, weight_decay=weight_decay, eps=eps, s_init=s_init, num_betas=num_betas,
-        r=each(0.0), m=each(0.0), v=each(0.0), s=each(s_init), x0=zeros(x0_dtype),
-    ).named("mechanize")  # fmt: skip
-
-    def init(params: PyTree) -> MechanicState:
-        return MechanicState(base.init(params), *tuner.init(params))
-
-    def update(updates: PyTree, state: MechanicState, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        gradient = precision.widen(updates)
-        steps, base_state = base.update(gradient, state.base_optimizer_state, params, **extra)
-        steps, own = tuner.update(steps, TunerState(*state[1:]), params, gradient=gradient)
-        return precision.round_like(steps, updates), MechanicState(base_state, *own)
-
-    return Pair(init, update, "numbers", MechanicState, tuner.starts)
+        mechanic_rule, MechanicState, reduce=tuned, weight_decay=weight_decay, eps=eps, s_init=s_init,
+        num_betas=num_betas, r=each(0.0), m=each(0.0), v=each(0.0), s=each(s_init),
+    )  # fmt: skip
+    return around(cast(GradientTransformation, base_optimizer), tuner.named("mechanize"))

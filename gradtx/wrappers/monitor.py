@@ -13,7 +13,7 @@ from gradtx.core.averages import safe_divide
 from gradtx.core.containers import EachByKey
 from gradtx.core.degree import of
 from gradtx.core.extras import one_number
-from gradtx.core.fields import InnerState
+from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
 from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
@@ -31,7 +31,7 @@ Measures: TypeAlias = Annotated[Mapping[str, Measure], EachByKey(IsFunction("of 
 class MonitorState(NamedTuple):
     """State of `monitor`."""
 
-    count: Array  # updates so far, int32
+    count: RunCount  # updates so far, int32
     measurements: dict[str, Any]  # by name, of the last update; zeros before the first
     inner_state: InnerState
 
@@ -108,7 +108,7 @@ def monitor(
         found = measured(state.count, updates, new, params, inner_state, numbers) if on else {}
         return new, MonitorState(increment(state.count), keep_types(found, state.measurements), inner_state)
 
-    return Pair(init, update, "anything", MonitorState, {"count": 0})
+    return Pair(init, update, "anything", MonitorState)
 
 
 def ratio(updates: PyTree, params: PyTree) -> Array:

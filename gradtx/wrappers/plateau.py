@@ -8,9 +8,11 @@ import numpy as np
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.extras import given, one_number
+from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import FractionNumber, NonNegativeNumber, PositiveTimes
-from gradtx.core.leafwise import EmptyState, leafwise
+from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import scalar
+from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import vary_as_all
@@ -23,12 +25,12 @@ Times: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf)", intege
 class ReduceLROnPlateauState(NamedTuple):
     """State of `reduce_on_plateau`."""
 
-    scale: Array  # what updates are multiplied by
-    best_value: Array  # the smallest mean so far, infinite at first
+    scale: Scalar  # what updates are multiplied by
+    best_value: Scalar  # the smallest mean so far, infinite at first
     plateau_count: Array  # int32, means since then
     cooldown_count: Array  # int32, means until counting begins again
     count: Array  # int32, values in the mean being taken
-    avg_value: Array  # that mean
+    avg_value: Scalar  # that mean
 
 
 def observed(

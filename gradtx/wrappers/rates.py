@@ -12,7 +12,7 @@ from gradtx.core.fields import inner_fields
 from gradtx.core.leafwise import Leafwise
 from gradtx.core.restart import of_run
 from gradtx.core.schedule import Schedule
-from gradtx.core.transformation import GradientTransformation
+from gradtx.core.transformation import GradientTransformation, Pair
 from gradtx.core.typing import Array
 from gradtx.core.values import Value
 from gradtx.transforms.scale import scale_rule
@@ -131,6 +131,8 @@ def _placed(x: Placed) -> Iterator[Placed]:
     """A transformation, what it is built as, and all that is in it."""
     yield x
     pair = x.value.build()
+    if isinstance(pair, Pair) and pair.through is not None:
+        pair = pair.through
     if isinstance(pair, GradientTransformation):
         yield from _placed(x._replace(value=pair))
     elif not isinstance(pair, Leafwise):

@@ -16,7 +16,7 @@ from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.restart import counted_like
-from gradtx.core.slots import Slot, copy
+from gradtx.core.slots import Slot, copied
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
@@ -165,7 +165,7 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
 
 def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: int, rest: Rest) -> Pair:
     def init(params: PyTree) -> AlternatingSAMState:
-        cache = jax.tree.map(lambda p: copy(p.dtype)(p), params)
+        cache = jax.tree.map(lambda p: copied(p, p.dtype), params)
         return AlternatingSAMState(jnp.zeros((), jnp.int32), tx.init(params), up.init(params), cache)
 
     def update(

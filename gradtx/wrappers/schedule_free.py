@@ -4,16 +4,17 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
+from gradtx.combine.around import around
 from gradtx.combine.descend import descend
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
-from gradtx.core.fields import History, InnerState
-from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber, SlotDType
+from gradtx.core.fields import Count, History, InnerState, Scalar
+from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import Schedule, as_schedule, schedule
-from gradtx.core.slots import OptionalStart, Slot, copy, scalar
+from gradtx.core.slots import CopySlot, OptionalStart, Slot, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.optimizers.radam import average_length, rectification
@@ -29,12 +30,12 @@ Interpolation: TypeAlias = Annotated[Hyperparameter, Interval("(0, 1]", schedule
 class ScheduleFreeState(NamedTuple):
     """State of `schedule_free`."""
 
-    b1: Array  # the one that the parameters were last made with
+    b1: Scalar  # the one that the parameters were last made with
     weight_sum: History  # of the iterates averaged so far
-    step_count: History  # steps taken, int32
-    max_lr: Array  # the largest learning rate so far
+    step_count: Count  # steps taken, int32
+    max_lr: Scalar  # the largest learning rate so far
     base_optimizer_state: InnerState
-    z: Slot  # the base optimizer's iterates, a tree like the parameters
+    z: CopySlot  # the base optimizer's iterates, a tree like the parameters
     x: Slot  # their average, for leaves narrower than float32; () for the others
 
     def evaluation_params(self, params: PyTree) -> PyTree:
@@ -43,50 +44,39 @@ class ScheduleFreeState(NamedTuple):
         return from_slots("schedule_free", formula, params, self.z, self.x)
 
 
-class AveragingState(NamedTuple):
-    """The part of `ScheduleFreeState` that is not the base optimizer's own."""
-
-    last_b1: Array
-    weight_sum: History
-    count: Array
-    max_lr: Array
-    z: Slot
-    x: Slot
-
-
 def average_of(y: Array, z: Array, x: Any, b1: ArrayLike) -> Array:
     """x where it is kept, else from y = (1 - b1) z + b1 x."""
     return z + (y - z) / b1 if isinstance(x, tuple) else x
 
 
 def schedule_free_rule(
-    u: Array, s: AveragingState, p: Array, *, b1: ArrayLike, old_b1: Array, share: Array
-) -> tuple[Array, AveragingState]:
+    u: Array, s: ScheduleFreeState, p: Array, *, old_b1: Array, share: Array
+) -> tuple[Array, ScheduleFreeState]:
     """z <- z + u; x <- (1 - c) x + c z; the parameters become y = (1 - b1) z + b1 x."""
     z = s.z + u
     x = average_of(p, s.z, s.x, old_b1)
     x = x + share * (z - x)
-    y = (1 - b1) * z + b1 * x
+    y = (1 - s.b1) * z + s.b1 * x
     return y - p, s._replace(z=z, x=() if isinstance(s.x, tuple) else x)
 
 
 def weighing(
-    state: AveragingState, learning_rate: ArrayLike, b1: ArrayLike, weight_lr_power: ArrayLike,
+    state: ScheduleFreeState, learning_rate: ArrayLike, interpolation: ArrayLike, weight_lr_power: ArrayLike,
     weight_step_power: ArrayLike,
 ) -> dict[str, Any]:  # fmt: skip
     """The share c of this step's z in the average: its weight max_lr^power t^step_power over the sum of weights."""
-    t = precision.cast(state.count + 1, state.max_lr.dtype)
+    t = precision.cast(state.step_count + 1, state.max_lr.dtype)
     max_lr = jnp.maximum(state.max_lr, learning_rate)
     weight = max_lr**weight_lr_power * t**weight_step_power
     weight_sum = state.weight_sum + weight
     share = safe_divide(weight, weight_sum)
-    return {"max_lr": max_lr, "weight_sum": weight_sum, "last_b1": b1, "old_b1": state.last_b1, "share": share}
+    return {"max_lr": max_lr, "weight_sum": weight_sum, "b1": interpolation, "old_b1": state.b1, "share": share}
 
 
 @transformation(degree=of("base_optimizer"))
 def schedule_free(
     base_optimizer: Inner, learning_rate: NonNegative, b1: Interpolation = 0.9, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0, z_dtype: SlotDType = None,
+    *, weight_step_power: NonNegative = 0.0,
 ) -> Pair:  # fmt: skip
     """Train at a point between an optimizer's iterates and their average, and evaluate at the average.
 
@@ -104,7 +94,6 @@ def schedule_free(
         b1: in (0, 1], 0.9; for long runs 0.95 to 0.98.
         weight_lr_power: at least 0, how little the steps of a warm-up count.
         weight_step_power: at least 0, how much more late steps count; the authors' r.
-        z_dtype: the dtype of z; by default the parameter's, float32 where that is narrower.
 
     State: `ScheduleFreeState(b1, weight_sum, step_count, max_lr, base_optimizer_state, z, x)`: the base's state and
         one value per parameter. x is worked out from y and z, but kept, in float32, for 16-bit parameters, whose
@@ -115,26 +104,11 @@ def schedule_free(
     base = as_transformation(base_optimizer)
     first_b1 = b1(0) if isinstance(b1, Schedule) else b1
     averaging = leafwise(
-        schedule_free_rule, AveragingState, reduce=weighing, learning_rate=learning_rate, b1=b1,
-        weight_lr_power=weight_lr_power, weight_step_power=weight_step_power,
-        last_b1=scalar(first_b1), weight_sum=scalar(), max_lr=scalar(), z=copy(z_dtype),
+        schedule_free_rule, ScheduleFreeState, reduce=weighing, learning_rate=learning_rate, interpolation=b1,
+        weight_lr_power=weight_lr_power, weight_step_power=weight_step_power, b1=first_b1,
         x=OptionalStart(_copy_if_narrow),
-    ).named("schedule_free")  # fmt: skip
-
-    def joined(base_state: Any, own: AveragingState) -> ScheduleFreeState:
-        return ScheduleFreeState(*own[:4], base_state, *own[4:])
-
-    def init(params: PyTree) -> ScheduleFreeState:
-        return joined(base.init(params), averaging.init(params))
-
-    def update(
-        updates: PyTree, state: ScheduleFreeState, params: PyTree = None, **extra: Any
-    ) -> tuple[PyTree, ScheduleFreeState]:
-        steps, base_state = base.update(precision.widen(updates), state.base_optimizer_state, params, **extra)
-        steps, own = averaging.update(steps, AveragingState(*state[:4], *state[5:]), params)
-        return precision.round_like(steps, updates), joined(base_state, own)
-
-    return Pair(init, update, "numbers", ScheduleFreeState, {"x": None, "step_count": 0})
+    )  # fmt: skip
+    return around(base, averaging.named("schedule_free"))
 
 
 def _copy_if_narrow(p: Any) -> Any:
@@ -163,7 +137,7 @@ def _at(h: Any, step: Array) -> Any:
 def schedule_free_sgd(
     learning_rate: NonNegative = 1.0, warmup_steps: PositiveNumber | None = None, b1: Interpolation = 0.9,
     weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0, z_dtype: SlotDType = None,
+    *, weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free SGD; see `schedule_free`.
 
@@ -174,12 +148,11 @@ def schedule_free_sgd(
         weight_decay: None, a strength, or a kind such as `coupled(1e-4)`, at that point; see `descend`.
         weight_lr_power: at least 0, how little the steps of the warm-up count.
         weight_step_power: at least 0, how much more late steps count.
-        z_dtype: the dtype of z.
 
     State: that of `schedule_free`, one value per parameter.
     """
     eta = learning_rate if warmup_steps is None else linear_warmup(learning_rate, warmup_steps)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power, z_dtype=z_dtype)
+    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
     return schedule_free(descend(identity(), eta, weight_decay), eta, b1, weight_lr_power, **names)
 
 
@@ -188,7 +161,7 @@ def schedule_free_adamw(
     learning_rate: NonNegative = 0.0025, warmup_steps: PositiveNumber | None = None, b1: Interpolation = 0.9,
     b2: Decay = 0.999, eps: NonNegative = 1e-8, weight_decay: DecayKind = None,
     weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0, nu_dtype: SlotDType = None, z_dtype: SlotDType = None,
+    *, weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free AdamW: the base divides by the debiased root-mean-square of the gradient; see `schedule_free`.
 
@@ -201,8 +174,6 @@ def schedule_free_adamw(
         weight_decay: None, a strength (decoupled), or a kind, at that point; see `descend`.
         weight_lr_power: at least 0, how little the steps of the warm-up count.
         weight_step_power: at least 0, how much more late steps count.
-        nu_dtype: the dtype the average of |g|^2 is kept in.
-        z_dtype: the dtype of z.
 
     State: that of `schedule_free`, two values per parameter.
 
@@ -210,8 +181,8 @@ def schedule_free_adamw(
         is debiased, where the algorithm has sqrt(1 - b2^t) in the learning rate and so in the weights.
     """
     eta = learning_rate if warmup_steps is None else linear_warmup(learning_rate, warmup_steps)
-    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True, nu_dtype=nu_dtype)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power, z_dtype=z_dtype)
+    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
+    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
     return schedule_free(descend(direction, eta, weight_decay), eta, b1, weight_lr_power, **names)
 
 
@@ -219,7 +190,7 @@ def schedule_free_adamw(
 def schedule_free_radam(
     learning_rate: NonNegative = 0.0025, b1: Interpolation = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8,
     weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0, nu_dtype: SlotDType = None, z_dtype: SlotDType = None,
+    *, weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free RAdam: schedule-free AdamW with RAdam's factor as its warm-up, which nothing tunes.
 
@@ -233,14 +204,12 @@ def schedule_free_radam(
         weight_decay: None, a strength (decoupled), or a kind, at that point; see `descend`.
         weight_lr_power: at least 0, how little the first steps count.
         weight_step_power: at least 0, how much more late steps count.
-        nu_dtype: the dtype the average of |g|^2 is kept in.
-        z_dtype: the dtype of z.
 
     State: that of `schedule_free`, two values per parameter.
 
     Source: Defazio et al. 2024, arXiv:2405.15682, their `RAdamScheduleFree` with its silent first phase.
     """
     eta = rectified(learning_rate, b2)
-    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True, nu_dtype=nu_dtype)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power, z_dtype=z_dtype)
+    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
+    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
     return schedule_free(descend(direction, eta, weight_decay), eta, b1, weight_lr_power, **names)

@@ -131,7 +131,8 @@ def test_skip_functions():
 def test_dtypes(params_dtype, grads_dtype, acc):
     params, grads = make_params(params_dtype), make_grads(4, grads_dtype)
     inner = gradtx.adam(0.1)
-    tx = gradtx.accumulate(inner, 2, acc_grads_dtype=acc)
+    tx = gradtx.accumulate(inner, 2)
+    tx = tx if acc is None else gradtx.stored(tx, acc_grads=acc)
     state = tx.init(params)
     kept = jnp.dtype(acc or "float32")
     assert {x.dtype for x in jax.tree.leaves(state.acc_grads)} == {kept}
@@ -150,7 +151,7 @@ def test_float64_gradients_gathered_in_float32_and_the_reverse():
     with jax.enable_x64(True):
         for dtype, acc in ((jnp.float64, "float32"), (jnp.float32, "float64")):
             params, grads = make_params(dtype), make_grads(2, dtype)
-            out, state = run(gradtx.accumulate(gradtx.sgd(1.0), 2, acc_grads_dtype=acc), grads, params)
+            out, state = run(gradtx.stored(gradtx.accumulate(gradtx.sgd(1.0), 2), acc_grads=acc), grads, params)
             assert {x.dtype for x in jax.tree.leaves(state.acc_grads)} == {jnp.dtype(acc)}
             mean = jax.tree.map(lambda g: -jnp.mean(g, 0), grads)
             chex.assert_trees_all_close(out[1], mean, rtol=1e-6, atol=1e-6)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradtx
-from gradtx.core.leafwise import EmptyState
 from gradtx.core.selection import MaskedNode
+from gradtx.core.states import EmptyState
 
 
 def params():

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from gradtx.core.leafwise import EmptyState
+from gradtx.core.states import EmptyState
 
 PARAMS = {"a": jnp.array([1.0, 2.0]), "b": jnp.array(3.0)}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.core.fields import RandomKey
 from gradtx.core.slots import Slot, zeros
 from gradtx.core.typing import Array
 from tests.support import at, make_grads, make_params, types_of
@@ -180,7 +181,7 @@ def test_a_users_transformation_follows_a_schedule_and_batches():
 
 
 class NoiseState(NamedTuple):
-    rng_key: Array
+    rng_key: RandomKey
 
 
 def noise_rule(g, s, key, *, size):

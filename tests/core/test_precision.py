@@ -74,7 +74,7 @@ def test_a_chain_rounds_once():
 
 def test_slot_dtypes_as_asked():
     params = {"w": jnp.ones(3, jnp.float32)}
-    state = gradtx.adam(0.1, mu_dtype="bfloat16", nu_dtype=jnp.float16).init(params)[0]
+    state = gradtx.stored(gradtx.adam(0.1), mu="bfloat16", nu=jnp.float16).init(params)[0]
     assert (state.mu["w"].dtype, state.nu["w"].dtype) == (jnp.bfloat16, jnp.float16)
-    _, after = gradtx.scale_by_adam(mu_dtype="bfloat16", nu_dtype="float16").update(params, state)
+    _, after = gradtx.scale_by_adam().update(params, state)
     assert (after.mu["w"].dtype, after.nu["w"].dtype) == (jnp.bfloat16, jnp.float16)

@@ -11,7 +11,11 @@ import pytest
 import gradtx
 from gradtx.core import slots
 from gradtx.core.leafwise import leafwise
-from gradtx.core.slots import Slot
+from gradtx.core.slots import CopySlot, PositiveSlot
+
+
+class Real(NamedTuple):
+    slot: PositiveSlot
 
 
 @pytest.mark.parametrize(
@@ -22,16 +26,14 @@ from gradtx.core.slots import Slot
 def test_default_dtypes(stored, kept, real):
     p = jnp.ones(2, stored)
     assert slots.zeros()(p).dtype == jnp.dtype(kept)
-    assert slots.zeros(real=True)(p).dtype == jnp.dtype(real)
-    asked = slots.full(2.0, "bfloat16")(p).dtype
-    assert asked == (jnp.complex64 if stored == "complex64" else jnp.bfloat16)
+    assert slots.start_of(Real, "slot")(p).dtype == jnp.dtype(real)
     assert slots.copy()(p).dtype == jnp.dtype(kept)
 
 
 def test_float64_parameters_have_float64_slots():
     with jax.enable_x64(True):
         assert slots.zeros()(jnp.ones(2, jnp.float64)).dtype == jnp.float64
-        assert slots.zeros(real=True)(jnp.ones(2, jnp.complex128)).dtype == jnp.float64
+        assert slots.start_of(Real, "slot")(jnp.ones(2, jnp.complex128)).dtype == jnp.float64
 
 
 @pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jit"])
@@ -50,12 +52,10 @@ def test_a_start_may_be_a_hyperparameter():
 
 
 class CopyState(NamedTuple):
-    start: Slot
+    start: CopySlot
 
 
-keeping = gradtx.transformation(
-    lambda dtype=None: leafwise(lambda g, s, p: (g + s.start - p, s), CopyState, start=slots.copy(dtype))
-)
+keeping = gradtx.transformation(lambda: leafwise(lambda g, s, p: (g + s.start - p, s), CopyState))
 
 
 def pointers(tree):
@@ -65,7 +65,7 @@ def pointers(tree):
 @pytest.mark.parametrize("dtype", [None, "float32"])
 def test_copies_never_alias(dtype):
     params = {"w": jnp.arange(3.0), "v": jnp.ones((2, 2))}
-    tx = keeping(dtype)
+    tx = keeping() if dtype is None else gradtx.stored(keeping(), dtype)
     for init in (tx.init, jax.jit(tx.init)):
         state = init(params)
         chex.assert_trees_all_equal(state.start, params)

@@ -21,7 +21,7 @@ def kernels_only(params):
 
 ODD = [
     gradtx.clip_by_global_norm(float("inf")),
-    gradtx.adam(jnp.array(0.1), b1=np.array(0.5, np.float32), mu_dtype=jnp.bfloat16),
+    gradtx.adam(jnp.array(0.1), b1=np.array(0.5, np.float32), nesterov=True),
     gradtx.adam(np.float64(0.1), np.float32(0.5)),  # pyright: ignore[reportArgumentType]
     gradtx.adamw(1e-3, weight_decay=gradtx.coupled(0.1, kernels_only)),
     gradtx.add_decayed_weights(0.1, ("*/kernel", "**/scale")),
@@ -33,6 +33,7 @@ ODD = [
     gradtx.scale_by_schedule(kernels_only),
     gradtx.chain(),
     gradtx.named_chain(b=gradtx.identity(), a=gradtx.chain(gradtx.clip(1.0), gradtx.sgd(0.1, None))),
+    gradtx.stored(gradtx.adam(0.1), {"*/kernel": "float16"}, mu=jnp.bfloat16),
 ]
 every_odd = pytest.mark.parametrize("tx", ODD, ids=repr)
 
@@ -103,8 +104,8 @@ def test_values_are_immutable():
 
 
 def test_arguments_are_attributes():
-    tx = gradtx.adamw(1e-3, b1=0.8, mu_dtype="bfloat16", weight_decay=gradtx.coupled(0.1, "w"))
-    assert (tx.learning_rate, tx.b1, tx.mu_dtype) == (1e-3, 0.8, jnp.bfloat16)
+    tx = gradtx.adamw(1e-3, b1=0.8, nesterov=True, weight_decay=gradtx.coupled(0.1, "w"))
+    assert (tx.learning_rate, tx.b1, tx.nesterov) == (1e-3, 0.8, True)
     assert (tx.weight_decay.weight_decay, tx.weight_decay.mask) == (0.1, "w")
 
 
@@ -150,3 +151,14 @@ def test_an_optimizer_with_another_zero_is_another():
     update = jax.jit(lambda tx, g: tx.update(g, tx.init(g))[0], static_argnums=0)
     for zero in (0.0, -0.0):
         np.testing.assert_array_equal(1 / update(gradtx.scale(zero), jnp.ones(2)), np.copysign(np.inf, zero))
+
+
+def test_only_calls_are_checked():
+    """What is made of a value's leaves, such as a step along a gradient, is taken as it is, whatever builds it."""
+    for make in (gradtx.adam, gradtx.scale_by_lr):
+        with pytest.raises(ValueError, match="learning_rate"):
+            make(-1.0)
+        uphill = jax.tree.map(lambda x: -x if x == 1.0 else x, make(1.0))
+        u, _ = uphill.update(jnp.ones(()), uphill.init(jnp.ones(())))
+        np.testing.assert_allclose(u, 1.0, rtol=1e-6)
+        assert make.as_given(-1.0) == uphill

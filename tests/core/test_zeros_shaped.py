@@ -1,21 +1,28 @@
 """Slots of another shape than the parameter's: shapes, dtypes and shardings, however `init` is run."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from gradtx.core.slots import zeros_shaped
+from gradtx.core.slots import PositiveSlot, start_of, zeros_shaped
 
-ROWS_AND_COLUMNS = zeros_shaped(lambda p: (jnp.sum(p, 1), jnp.sum(p, 0)), real=True)
+
+class Sums(NamedTuple):
+    sums: PositiveSlot
+
+
+ROWS_AND_COLUMNS = start_of(Sums, "sums", zeros_shaped(lambda p: (jnp.sum(p, 1), jnp.sum(p, 0))))
 
 
 def test_shapes_and_dtypes():
     rows, columns = ROWS_AND_COLUMNS(jnp.ones((4, 3), jnp.bfloat16))
     assert (rows.shape, columns.shape, rows.dtype) == ((4,), (3,), jnp.float32)
     assert ROWS_AND_COLUMNS(jnp.ones((4, 3), jnp.complex64))[0].dtype == jnp.float32
-    assert zeros_shaped(lambda p: (), "bfloat16")(jnp.ones(3)) == ()
-    assert zeros_shaped(lambda p: p, "bfloat16")(jnp.ones(3)).dtype == jnp.bfloat16
+    assert zeros_shaped(lambda p: ())(jnp.ones(3)) == ()
+    assert zeros_shaped(lambda p: p)(jnp.ones(3, jnp.complex64)).dtype == jnp.complex64
 
 
 @pytest.mark.parametrize("how", ["eager", "jitted", "types"])

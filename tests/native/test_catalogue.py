@@ -53,7 +53,7 @@ def test_odd_sizes():
 
 def test_dtypes_that_meet_in_one_leaf():
     params = {"low": normal((33,), jnp.bfloat16), "half": normal((65,), jnp.float16)}
-    tx = gradtx.adamw(0.01, mu_dtype="bfloat16", nu_dtype="float16")
+    tx = gradtx.stored(gradtx.adamw(0.01), mu="bfloat16", nu="float16")
     assert assert_same_steps(tx, params, [params] * 3, 2e-2) == 2
 
 

@@ -97,7 +97,7 @@ def test_decoupled_decay_acts_alone_where_gradients_are_zero():
 
 
 def test_state_dtypes():
-    state = gradtx.adam(0.1, mu_dtype="bfloat16", nu_dtype="float16").init({"w": jnp.ones(2)})[0]
+    state = gradtx.stored(gradtx.adam(0.1), mu="bfloat16", nu="float16").init({"w": jnp.ones(2)})[0]
     assert (state.mu["w"].dtype, state.nu["w"].dtype, state.count.dtype) == (jnp.bfloat16, jnp.float16, jnp.int32)
     complex_state = gradtx.adam(0.1).init(jnp.ones(2, complex))[0]
     assert (complex_state.mu.dtype, complex_state.nu.dtype) == (jnp.complex64, jnp.float32)

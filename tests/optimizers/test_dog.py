@@ -86,7 +86,7 @@ def test_a_number_of_decay_is_coupled_and_kinds_are_as_everywhere(name):
 
 def test_the_start_is_kept_in_the_dtype_asked_for_and_apart_from_the_parameters():
     params = make_params()
-    tx = gradtx.scale_by_dog(init_params_dtype="bfloat16")
+    tx = gradtx.stored(gradtx.scale_by_dog(), init_params="bfloat16")
     state = tx.init(params)
     assert {x.dtype for x in jax.tree.leaves(state.init_params)} == {jnp.dtype(jnp.bfloat16)}
     state = gradtx.scale_by_dog().init(params)

@@ -85,7 +85,7 @@ def test_an_orthogonaliser_of_your_own():
 
 def test_iterations_in_bfloat16():
     g = {"w": draw(1)["a"]}
-    tx = gradtx.scale_by_muon("exact", ns_dtype="bfloat16")
+    tx = gradtx.scale_by_muon("exact", ns_precision="bfloat16")
     updates, _ = tx.update(g, tx.init(g))
     assert updates["w"].dtype == jnp.float32
     np.testing.assert_allclose(np.linalg.svd(updates["w"], compute_uv=False), 1, atol=0.05)

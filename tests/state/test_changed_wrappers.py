@@ -151,7 +151,7 @@ def test_counts_of_single_leaves_are_restored_through_wrappers():
 
 def test_files_of_numpy_keep_bfloat16_and_keys_as_their_data(tmp_path):
     params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), PARAMS)
-    tx = gradtx.chain(gradtx.add_noise(0.1, 0.5, 0), gradtx.adam(0.1, mu_dtype="bfloat16"))
+    tx = gradtx.chain(gradtx.add_noise(0.1, 0.5, 0), gradtx.stored(gradtx.adam(0.1), mu="bfloat16"))
     state = gradtx.step(tx, params, tx.init(params), params)[1]
     is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     plain = {k: jax.random.key_data(x) if is_key(x) else x for k, x in gradtx.state_dict(state).items()}

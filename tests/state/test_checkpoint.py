@@ -102,7 +102,7 @@ def test_another_shape_or_kind_is_an_error():
 
 def test_restored_arrays_have_the_dtypes_of_the_state_and_no_shared_buffers():
     saved = gradtx.state_dict(trained(gradtx.adam(0.1)))
-    state = gradtx.adam(0.1, mu_dtype="bfloat16").init(PARAMS)
+    state = gradtx.stored(gradtx.adam(0.1), mu="bfloat16").init(PARAMS)
     restored = gradtx.restore(state, saved)[0]
     assert types_of(restored) == types_of(state)
     pointers = {x.unsafe_buffer_pointer() for x in jax.tree.leaves(restored)}

@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from gradtx.core.leafwise import EmptyState
+from gradtx.core.states import EmptyState
 from gradtx.optimizers.adam import ScaleByAdamState
-from gradtx.state.names import state_name
+from gradtx.state.names import link_name
 from tests.support import make_params, types_of
 
 TX = gradtx.chain(gradtx.clip(1.0), gradtx.adam(gradtx.linear_schedule(0.1, 0.2, 10)))
 
 
-def test_by_field_state_name_path_and_type():
+def test_by_field_link_name_path_and_type():
     state = TX.init(make_params())
     adam = state[1][0]
     assert gradtx.find_state(state, "mu") is adam.mu
@@ -76,12 +76,12 @@ def test_edit_errors():
 
 @pytest.mark.parametrize("name", ["ScaleByAdam", "scale_by_rss", "State", "dict"])
 def test_types_that_are_no_states(name):
-    assert state_name(type(name, (), {})()) is None
+    assert link_name(type(name, (), {})()) is None
 
 
 @pytest.mark.parametrize(("name", "snake"), [("SAMState", "sam"), ("DAdaptAdamWState", "d_adapt_adam_w")])
 def test_snake_case(name, snake):
-    assert state_name(type(name, (), {})()) == snake
+    assert link_name(type(name, (), {})()) == snake
 
 
 @pytest.mark.parametrize("params", [make_params(), jnp.ones(3), [jnp.ones(2), (jnp.ones(()), None)], {}])

@@ -45,5 +45,5 @@ def test_sgd_without_momentum_keeps_nothing():
 
 
 def test_trace_dtype():
-    state = gradtx.sgd(0.1, 0.9, trace_dtype="bfloat16").init(jnp.ones(2))
+    state = gradtx.stored(gradtx.sgd(0.1, 0.9), trace="bfloat16").init(jnp.ones(2))
     assert state[0].trace.dtype == jnp.bfloat16

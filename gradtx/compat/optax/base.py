@@ -10,11 +10,11 @@ which `table` writes from `"b1 b2 eps eps_root * nesterov"`.
 
 `expose(make, *args, **kwargs)` calls the maker without range checks, as Optax has none. Its pair starts slots in the
 parameters' dtype, 16-bit ones too (gradtx keeps them wider), or in the dtype that `stored` gives for a slot, takes
-integers as floats, and ignores extra arguments that nobody takes. `built` and `started` are the one place where this is
-done. Where Optax's state has another name or other fields, `translated(pair, pack, unpack)` puts a function from our
-state to Optax's, and one back, around a pair. Arguments that are transformations are given as they are: gradtx takes
-any object with `init` and `update`. `config.reproduces_optax()` says whether Optax's deviations are wanted. Annotations
-are objects, never strings, because programs read them.
+integers as floats, and ignores extra arguments that nobody takes. `built` and `kept.started` are the one place where
+this is done. Where Optax's state has another name or other fields, `translated(pair, pack, unpack)` puts a function
+from our state to Optax's, and one back, around a pair. Arguments that are transformations are given as they are: gradtx
+takes any object with `init` and `update`. `config.reproduces_optax()` says whether Optax's deviations are wanted.
+Annotations are objects, never strings, because programs read them.
 """
 
 import sys
@@ -26,9 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import gradtx
+from gradtx.compat.optax.kept import Slots, as_before, as_complex, started
 from gradtx.compat.optax.remember import RememberingPair, remembered
-from gradtx.core.leafwise import EmptyState as EmptyState
-from gradtx.core.slots import OWN_DTYPE
+from gradtx.core.states import EmptyState as EmptyState
 from gradtx.core.transformation import keeps_nothing
 from gradtx.core.typing import TransformationLike
 from gradtx.core.values import Maker
@@ -43,7 +43,6 @@ Schedule: TypeAlias = Callable[[Any], Any]
 ScalarOrSchedule: TypeAlias = float | jax.Array | Schedule
 Number: TypeAlias = jax.Array | float
 DTypeOrNone: TypeAlias = jax.typing.DTypeLike | None
-Slots: TypeAlias = dict[str, DTypeOrNone] | None
 MaskOrFn: TypeAlias = Any | Callable[[Params], Any] | None
 
 
@@ -92,16 +91,9 @@ Pair: TypeAlias = GradientTransformationExtraArgs
 """What nearly all makers make."""
 
 
-def built(make: Callable[..., Any], args: Any, kwargs: Any, stored: Slots) -> Any:
-    """What a maker of gradtx makes of Optax's arguments, its slots in the dtypes of `stored`: no range is checked."""
-    kwargs = kwargs | {f"{slot}_dtype": dtype for slot, dtype in (stored or {}).items()}
+def built(make: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What a maker of gradtx makes of Optax's arguments: no range is checked."""
     return make.as_given(*args, **kwargs) if isinstance(make, Maker) else make(*args, **kwargs)
-
-
-def started(tx: TransformationLike, params: Params) -> OptState:
-    """The first state, slots in the dtypes of the parameters unless `built` says otherwise."""
-    with OWN_DTYPE.turned():
-        return tx.init(params)
 
 
 class _Once:
@@ -129,17 +121,18 @@ class _Once:
 @remembered
 def expose(make: Callable[..., TransformationLike], /, *args: Any, stored: Slots = None, **kwargs: Any) -> Pair:
     """The pair of Optax's form for what a maker of gradtx makes of these arguments, with the dtypes of some slots."""
-    made = _Once(make, args, kwargs, stored)
+    made = _Once(make, args, kwargs)
 
     def init(params: Params) -> OptState:
-        return started(made(make, args, kwargs, stored), as_floats(params))
+        return started(made(make, args, kwargs), as_floats(params), stored)
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
-        tx, updates, params = made(make, args, kwargs, stored), as_floats(updates), as_floats(params)
+        tx, updates, params = made(make, args, kwargs), as_floats(updates), as_floats(params)
         if keeps_nothing(tx):  # then Optax gives back whatever state it is given, and of no updates none
             new = updates if updates is None else tx.update(updates, EmptyState(), params, **extra_args)[0]
             return new, state
-        return tx.update(updates, state, params, **extra_args)
+        updates, new = tx.update(updates, as_complex(state, updates), params, **extra_args)
+        return updates, as_before(new, state)
 
     return Pair(init, update)
 

@@ -1,7 +1,5 @@
 """gradtx's transformations with the formulas that Optax has in place of its sources', for where they are asked for."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
@@ -9,7 +7,6 @@ import gradtx
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, safe_divide, sqrt
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import zeros
 from gradtx.core.transformation import Pair
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.optimizers.acprop import ScaleByBeliefState, acprop_rule
@@ -30,8 +27,7 @@ def scale_by_acprop(
     b1: gradtx.Decay, b2: gradtx.Decay, eps: gradtx.NonNegative, eps_root: gradtx.NonNegative
 ) -> Leafwise:
     """`gradtx.scale_by_acprop` with the variance around the average of before the step."""
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    return leafwise(acprop_late_rule, ScaleByBeliefState, **numbers, nu=zeros(real=True))
+    return leafwise(acprop_late_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
 
 
 def adan_rule(
@@ -49,8 +45,7 @@ def scale_by_adan(
     b1: gradtx.Decay, b2: gradtx.Decay, b3: gradtx.Decay, eps: gradtx.NonNegative, eps_root: gradtx.NonNegative
 ) -> Leafwise:
     """`gradtx.scale_by_adan` with 1 - b2 for the weight b2 of the change of the gradient."""
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
-    return leafwise(adan_rule, ScaleByAdanState, **numbers, n=zeros(real=True))
+    return leafwise(adan_rule, ScaleByAdanState, b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
 
 
 def every_pair(state: lbfgs.ScaleByLBFGSState, s: PyTree, inner: Array) -> tuple[Array, Array]:

@@ -166,7 +166,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
 @remembered
 def _shown(make: Callable[..., Schedule], *args: Any, weak: bool = False) -> Schedule:
     """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
-    value = built(make, args, {}, None)
+    value = built(make, args, {})
 
     def schedule(count: ArrayLike) -> ArrayLike:
         x: Any = value(count)

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from gradtx.combine.partition import PartitionState
 from gradtx.compat.optax.base import Params, Updates
 from gradtx.compat.optax.names import show
-from gradtx.core.leafwise import EmptyState
+from gradtx.core.states import EmptyState
 
 __getattr__ = show(
     __name__,
     """
 gradtx.combine: condition.ApplyIfFiniteState condition.ConditionallyMaskState condition.ConditionallyTransformState
     masked.MaskedState
-gradtx.core: leafwise.ScaleByScheduleState selection.MaskedNode
+gradtx.core: states.ScaleByScheduleState selection.MaskedNode
 gradtx.optimizers: adabelief.ScaleByBeliefState adadelta.ScaleByAdaDeltaState adafactor.FactoredState
     adam.ScaleByAdamState amsgrad.ScaleByAmsgradState dog.ScaleByDistanceOverGradientsState
     novograd.ScaleByNovogradState rms.ScaleByRStdDevState rms.ScaleByRmsState rms.ScaleByRssState

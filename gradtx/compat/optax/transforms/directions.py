@@ -79,10 +79,8 @@ def scale_by_distance_over_gradients(
     """As `gradtx.scale_by_distance_over_gradients`, times a number; sums of squares are arrays of one float32."""
     by_distance = gradtx.scale_by_distance_over_gradients
 
-    def ours(*args: Any, **dtypes: Any) -> gradtx.GradientTransformation:
-        return gradtx.chain(
-            base.built(by_distance, args, dtypes, None), base.built(gradtx.scale, (global_scale,), {}, None)
-        )
+    def ours(*args: Any) -> gradtx.GradientTransformation:
+        return gradtx.chain(base.built(by_distance, args, {}), base.built(gradtx.scale, (global_scale,), {}))
 
     def pack(state: Any) -> OptState:
         sums = jax.tree.map(lambda x: jnp.float32(x).reshape(1), state[0].grad_sum_of_squares)

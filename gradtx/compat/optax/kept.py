@@ -1,0 +1,89 @@
+"""The dtypes in which Optax keeps states: the parameters' own, 16-bit ones too, or what its arguments ask for."""
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core import precision
+from gradtx.core.errors import is_inexact, is_none
+from gradtx.core.fields import NumberMark
+from gradtx.core.slots import SlotMark
+from gradtx.core.transformation import GradientTransformation, is_foreign
+from gradtx.core.walk import map_declared
+
+Slots: TypeAlias = Mapping[str, Any] | None
+"""The dtypes asked for, by the names of slots; None for one where none is."""
+
+WHOLE = ("acc_grads",)
+"""Slots that are complex for a complex parameter whatever is asked for, as copies of parameters are."""
+
+
+def started(tx: Any, params: Any, asked: Slots) -> Any:
+    """The first state, in the parameters' dtypes or those asked for; what another pair in it keeps is its affair."""
+    asked = {name: dtype for name, dtype in (asked or {}).items() if dtype is not None}
+    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    types = [precision.dtype_of(p) for p in leaves if p is not None]
+
+    def slot(name: str, mark: SlotMark, tree: Any) -> Any:
+        whole = name in WHOLE or mark.start is not None
+
+        def kept(x: Any, own: Any) -> Any:
+            if not jnp.issubdtype(x.dtype, jnp.inexact):
+                return x
+            dtype = asked.get(name, own)
+            if jnp.issubdtype(x.dtype, jnp.complexfloating) and (whole or name not in asked):
+                dtype = precision.promote(dtype, jnp.complex64)
+            dtype = precision.real_dtype(dtype) if mark.real else jnp.dtype(dtype)
+            return x if x.dtype == dtype else precision.narrow(_as(x, dtype), dtype)
+
+        try:
+            parts = treedef.flatten_up_to(tree)
+        except ValueError:  # a slot of something else than the parameters, such as their vector
+            widest = reduce(precision.promote, types) if types else jnp.dtype(jnp.float32)
+            return jax.tree.map(lambda x: kept(x, widest), tree)
+        each = lambda p, part: part if p is None else jax.tree.map(lambda x: kept(x, precision.dtype_of(p)), part)
+        return treedef.unflatten([each(p, part) for p, part in zip(leaves, parts, strict=True)])
+
+    def number(name: str, mark: NumberMark, x: Any) -> Any:
+        return precision.narrow(x, precision.scalar_dtype(params, jnp.dtype)) if is_inexact(x) else x
+
+    inner = not any(map(is_foreign, _transformations_in(tx)))
+    state = map_declared(slot, tx.init(params), inner=inner)
+    return map_declared(number, state, kind=NumberMark, inner=inner)
+
+
+def _transformations_in(tx: Any) -> list[GradientTransformation]:
+    is_one = lambda x: isinstance(x, GradientTransformation)
+    return list(filter(is_one, jax.tree.leaves(tx.arguments, is_leaf=is_one) if is_one(tx) else []))
+
+
+def as_complex(state: Any, updates: Any) -> Any:
+    """The state with real slots of complex updates as complex numbers, as rules want them."""
+    leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+    if not any(map(jnp.iscomplexobj, leaves)):
+        return state
+
+    def slot(name: str, mark: SlotMark, tree: Any) -> Any:
+        try:
+            parts = treedef.flatten_up_to(tree)
+        except ValueError:
+            return tree
+        wanted = lambda g, x: jnp.iscomplexobj(g) and not mark.real and is_inexact(x)
+        each = lambda g, x: x.astype(precision.promote(x.dtype, jnp.complex64)) if wanted(g, x) else x
+        return treedef.unflatten([each(g, x) for g, x in zip(leaves, parts, strict=True)])
+
+    return map_declared(slot, state)
+
+
+def as_before(new: Any, old: Any) -> Any:
+    """A state in the kinds of numbers of the one before: of complex ones the real part where they were real."""
+    return jax.tree.map(lambda x, y: _as(x, y.dtype) if hasattr(y, "dtype") else x, new, old)
+
+
+def _as(x: Any, dtype: Any) -> Any:
+    """The real part of complex numbers, for a real dtype."""
+    to_real = jnp.iscomplexobj(x) and not jnp.issubdtype(dtype, jnp.complexfloating)
+    return precision.cast(x.real, dtype) if to_real else x

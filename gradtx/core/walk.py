@@ -1,0 +1,61 @@
+"""Walking a state by what its types declare: the one place that takes states apart."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gradtx.core.fields import InnerMark, Mark, marks
+from gradtx.core.slots import SlotMark
+from gradtx.core.typing import PyTree
+
+Path = tuple[Any, ...]
+UNDECLARED = SlotMark()
+
+
+def map_declared(
+    f: Callable[[str, Any, PyTree], PyTree], state: PyTree, params: PyTree = None,
+    kind: type[Mark] | tuple[type[Mark], ...] = SlotMark, *, inner: bool = True,
+) -> PyTree:  # fmt: skip
+    """The state with `f(field, mark, tree)` in place of what every field holds that is declared so.
+
+    What is in other fields, in tuples, lists, dictionaries and other nodes is walked, too; arrays stay as they are. The
+    state of another library declares nothing: there, what has the tree and the shapes of `params` is a slot.
+
+    Args:
+        f: what to apply.
+        state: the state.
+        params: the parameters, where there may be states of other libraries.
+        kind: the declarations that are meant.
+        inner: whether to go into the states of other transformations that a state holds.
+    """
+    new = {path: f(name, mark, tree) for path, name, mark, tree in declared(state, params, kind, inner=inner)}
+    is_field: Any = lambda path, _: path in new
+    return jax.tree_util.tree_map_with_path(new.get, state, is_leaf=is_field, is_leaf_takes_path=True)
+
+
+def declared(
+    state: PyTree, params: PyTree = None, kind: type[Mark] | tuple[type[Mark], ...] = SlotMark, path: Path = (), *,
+    inner: bool = True,
+) -> Iterator[tuple[Path, str, Any, PyTree]]:  # fmt: skip
+    """The path, the name, the declaration and what it holds, of every field that is declared so; see `map_declared`."""
+    if jax.tree_util.all_leaves([state]):
+        return
+    fields = marks(type(state))
+    foreign = not fields and hasattr(state, "_fields")
+    for (key,), child in jax.tree_util.tree_leaves_with_path(state, is_leaf=lambda x: x is not state):
+        name = getattr(key, "name", "")
+        mark = fields.get(name) or (UNDECLARED if foreign and _is_like(child, params) else None)
+        if isinstance(mark, kind):
+            yield (*path, key), name, mark, child
+        elif inner or not isinstance(mark, InnerMark):
+            yield from declared(child, params, kind, (*path, key), inner=inner)
+
+
+def _is_like(tree: PyTree, params: PyTree) -> bool:
+    """Whether a tree has the structure and the shapes of the parameters; a lone number is no sign of that."""
+    shapes = [jnp.shape(p) for p in jax.tree.leaves(params)]
+    if jax.tree.structure(tree) != jax.tree.structure(params) or shapes in ([], [()]):
+        return False
+    return [jnp.shape(x) for x in jax.tree.leaves(tree)] == shapes
