@@ -77,5 +77,6 @@ def plain_adam(theta, grads):
     return optimizer(adam, theta, grads, 0.01, None, b1=0.9, b2=0.999, eps=1e-8)
 
 
-def described_adam(theta, grads, learning_rate, weight_decay):
-    return optimizer(adam, theta, grads, learning_rate, weight_decay, b1=0.9, b2=0.999, eps=1e-8)
+def described_adam(theta, grads):
+    """Of `descend(scale_by_adam(), 0.01, 0.1)`, which is a chain and has no arguments of its own."""
+    return optimizer(adam, theta, grads, 0.01, 0.1, b1=0.9, b2=0.999, eps=1e-8)
