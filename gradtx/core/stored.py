@@ -45,7 +45,8 @@ def stored(inner: Inner, /, *codecs: Codec, **slots: Codec) -> Pair:
         tx = gradtx.stored(gradtx.adamw(1e-3), mu={"embedding/**": "float16"})  # of some parameters
 
     Only the state changes, from `init` on: rules compute as without it, and each step rounds the slots once, to what
-    it found them in.
+    it found them in. What is kept of the parameters themselves (DoG's first ones, schedule-free's z)
+    then hides steps below its spacing: name the slots, to leave that out.
 
     Args:
         inner: the transformation: a chain, a wrapper, an optimizer, or a user's own whose state declares slots.

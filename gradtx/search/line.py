@@ -172,9 +172,13 @@ def _paths(params: PyTree) -> list[Any]:
     return [path for path, _ in jax.tree_util.tree_leaves_with_path(params, is_leaf=is_none)]
 
 
+def is_search(x: Any) -> bool:
+    """Whether `x` is a line search's state: what declares the loss where a search stopped."""
+    return field_of(type(x), FoundMark) is not None
+
+
 def searches_in(state: Any) -> list[Any]:
-    """The line searches' states in a state: what declares what a search evaluated where it stopped."""
-    is_search = lambda x: field_of(type(x), FoundMark) is not None
+    """The line searches' states in a state."""
     return [x for x in jax.tree.leaves(state, is_leaf=is_search) if is_search(x)]
 
 

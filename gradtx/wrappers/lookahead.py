@@ -11,6 +11,7 @@ from gradtx.core.fields import InnerState
 from gradtx.core.hyperparameters import FractionNumber, PositiveInt
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import counted_like
+from gradtx.core.rules import keep_type
 from gradtx.core.slots import CopySlot
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
@@ -82,7 +83,7 @@ def lookahead(
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, LookaheadState]:
         updates, state = pair.update(updates, state, params, **extra)
         start = counted_like(tx.init(params), state.fast_state)
-        again = lambda first, x: jnp.where(state.steps_since_sync == 0, first, x)
+        again = lambda first, x: jnp.where(state.steps_since_sync == 0, keep_type(first, x), x)
         return updates, state._replace(fast_state=jax.tree.map(again, start, state.fast_state))
 
     return pair._replace(update=update)

@@ -16,7 +16,8 @@ from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.restart import counted_like
-from gradtx.core.slots import Slot, copied
+from gradtx.core.rules import keep_type
+from gradtx.core.slots import CopySlot, copied
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
@@ -40,7 +41,7 @@ class AlternatingSAMState(NamedTuple):
     steps_since_sync: Array  # int32, climbs since the last step down: above 0 while the parameters are uphill
     opt_state: GatedState
     adv_state: GatedState
-    cache: Slot  # the parameters before the climb
+    cache: CopySlot  # the parameters before the climb
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The parameters, without the climb."""
@@ -174,18 +175,19 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
         errors.check_params("sharpness_aware", params)
         checks.check_tree("sharpness_aware", "the state's cache", params, state.cache)
         wide, taken = precision.widen(updates), state.steps_since_sync
-        start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, c), params, state.cache)
+        start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, precision.cast(c, p.dtype)), params, state.cache)
+        cache = jax.tree.map(keep_type, start, state.cache)
 
         def climb() -> tuple[PyTree, AlternatingSAMState]:
             eps, adv_state = up.update(wide, state.adv_state, params, **extra)
-            return eps, AlternatingSAMState(taken + 1, state.opt_state, adv_state, start)
+            return eps, AlternatingSAMState(taken + 1, state.opt_state, adv_state, cache)
 
         def step() -> tuple[PyTree, AlternatingSAMState]:
             steps, opt_state = tx.update(wide, state.opt_state, start, **extra)
             back = lambda u, p, c: None if u is None else u + (precision.widen(c) - precision.widen(p))
             steps = jax.tree.map(back, steps, params, start, is_leaf=is_none)
             adv_state = rest(state.adv_state, start)
-            return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, start)
+            return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, cache)
 
         steps, new_state = jax.lax.cond(taken < climbs, climb, step)
         return precision.round_like(steps, updates), new_state

@@ -50,13 +50,13 @@ def average_of(y: Array, z: Array, x: Any, b1: ArrayLike) -> Array:
 
 
 def schedule_free_rule(
-    u: Array, s: ScheduleFreeState, p: Array, *, old_b1: Array, share: Array
+    u: Array, s: ScheduleFreeState, p: Array, *, new_b1: ArrayLike, old_b1: Array, share: Array
 ) -> tuple[Array, ScheduleFreeState]:
     """z <- z + u; x <- (1 - c) x + c z; the parameters become y = (1 - b1) z + b1 x."""
     z = s.z + u
     x = average_of(p, s.z, s.x, old_b1)
     x = x + share * (z - x)
-    y = (1 - s.b1) * z + s.b1 * x
+    y = (1 - new_b1) * z + new_b1 * x
     return y - p, s._replace(z=z, x=() if isinstance(s.x, tuple) else x)
 
 
@@ -70,7 +70,8 @@ def weighing(
     weight = max_lr**weight_lr_power * t**weight_step_power
     weight_sum = state.weight_sum + weight
     share = safe_divide(weight, weight_sum)
-    return {"max_lr": max_lr, "weight_sum": weight_sum, "b1": interpolation, "old_b1": state.b1, "share": share}
+    b1: dict[str, Any] = {"b1": interpolation, "new_b1": interpolation, "old_b1": state.b1}
+    return {"max_lr": max_lr, "weight_sum": weight_sum, "share": share} | b1
 
 
 @transformation(degree=of("base_optimizer"))

@@ -13,6 +13,7 @@ from gradtx.core.fields import NumberMark
 from gradtx.core.slots import SlotMark
 from gradtx.core.transformation import GradientTransformation, is_foreign
 from gradtx.core.walk import map_declared
+from gradtx.search.line import is_search
 
 Slots: TypeAlias = Mapping[str, Any] | None
 """The dtypes asked for, by the names of slots; None for one where none is."""
@@ -47,12 +48,19 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
         each = lambda p, part: part if p is None else jax.tree.map(lambda x: kept(x, precision.dtype_of(p)), part)
         return treedef.unflatten([each(p, part) for p, part in zip(leaves, parts, strict=True)])
 
-    def number(name: str, mark: NumberMark, x: Any) -> Any:
+    def in_whole(x: Any) -> Any:
         return precision.narrow(x, precision.scalar_dtype(params, jnp.dtype)) if is_inexact(x) else x
+
+    def number(name: str, mark: NumberMark, x: Any) -> Any:
+        return x if mark.joint else in_whole(x)
+
+    def search(x: Any) -> Any:
+        return x._replace(info=jax.tree.map(in_whole, x.info)) if is_search(x) else x
 
     inner = not any(map(is_foreign, _transformations_in(tx)))
     state = map_declared(slot, tx.init(params), inner=inner)
-    return map_declared(number, state, kind=NumberMark, inner=inner)
+    state = map_declared(number, state, kind=NumberMark, inner=inner)
+    return jax.tree.map(search, state, is_leaf=is_search) if inner else state
 
 
 def _transformations_in(tx: Any) -> list[GradientTransformation]:
