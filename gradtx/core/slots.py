@@ -73,6 +73,8 @@ class ScalarStart:
 
     def __call__(self, params: PyTree) -> Array:
         first = self.value(params) if callable(self.value) else self.value
+        if self.shape == ():
+            check_one_number(first)
         kept = precision.scalar_dtype(params)
         # A copy: the value may be the caller's own array, and the state may be donated.
         begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
@@ -171,7 +173,7 @@ def check_one_number(value: Any) -> None:
     """
     if jnp.ndim(value):
         raise ValueError(
-            f"a slot starts at one number, got shape {jnp.shape(value)}; "
+            f"a state starts at one number, got shape {jnp.shape(value)}; "
             "a stacked transformation runs under jax.vmap over it and its state"
         )
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gradtx.core.fields import CountMark, InnerState, NumberMark, RunCount, marks
-from gradtx.core.slots import filled, scalar
+from gradtx.core.slots import ScalarStart, filled, scalar
 
 
 class EmptyState(NamedTuple):
@@ -36,7 +36,7 @@ def first_of(state: type[Any], field: str, named: dict[str, Any]) -> Any:
         return lambda params: filled((), 0, jnp.int32)
     if field in named:
         first = named[field]
-        return scalar(first) if isinstance(mark, NumberMark) and not callable(first) else first
+        return ScalarStart(first, ()) if isinstance(mark, NumberMark) and not callable(first) else first
     if isinstance(mark, NumberMark):
         return scalar()
     raise TypeError(

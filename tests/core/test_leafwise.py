@@ -127,8 +127,9 @@ def test_stacked_hyperparameters_need_vmap():
         tx = gradtx.adamw(0.1, b1=many)
         with pytest.raises(ValueError, match=r"scale_by_adam: b1 has shape \(3,\), wanted a scalar.*jax\.vmap"):
             tx.update(params, tx.init(params), params)
-        with pytest.raises(ValueError, match=r"a slot starts at one number, got shape \(3,\).*jax\.vmap"):
-            gradtx.scale_by_rss(many).init(params)
+        for tx in (gradtx.scale_by_rss(many), gradtx.scale_by_dowg(many), gradtx.dadapt_adamw(estim_lr0=many)):
+            with pytest.raises(ValueError, match=r"a state starts at one number, got shape \(3,\).*jax\.vmap"):
+                tx.init(params)
 
 
 class TotalState(NamedTuple):
