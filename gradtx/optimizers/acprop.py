@@ -1,14 +1,12 @@
 """ACProp: the gradient over the deviation that was known before it."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adabelief import ScaleByBeliefState
 from gradtx.transforms.decay import DecayKind
@@ -27,11 +25,7 @@ def acprop_rule(
 
 @transformation
 def scale_by_acprop(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-16,
-    *,
-    eps_root: NonNegative = 1e-16,
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *, eps_root: NonNegative = 1e-16
 ) -> Leafwise:
     """Divide the gradient by the root of its variance up to the step before.
 
@@ -55,29 +49,12 @@ def scale_by_acprop(
     takes mu of before the step; the paper and its code do not.
     """
     check_not_both_zero("scale_by_acprop", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    return leafwise(acprop_rule, ScaleByBeliefState, **numbers)
+    return leafwise(acprop_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
 
 
-@transformation
+@optimizer(scale_by_acprop)
 def acprop(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-16,
-    *,
-    eps_root: NonNegative = 1e-16,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """ACProp: theta <- theta - eta g / (sqrt(v) + eps), v the variance up to the step before. See `scale_by_acprop`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g - mu|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added to nu at every step.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_acprop(b1, b2, eps, eps_root=eps_root)
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *,
+    eps_root: NonNegative = 1e-16, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """ACProp: theta <- theta - eta g / (sqrt(v) + eps), v the variance up to the step before."""

@@ -1,14 +1,14 @@
 """AdaBelief: steps divided by how far the gradient is from its average."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -22,15 +22,9 @@ class ScaleByBeliefState(NamedTuple):
 
 
 def belief_rule(
-    g: Array,
-    s: ScaleByBeliefState,
-    *,
-    b1: ArrayLike,
-    b2: ArrayLike,
-    eps: ArrayLike,
-    eps_root: ArrayLike,
+    g: Array, s: ScaleByBeliefState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
     nesterov: bool,
-) -> tuple[Array, ScaleByBeliefState]:
+) -> tuple[Array, ScaleByBeliefState]:  # fmt: skip
     """u = m / (sqrt(v) + eps), m and v the debiased mu and nu."""
     mu = ema(s.mu, g, b1)
     nu = ema(s.nu, abs_sq(g - mu), b2) + eps_root
@@ -40,13 +34,9 @@ def belief_rule(
 
 @transformation(degree=0)
 def scale_by_belief(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-16,
-    *,
-    eps_root: NonNegative = 1e-16,
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *, eps_root: NonNegative = 1e-16,
     nesterov: bool = False,
-) -> Leafwise:
+) -> Leafwise:  # fmt: skip
     """Divide the averaged gradient by the root of its variance around that average.
 
     Per leaf, at step t = 1, 2, ...:
@@ -69,31 +59,12 @@ def scale_by_belief(
     Source: Zhuang et al. 2020, Algorithm 2, arXiv:2010.07468; differs: nothing.
     """
     check_not_both_zero("scale_by_belief", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
-    return leafwise(belief_rule, ScaleByBeliefState, **numbers)
+    return leafwise(belief_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
 
 
-@transformation
+@optimizer(scale_by_belief)
 def adabelief(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-16,
-    *,
-    eps_root: NonNegative = 1e-16,
-    nesterov: bool = False,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """AdaBelief: larger steps where the gradient is near its average. See `scale_by_belief`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g - mu|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added to nu at every step.
-        nesterov: look one step ahead.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
-    return descend(scale_by_belief(**numbers), learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *,
+    eps_root: NonNegative = 1e-16, nesterov: bool = False, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """AdaBelief: larger steps where the gradient is near its average."""

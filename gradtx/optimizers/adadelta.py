@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -49,23 +49,14 @@ def scale_by_adadelta(rho: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
     return leafwise(adadelta_rule, ScaleByAdaDeltaState, rho=rho, eps=eps)
 
 
-@transformation
+@optimizer(scale_by_adadelta)
 def adadelta(
-    learning_rate: NonNegative = 1.0,
-    rho: Decay = 0.9,
-    eps: Positive = 1e-6,
-    *,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """AdaDelta: theta <- theta - eta u, u in the units of theta. See `scale_by_adadelta`.
+    learning_rate: NonNegative = 1.0, rho: Decay = 0.9, eps: Positive = 1e-6, *, weight_decay: DecayKind = None
+):
+    """AdaDelta: theta <- theta - eta u, u in the units of theta.
 
     Optax and PyTorch add weight decay to the gradient; here that is `weight_decay=coupled(...)`.
 
     Args:
         learning_rate: eta >= 0; the paper has none, which is 1.
-        rho: in [0, 1), decay of both averages.
-        eps: above 0, added inside both roots.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    direction = scale_by_adadelta(rho, eps)
-    return descend(direction, learning_rate, weight_decay)

@@ -4,11 +4,11 @@ import math
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sign, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -55,25 +55,9 @@ def scale_by_adam_atan2(b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.2
     return leafwise(adam_atan2_rule, ScaleByAdamState, b1=b1, b2=b2, a=a, b=b)
 
 
-@transformation
+@optimizer(scale_by_adam_atan2)
 def adam_atan2(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    a: NonNegative = 1.27,
-    b: Positive = 1.0,
-    *,
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.27, b: Positive = 1.0, *,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Adam-atan2: Adam without eps. See `scale_by_adam_atan2`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        a: at least 0, size of the direction.
-        b: above 0, how soon the arc tangent bends.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_adam_atan2(b1, b2, a, b)
-    return descend(direction, learning_rate, weight_decay)
+):  # fmt: skip
+    """Adam-atan2: Adam without eps."""

@@ -1,15 +1,13 @@
 """Adam-mini: Adam with one second moment per block of parameters."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, mean_sq, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import zeros_shaped
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -36,11 +34,7 @@ def adam_mini_rule(
 
 @transformation(degree=0)
 def scale_by_adam_mini(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-8,
-    *,
-    block_axis: int | None = -1,
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, block_axis: int | None = -1
 ) -> Leafwise:
     """Adam's direction with one second moment per block.
 
@@ -67,29 +61,12 @@ def scale_by_adam_mini(
     Source: Zhang et al. 2024, Algorithm 1, arXiv:2406.16793.
     """
     per_block = zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True))
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, block_axis=block_axis)
-    return leafwise(adam_mini_rule, ScaleByAdamState, nu=per_block, **numbers)
+    return leafwise(adam_mini_rule, ScaleByAdamState, nu=per_block, b1=b1, b2=b2, eps=eps, block_axis=block_axis)
 
 
-@transformation
+@optimizer(scale_by_adam_mini)
 def adam_mini(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-8,
-    *,
-    block_axis: int | None = -1,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Adam-mini: Adam in half the memory, with one second moment per block. See `scale_by_adam_mini`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of mean |g|^2.
-        eps: above 0, added outside the root.
-        block_axis: the axis that counts blocks, or None for one block per leaf. Static.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_adam_mini(b1, b2, eps, block_axis=block_axis)
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *,
+    block_axis: int | None = -1, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """Adam-mini: Adam in half the memory, with one second moment per block."""

@@ -2,11 +2,11 @@
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -43,43 +43,17 @@ def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8) ->
     return leafwise(adamax_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
-@transformation
+@optimizer(scale_by_adamax)
 def adamax(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-8,
-    *,
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """AdaMax: steps divided by the decayed largest gradient. See `scale_by_adamax`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the maximum.
-        eps: above 0, inside the maximum.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    return descend(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay)
+):  # fmt: skip
+    """AdaMax: steps divided by the decayed largest gradient."""
 
 
-@transformation
+@optimizer(scale_by_adamax)
 def adamaxw(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-8,
-    *,
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *,
     weight_decay: DecayKind = 1e-4,
-) -> GradientTransformation:
-    """AdaMax with decoupled weight decay: theta <- theta - eta (u + lambda theta). See `scale_by_adamax`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the maximum.
-        eps: above 0, inside the maximum.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    return descend(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay)
+):  # fmt: skip
+    """AdaMax with decoupled weight decay: theta <- theta - eta (u + lambda theta)."""

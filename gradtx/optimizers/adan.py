@@ -1,16 +1,16 @@
 """Adan: Nesterov momentum through averaged gradient differences."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -64,26 +64,17 @@ def scale_by_adan(
     Optax 0.2.8 has 1 - b2 for the factor b2 of d and of v / (1 - b2^t).
     """
     check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
-    return leafwise(adan_rule, ScaleByAdanState, **numbers)
+    return leafwise(adan_rule, ScaleByAdanState, b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
 
 
-@transformation
+@optimizer(scale_by_adan)
 def adan(
     learning_rate: NonNegative, b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 1e-8, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """Adan: adaptive steps along Nesterov momentum. See `scale_by_adan`.
-
-    The paper's weight decay is `weight_decay=proximal(strength)`.
+):  # fmt: skip
+    """Adan: adaptive steps along Nesterov momentum.
 
     Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of the change of g.
-        b3: in [0, 1), decay of the average of squares.
-        eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the default is Optax's, the paper has 0.
-        weight_decay: None, a strength (decoupled), or a kind such as `proximal(0.02)`; see `descend`.
+        weight_decay: None, a strength (decoupled), or a kind such as the paper's `proximal(0.02)`; see `descend`.
     """
-    return descend(scale_by_adan(b1, b2, b3, eps, eps_root=eps_root), learning_rate, weight_decay)

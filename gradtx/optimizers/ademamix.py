@@ -1,14 +1,14 @@
 """AdEMAMix: Adam with a second, much slower average of the gradient; and its simplified form."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -77,8 +77,7 @@ def scale_by_ademamix(
     Source: Pagliardini, Ablin & Grangier 2024, Algorithm 1, arXiv:2409.03137.
     """
     check_not_both_zero("scale_by_ademamix", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
-    return leafwise(ademamix_rule, ScaleByAdemamixState, **numbers)
+    return leafwise(ademamix_rule, ScaleByAdemamixState, b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
 
 
 @transformation(degree=0)
@@ -108,48 +107,26 @@ def scale_by_simplified_ademamix(
     Source: Morwani et al. 2025, arXiv:2502.02431.
     """
     check_not_both_zero("scale_by_simplified_ademamix", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
-    return leafwise(simplified_rule, ScaleBySimplifiedAdEMAMixState, **numbers)
+    return leafwise(
+        simplified_rule, ScaleBySimplifiedAdEMAMixState, b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root
+    )
 
 
-@transformation
+@optimizer(scale_by_ademamix)
 def ademamix(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 5.0,
     eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """AdEMAMix: Adam that also remembers gradients of thousands of steps ago. See `scale_by_ademamix`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the fast average.
-        b2: in [0, 1), decay of the average of |g|^2.
-        b3: in [0, 1), decay of the slow average, such as `ademamix_b3_schedule(0.9, 0.9999, 10_000)`.
-        alpha: at least 0, weight of the slow average, such as `ademamix_alpha_schedule(5.0, 10_000)`.
-        eps: at least 0, outside the root.
-        eps_root: at least 0, inside it.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
-    direction = scale_by_ademamix(**numbers)
-    return descend(direction, learning_rate, weight_decay)
+):  # fmt: skip
+    """AdEMAMix: Adam that also remembers gradients of thousands of steps ago."""
 
 
-@transformation
+@optimizer(scale_by_simplified_ademamix)
 def simplified_ademamix(
     learning_rate: NonNegative, b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0,
     eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """Simplified AdEMAMix: one decayed sum, mixed with the gradient. See `scale_by_simplified_ademamix`.
+):  # fmt: skip
+    """Simplified AdEMAMix: one decayed sum, mixed with the gradient.
 
     Args:
         learning_rate: eta >= 0; about (1 - b1) times Adam's.
-        b1: in [0, 1), decay of the sum.
-        b2: in [0, 1), decay of the average of |g|^2.
-        alpha: at least 0, weight of the gradient.
-        eps: at least 0, outside the root.
-        eps_root: at least 0, inside it.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root)
-    direction = scale_by_simplified_ademamix(**numbers)
-    return descend(direction, learning_rate, weight_decay)

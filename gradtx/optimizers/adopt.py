@@ -1,15 +1,13 @@
 """ADOPT: Adam whose second moment leaves out the gradient that it divides."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.precision import cast, real_dtype
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -67,31 +65,16 @@ def scale_by_adopt(
 
     Source: Taniguchi et al. 2024, Algorithms 1 and 2, arXiv:2411.02853.
     """
-    numbers: dict[str, Any] = dict(
-        b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
-    )
-    return leafwise(adopt_rule, ScaleByAdamState, **numbers)
+    return leafwise(
+        adopt_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value,
+        nesterov=nesterov,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_adopt)
 def adopt(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *,
     clip_exponent: NonNegative | None = 0.25, clip_value: Threshold | None = None, nesterov: bool = False,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """ADOPT: Adam that converges for any b2. See `scale_by_adopt`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of normalised gradients.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, the smallest divisor.
-        clip_exponent: at least 0, of the limit (t - 1)^clip_exponent; None limits nothing.
-        clip_value: at least 0, or a schedule: the limit itself.
-        nesterov: look one step ahead.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    numbers: dict[str, Any] = dict(
-        b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value, nesterov=nesterov
-    )
-    return descend(scale_by_adopt(**numbers), learning_rate, weight_decay)
+):  # fmt: skip
+    """ADOPT: Adam that converges for any b2."""

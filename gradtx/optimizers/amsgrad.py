@@ -1,19 +1,22 @@
 """AMSGrad: Adam whose second moment never shrinks."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
+
+MaximumOf: TypeAlias = Annotated[str, OneOf("debiased", "raw")]
+"""Which second moment AMSGrad takes the largest of."""
 
 
 class ScaleByAmsgradState(NamedTuple):
@@ -41,15 +44,9 @@ def amsgrad_rule(
 
 @transformation(degree=0)
 def scale_by_amsgrad(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_root: NonNegative = 0.0,
-    max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
-    debias_mu: bool = True,
-    debias_nu: bool = True,
-) -> Leafwise:
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
+    max_of: MaximumOf = "debiased", debias_mu: bool = True, debias_nu: bool = True,
+) -> Leafwise:  # fmt: skip
     """Adam with the largest second moment so far, so that the step size never grows.
 
     Per leaf, at step t = 1, 2, ..., with mu and nu as in Adam:
@@ -63,7 +60,7 @@ def scale_by_amsgrad(
         b2: in [0, 1), decay of the average of |g|^2.
         eps: at least 0, added outside the root.
         eps_root: at least 0, added inside it; the two are not both 0.
-        max_of: which second moment the maximum is taken of.
+        max_of: which second moment the maximum is taken of, "debiased" or "raw" (PyTorch).
         debias_mu: whether to divide mu by 1 - b1^t.
         debias_nu: whether to divide nu or its maximum by 1 - b2^t.
 
@@ -72,31 +69,15 @@ def scale_by_amsgrad(
     Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself debiases neither.
     """
     check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
-    choices: dict[str, Any] = dict(max_of=max_of, debias_mu=debias_mu, debias_nu=debias_nu)
-    return leafwise(amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, **choices)
+    return leafwise(
+        amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, max_of=max_of,
+        debias_mu=debias_mu, debias_nu=debias_nu,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_amsgrad, debias_mu=True, debias_nu=True)
 def amsgrad(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_root: NonNegative = 0.0,
-    max_of: Annotated[str, OneOf("debiased", "raw")] = "debiased",
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Adam with the largest second moment so far. See `scale_by_amsgrad`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        max_of: which second moment the maximum is taken of, `"debiased"` or `"raw"` (PyTorch).
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_amsgrad(b1, b2, eps, eps_root=eps_root, max_of=max_of)
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, max_of: MaximumOf = "debiased", weight_decay: DecayKind = None,
+):  # fmt: skip
+    """Adam with the largest second moment so far."""

@@ -176,7 +176,7 @@ def optimizers():
                     yield getattr(module, node.name), directions, parsed(ast.get_docstring(node))
 
 
-OTHER_DEFAULTS: set[tuple[str, str]] = set()
+OTHER_DEFAULTS = {("adan", "eps_root"), ("ademamix", "alpha")}
 """Arguments whose default is not the direction's, by optimizer."""
 
 
