@@ -1,12 +1,13 @@
 """Adafactor: second moments kept as the product of a row and a column."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import ema, finite_abs_sq, mean, mean_sq, saturate, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.functions import IsFunctionOfStep
@@ -105,23 +106,16 @@ def scale_by_factored_rms(
     Source: Shazeer & Stern 2018, Algorithm 4, arXiv:1804.04235; max_b2: arXiv:2106.04560. Until `step_offset`
         b2 is 0; Optax 0.2.8 gives NaN there.
     """
-
-    def part(of: str) -> Any:
-        def view(p: Array) -> Any:
-            axes = factored_axes(p.shape, min_dim_size_to_factor, factored)
-            if of == "v":
-                return p if axes is None else ()
-            return () if axes is None else jnp.sum(p, axes[1] if of == "v_row" else axes[0])
-
-        return zeros_shaped(view)
-
-    numbers: dict[str, Any] = dict(decay_rate=decay_rate, step_offset=step_offset, epsilon=epsilon, max_b2=max_b2)
-    slots: dict[str, Any] = {of: part(of) for of in ("v_row", "v_col", "v")}
-    static: dict[str, Any] = dict(min_size=min_dim_size_to_factor, factored=factored, b2=b2)
-    return leafwise(factored_rule, FactoredState, **numbers, **static, **slots)
+    axes_of = lambda p: factored_axes(p.shape, min_dim_size_to_factor, factored)
+    summed = lambda i: zeros_shaped(lambda p: jnp.sum(p, axes[i]) if (axes := axes_of(p)) else ())
+    return leafwise(
+        factored_rule, FactoredState, decay_rate=decay_rate, step_offset=step_offset, epsilon=epsilon, max_b2=max_b2,
+        b2=b2, min_size=min_dim_size_to_factor, factored=factored,
+        v_row=summed(1), v_col=summed(0), v=zeros_shaped(lambda p: () if axes_of(p) else p),
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_factored_rms)
 def adafactor(
     learning_rate: NonNegative | None = None, min_dim_size_to_factor: PositiveInt = 128, decay_rate: Positive = 0.8,
     decay_offset: NonNegativeNumber = 0, *, multiply_by_parameter_scale: bool = True,
@@ -134,29 +128,20 @@ def adafactor(
 
     Args:
         learning_rate: eta >= 0; None is the paper's relative step min(1e-2, 1 / sqrt(t)) (in Optax it is 1).
-        min_dim_size_to_factor: at least 1, the smallest axis of a factored matrix. Static.
-        decay_rate: above 0, how fast the average's b2 approaches 1.
         decay_offset: at least 0, the step at which the average starts anew.
         multiply_by_parameter_scale: whether steps are relative to the parameter.
         clipping_threshold: at least 0, the largest root-mean-square of u; None clips nothing.
         momentum: None, or the decay of an average of the steps in [0, 1), taken before the learning rate.
         eps: above 0, added to |g|^2.
-        factored: whether matrices are factored.
-        max_b2: in [0, 1], a cap on b2.
         weight_decay: None, a strength (decoupled, so times the learning rate; Optax's is not), or a kind.
 
     State: of the chain; `FactoredState`, and with `momentum` one value per parameter.
 
     Source: Shazeer & Stern 2018, arXiv:1804.04235; differs: momentum is Optax's, the paper has none.
     """
-    numbers: dict[str, Any] = dict(decay_rate=decay_rate, step_offset=decay_offset, epsilon=eps, max_b2=max_b2)
-    static: dict[str, Any] = dict(factored=factored, min_dim_size_to_factor=min_dim_size_to_factor)
-    links = [scale_by_factored_rms(**static, **numbers)]
-    if clipping_threshold is not None:
-        links.append(clip_by_block_rms(clipping_threshold))
-    if multiply_by_parameter_scale:
-        links.append(scale_by_param_block_rms())
-    if momentum is not None:
-        links.append(average(momentum, debias=False))
-    relative_step = inverse_sqrt_schedule(1e-2, 1e-2, 10_000)
-    return descend(chain(*links), relative_step if learning_rate is None else learning_rate, weight_decay)
+    links = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps, max_b2=max_b2)]
+    links += [] if clipping_threshold is None else [clip_by_block_rms(clipping_threshold)]
+    links += [scale_by_param_block_rms()] if multiply_by_parameter_scale else []
+    links += [] if momentum is None else [average(momentum, debias=False)]
+    rate = inverse_sqrt_schedule(1e-2, 1e-2, 10_000) if learning_rate is None else learning_rate
+    return descend(chain(*links), rate, weight_decay)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import NonNegative, Positive, PositiveNumber
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import CopySlot, Slot
@@ -37,9 +38,7 @@ def cocob_rule(g: Array, s: COCOBState, p: Array, *, alpha: ArrayLike) -> tuple[
 
 
 @transformation
-def scale_by_cocob(
-    alpha: Positive = 100.0, eps: PositiveNumber = 1e-8
-) -> Leafwise:  # fmt: skip
+def scale_by_cocob(alpha: Positive = 100.0, eps: PositiveNumber = 1e-8) -> Leafwise:
     """Continuous coin betting, with backpropagation's form of it: turn gradients into steps, without a learning rate.
 
     Per element, from L = eps and G = R = C = 0:
@@ -62,29 +61,23 @@ def scale_by_cocob(
 
     Source: Orabona & Tommasi 2017, arXiv:1705.07795, Algorithm 2; differs: eps, where the paper has 0 / 0.
     """
-    return leafwise(
-        cocob_rule, COCOBState, real_only=True, alpha=alpha, scale=eps,
-    )  # fmt: skip
+    return leafwise(cocob_rule, COCOBState, real_only=True, alpha=alpha, scale=eps)
 
 
-@transformation
+@optimizer(scale_by_cocob)
 def cocob(
     learning_rate: NonNegative = 1.0, alpha: Positive = 100.0, eps: PositiveNumber = 1e-8, *,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
-    """COCOB-Backprop: descent without a learning rate; see `scale_by_cocob`.
+    """COCOB-Backprop: descent without a learning rate.
 
     Args:
         learning_rate: at least 0, a factor of the gradients, or a schedule; a constant one changes next to nothing.
-        alpha: above 0, holds the first bets.
-        eps: above 0, the least scale of gradients.
         weight_decay: None; a strength or `coupled(..)`, added to the gradient. A bet starts from theta_0 each time,
             so the other kinds, which move theta, mean nothing here.
 
     State: a tuple, of the states of decay and factor, then `COCOBState`; five values per parameter.
 
-    Raises: ValueError for another kind of decay.
-
-    Source: Orabona & Tommasi 2017, arXiv:1705.07795, Algorithm 2.
+    Raises: ValueError for another kind of decay, or from `update` without params; TypeError for complex parameters.
     """
     return chain(*coupled_links("cocob", weight_decay), scale(learning_rate), scale_by_cocob(alpha, eps))

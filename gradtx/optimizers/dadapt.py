@@ -89,12 +89,9 @@ def dadapt_adamw(
         sqrt(1 - b2^t) / (1 - b1^t) in k, as in Optax.
     """
     decay = inside(weight_decay, learning_rate)
-    numbers: dict[str, Any] = dict(learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, estim_lr0=estim_lr0)
     if decay.before or decay.after:
-        return chain(*decay.before, dadapt_adamw(**numbers), *decay.after)
+        return chain(*decay.before, dadapt_adamw(learning_rate, b1, b2, eps, estim_lr0), *decay.after)
     return leafwise(
-        dadapt_rule, DAdaptAdamWState, reduce=dadapt_numbers, finish=dadapt_estimate,
-        masks={"weight_decay": decay.mask}, weight_decay=decay.weight_decay, **numbers,
-        estim_lr=estim_lr0,
-
+        dadapt_rule, DAdaptAdamWState, reduce=dadapt_numbers, finish=dadapt_estimate, learning_rate=learning_rate,
+        b1=b1, b2=b2, eps=eps, estim_lr=estim_lr0, weight_decay=decay.weight_decay, masks={"weight_decay": decay.mask},
     )  # fmt: skip

@@ -1,10 +1,11 @@
 """DoG, distance over gradients: the step size is the way travelled over the root of all squared gradients."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate, sqrt
@@ -16,6 +17,9 @@ from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import or_coupled
+
+FirstStep: TypeAlias = Annotated[str, OneOf("heuristic", "distance", "learning_rate")]
+"""What DoG's first number is."""
 
 
 class DoGState(NamedTuple):
@@ -69,9 +73,8 @@ def ldog_rule(
 
 @transformation
 def scale_by_dog(
-    init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
-    init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
-) -> Leafwise:  # fmt: skip
+    init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_kind: FirstStep = "heuristic"
+) -> Leafwise:
     """Scale updates by the largest distance from the start over the root of the sum of squared gradient norms.
 
     Over the whole tree, from G = 0 and r = init_step (1 + ||theta_0||):
@@ -83,8 +86,8 @@ def scale_by_dog(
     Args:
         init_step: at least 0, what the first step is made of; the paper has 1e-6, or 1e-4 with batch normalisation.
         eps: at least 0.
-        init_kind: what init_step is: "heuristic", as above; "distance", r itself; "learning_rate", the first step
-            size, with r = 0 at the start.
+        init_kind: what init_step is: "heuristic", r at the start over 1 + ||theta_0||; "distance", that r itself;
+            "learning_rate", the first step size, with r = 0 at the start.
 
     State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`, one value per parameter.
 
@@ -92,18 +95,16 @@ def scale_by_dog(
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022, which averages the iterates; differs: nothing.
     """
-    starts = {"heuristic": lambda params: relative_to(tree.norm(params), init_step), "distance": init_step}
+    relative = scalar(lambda params: relative_to(tree.norm(params), init_step))
     return leafwise(
-        dog_rule, DoGState, reduce=dog_step,
-        init_step=init_step, eps=eps, init_kind=init_kind, is_init_step=lambda params: jnp.ones((), bool),
-        max_dist=scalar(starts.get(init_kind, 0)),
+        dog_rule, DoGState, reduce=dog_step, init_step=init_step, eps=eps, init_kind=init_kind,
+        max_dist={"heuristic": relative, "distance": init_step}.get(init_kind, 0),
+        is_init_step=lambda params: jnp.ones((), bool),
     )  # fmt: skip
 
 
 @transformation
-def scale_by_distance_over_gradients(
-    reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8
-) -> Leafwise:  # fmt: skip
+def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8) -> Leafwise:
     """L-DoG: DoG for each parameter array by itself.
 
     Per leaf, from G = 0 and r = reps_rel (1 + ||theta_0||):
@@ -123,17 +124,14 @@ def scale_by_distance_over_gradients(
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022; differs: nothing.
     """
-    return leafwise(
-        ldog_rule, ScaleByDistanceOverGradientsState, eps=eps,
-        max_dist=scalar(lambda p: relative_to(tree.norm(p), reps_rel)),
-    )  # fmt: skip
+    start = scalar(lambda p: relative_to(tree.norm(p), reps_rel))
+    return leafwise(ldog_rule, ScaleByDistanceOverGradientsState, eps=eps, max_dist=start)
 
 
-@transformation
+@optimizer(scale_by_dog)
 def dog(
     learning_rate: NonNegative = 1.0, init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
-    init_kind: Annotated[str, OneOf("heuristic", "distance", "learning_rate")] = "heuristic",
-    weight_decay: DecayKind = None,
+    init_kind: FirstStep = "heuristic", weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """DoG: descent without a learning rate to tune; average the iterates for the best result.
 
@@ -141,36 +139,21 @@ def dog(
 
     Args:
         learning_rate: c >= 0, best left at 1, or a schedule.
-        init_step: at least 0, what the first step is made of.
-        eps: at least 0.
-        init_kind: what init_step is: "heuristic", "distance" or "learning_rate".
         weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`. Decoupled
             decay has the rate c, not DoG's step size.
-
-    State: a tuple, of `DoGState` and those of the learning rate and the decay; one value per parameter.
-
-    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
     """
-    direction = scale_by_dog(init_step, eps, init_kind=init_kind)
-    return descend(direction, learning_rate, or_coupled(weight_decay))
+    return descend(scale_by_dog(init_step, eps, init_kind=init_kind), learning_rate, or_coupled(weight_decay))
 
 
-@transformation
+@optimizer(scale_by_distance_over_gradients)
 def ldog(
     learning_rate: NonNegative = 1.0, reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
-    """L-DoG: DoG with a step size for each parameter array; see `scale_by_distance_over_gradients`.
+    """L-DoG: DoG with a step size for each parameter array.
 
     Args:
         learning_rate: c >= 0, best left at 1, or a schedule.
-        reps_rel: at least 0, what the first step is made of.
-        eps: at least 0.
         weight_decay: None; a strength, which means `coupled` as in the paper; or a kind, as in `descend`.
-
-    State: a tuple, of `ScaleByDistanceOverGradientsState` and those of the learning rate and the decay.
-
-    Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022.
     """
-    direction = scale_by_distance_over_gradients(reps_rel, eps)
-    return descend(direction, learning_rate, or_coupled(weight_decay))
+    return descend(scale_by_distance_over_gradients(reps_rel, eps), learning_rate, or_coupled(weight_decay))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import tree
 from gradtx.core.averages import saturate, sqrt
 from gradtx.core.fields import Scalar
@@ -40,9 +41,7 @@ def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> 
 
 
 @transformation
-def scale_by_dowg(
-    init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4
-) -> Leafwise:  # fmt: skip
+def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4) -> Leafwise:
     """Scale updates by the largest squared distance from the start over the root of weighted squared gradients.
 
     Over the whole tree, from v = 0 and r^2 = init_estim_sq_dist:
@@ -61,29 +60,20 @@ def scale_by_dowg(
 
     Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284; differs: eps, which is from the authors' code.
     """
-    return leafwise(
-        dowg_rule, DoWGState, reduce=dowg_step, eps=eps,
-        estim_sq_dist=eps if init_estim_sq_dist is None else init_estim_sq_dist,
-    )  # fmt: skip
+    start = eps if init_estim_sq_dist is None else init_estim_sq_dist
+    return leafwise(dowg_rule, DoWGState, reduce=dowg_step, eps=eps, estim_sq_dist=start)
 
 
-@transformation
+@optimizer(scale_by_dowg)
 def dowg(
     learning_rate: NonNegative = 1.0, init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4, *,
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
-    """DoWG: descent without a learning rate to tune; see `scale_by_dowg`.
+    """DoWG: descent without a learning rate to tune.
 
     Args:
         learning_rate: a factor >= 0 of the step, best left at 1, or a schedule.
-        init_estim_sq_dist: r^2 > 0 at the start; None means eps.
-        eps: above 0.
         weight_decay: None; a strength, which means `coupled` as in Optax; or a kind, as in `descend`. Decoupled decay
             has the rate `learning_rate`, not DoWG's step size.
-
-    State: a tuple, of `DoWGState` and those of the learning rate and the decay; one value per parameter.
-
-    Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284.
     """
-    direction = scale_by_dowg(init_estim_sq_dist, eps)
-    return descend(direction, learning_rate, or_coupled(weight_decay))
+    return descend(scale_by_dowg(init_estim_sq_dist, eps), learning_rate, or_coupled(weight_decay))

@@ -1,10 +1,10 @@
 """Fromage: steps as long, per leaf, as the parameters, and a shrinkage that keeps their norm."""
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import safe_divide
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.trust import leaf_norm
@@ -23,21 +23,19 @@ def scale_by_fromage(learning_rate: NonNegative, min_norm: NonNegative = 1e-6) -
 
     Args:
         learning_rate: eta >= 0, the one that is applied to this direction.
-        min_norm: at least 0, the smallest value either norm counts as.
+        min_norm: at least 0, the smallest value either norm counts as, so that a leaf of zeros can move.
 
     State: none, or a step count (4 bytes) with a schedule.
 
     Raises: ValueError from `update` without params.
 
-    Source: Bernstein et al. 2020, Algorithm 1, arXiv:2002.03432.
+    Source: Bernstein et al. 2020, Algorithm 1, arXiv:2002.03432; differs: `min_norm`.
     """
     return leafwise(fromage_rule, learning_rate=learning_rate, min_norm=min_norm)
 
 
-@transformation
-def fromage(
-    learning_rate: NonNegative, min_norm: NonNegative = 1e-6, *, weight_decay: DecayKind = None
-) -> GradientTransformation:
+@optimizer(scale_by_fromage)
+def fromage(learning_rate: NonNegative, min_norm: NonNegative = 1e-6, *, weight_decay: DecayKind = None):
     """Fromage: each leaf turns by an angle that the learning rate gives.
 
     Per leaf:
@@ -46,11 +44,6 @@ def fromage(
 
     Args:
         learning_rate: eta >= 0, the tangent of the largest turn; 0.01 in the paper.
-        min_norm: at least 0, the smallest value either norm counts as, so that a leaf of zeros can move.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: none, or two step counts (8 bytes) with a schedule.
-
-    Source: Bernstein et al. 2020, Algorithm 1, arXiv:2002.03432; differs: `min_norm`.
     """
-    return descend(scale_by_fromage(learning_rate, min_norm), learning_rate, weight_decay)

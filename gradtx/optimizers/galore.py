@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import checks, precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
@@ -17,7 +17,7 @@ from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt
 from gradtx.core.restart import is_per_leaf, next_count, of_leaf
 from gradtx.core.selection import MaskedNode
 from gradtx.core.slots import Slot, slot_dtype
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_with
 from gradtx.linalg.dimensions import Dimensions
@@ -163,29 +163,10 @@ def scale_by_galore(
     return Pair(init, update, "numbers", GaLoreState, {"projector": None})
 
 
-@transformation
+@optimizer(scale_by_galore)
 def galore(
     learning_rate: NonNegative, rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
     fix_signs: bool = True, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace. See `scale_by_galore`.
-
-    Args:
-        learning_rate: eta >= 0.
-        rank: at least 1, of the subspace. Static.
-        update_proj_gap: steps between new subspaces, >= 1. Static.
-        scale: alpha; 0.25 in the paper.
-        base_optimizer: a direction that needs no params; `scale_by_adam()` by default.
-        weight_dimension_numbers: which leaves are matrices; None: every leaf of two axes.
-        side: which side is projected, "smaller" or "larger".
-        fix_signs: whether each singular vector has its largest entry positive.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_galore`.
-    """
-    direction = scale_by_galore(
-        rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers=weight_dimension_numbers, side=side,
-        fix_signs=fix_signs,
-    )  # fmt: skip
-    return descend(direction, learning_rate, weight_decay)
+):  # fmt: skip
+    """GaLore: theta <- theta - eta u, with Adam's direction taken in a low-rank subspace."""

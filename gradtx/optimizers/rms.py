@@ -1,6 +1,6 @@
 """AdaGrad and RMSProp: gradients divided by the root of their squares, summed or averaged."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -68,14 +68,9 @@ def rms_rule(
 
 
 def stddev_rule(
-    g: Array,
-    s: ScaleByRStdDevWithCountState,
-    *,
-    decay: ArrayLike,
-    eps: ArrayLike,
-    eps_in_sqrt: bool,
+    g: Array, s: ScaleByRStdDevWithCountState, *, decay: ArrayLike, eps: ArrayLike, eps_in_sqrt: bool,
     bias_correction: bool,
-) -> tuple[Array, ScaleByRStdDevWithCountState]:
+) -> tuple[Array, ScaleByRStdDevWithCountState]:  # fmt: skip
     """As `rms_rule`, with the variance nu - |mu|^2 for nu."""
     mu = ema(s.mu, g, decay)
     nu = ema(s.nu, finite_abs_sq(g), decay)
@@ -91,10 +86,7 @@ def root(x: Array, eps: ArrayLike, eps_in_sqrt: bool) -> Array:
 
 @transformation(degree=0)
 def scale_by_rss(
-    initial_accumulator_value: NonNegativeNumber = 0.1,
-    eps: NonNegative = 1e-7,
-    *,
-    eps_in_sqrt: bool = True,
+    initial_accumulator_value: NonNegativeNumber = 0.1, eps: NonNegative = 1e-7, *, eps_in_sqrt: bool = True
 ) -> Leafwise:
     """Divide updates by the root of the sum of all their squares (AdaGrad).
 
@@ -115,19 +107,14 @@ def scale_by_rss(
     Source: Duchi, Hazan & Singer 2011 (JMLR 12).
     """
     start = initial_accumulator_value
-    return leafwise(rss_rule, ScaleByRssState, eps=eps, eps_in_sqrt=eps_in_sqrt, sum_of_squares=start)
+    return leafwise(rss_rule, ScaleByRssState, sum_of_squares=start, eps=eps, eps_in_sqrt=eps_in_sqrt)
 
 
 @transformation(degree=0)
 def scale_by_rms(
-    decay: Decay = 0.9,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_in_sqrt: bool = True,
-    centered: bool = False,
-    bias_correction: bool = False,
-    initial_scale: NonNegativeNumber = 0.0,
-) -> Leafwise:
+    decay: Decay = 0.9, eps: NonNegative = 1e-8, *, eps_in_sqrt: bool = True, centered: bool = False,
+    bias_correction: bool = False, initial_scale: NonNegativeNumber = 0.0,
+) -> Leafwise:  # fmt: skip
     """Divide updates by the root of the running average of their squares (RMSProp).
 
     Per leaf, at step t = 1, 2, ...:
@@ -149,12 +136,13 @@ def scale_by_rms(
 
     Source: Tieleman & Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850.
     """
-    names: dict[str, Any] = dict(decay=decay, eps=eps, eps_in_sqrt=eps_in_sqrt, bias_correction=bias_correction)
-    nu = initial_scale
+    plain, counting = ScaleByRmsState, ScaleByRmsWithCountState
     if centered:
-        state = ScaleByRStdDevWithCountState if bias_correction else ScaleByRStdDevState
-        return leafwise(stddev_rule, state, nu=nu, **names)
-    return leafwise(rms_rule, ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, nu=nu, **names)
+        plain, counting = ScaleByRStdDevState, ScaleByRStdDevWithCountState
+    return leafwise(
+        stddev_rule if centered else rms_rule, counting if bias_correction else plain, nu=initial_scale,
+        decay=decay, eps=eps, eps_in_sqrt=eps_in_sqrt, bias_correction=bias_correction,
+    )  # fmt: skip
 
 
 @optimizer(scale_by_rss)
@@ -177,7 +165,9 @@ def rmsprop(
         momentum: None, or the decay of momentum in [0, 1], applied after the learning rate as in TensorFlow.
         nesterov: whether that momentum looks ahead.
     """
-    switches: dict[str, Any] = dict(eps_in_sqrt=eps_in_sqrt, centered=centered, bias_correction=bias_correction)
-    direction = scale_by_rms(decay, eps, initial_scale=initial_scale, **switches)
+    direction = scale_by_rms(
+        decay, eps, eps_in_sqrt=eps_in_sqrt, centered=centered, bias_correction=bias_correction,
+        initial_scale=initial_scale,
+    )  # fmt: skip
     steps = descend(direction, learning_rate, weight_decay)
     return steps if momentum is None else chain(steps, scale_by_momentum(momentum, nesterov=nesterov))

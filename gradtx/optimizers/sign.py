@@ -36,12 +36,9 @@ def lion_rule(
 ) -> tuple[Array, ScaleByLionState]:
     """u = sign(c), c = b1 mu + (1 - b1) g; or a softer function of c."""
     c = average(s.mu, g, b1)
-    size = {
-        "hard": jnp.ones_like,
-        "smooth": lambda r: jnp.tanh(smooth_beta * r),
-        "refined": lambda r: jnp.minimum(r, 1),
-    }
-    return size[mode](jnp.abs(c)) * sign(c), s._replace(mu=average(s.mu, g, b2))
+    soft = {"smooth": lambda r: jnp.tanh(smooth_beta * r), "refined": lambda r: jnp.minimum(r, 1)}
+    size = soft.get(mode, jnp.ones_like)
+    return size(jnp.abs(c)) * sign(c), s._replace(mu=average(s.mu, g, b2))
 
 
 @transformation(degree=0)
@@ -57,11 +54,7 @@ def scale_by_sign() -> Leafwise:
 
 @transformation(degree=lambda arguments: SCALE_FREE if arguments["mode"] == "hard" else None)
 def scale_by_lion(
-    b1: Decay = 0.9,
-    b2: Decay = 0.99,
-    *,
-    mode: LionMode = "hard",
-    smooth_beta: NonNegative = 1.0,
+    b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard", smooth_beta: NonNegative = 1.0
 ) -> Leafwise:
     """Take the sign of an average in which the newest gradient counts more than in the average that is kept.
 
@@ -81,14 +74,7 @@ def scale_by_lion(
 
     Source: Chen et al. 2023, Algorithm 2, arXiv:2302.06675; differs: for complex g the functions act on |c|.
     """
-    return leafwise(
-        lion_rule,
-        ScaleByLionState,
-        b1=b1,
-        b2=b2,
-        mode=mode,
-        smooth_beta=smooth_beta,
-    )
+    return leafwise(lion_rule, ScaleByLionState, b1=b1, b2=b2, mode=mode, smooth_beta=smooth_beta)
 
 
 @optimizer(scale_by_sign)
@@ -108,8 +94,7 @@ def signum(learning_rate: NonNegative, beta: Decay = 0.9, *, weight_decay: Decay
         learning_rate: eta >= 0, the size of every element's step.
         beta: in [0, 1), decay of the average.
     """
-    direction = chain(ema(beta, debias=False), scale_by_sign())
-    return descend(direction, learning_rate, weight_decay)
+    return descend(chain(ema(beta, debias=False), scale_by_sign()), learning_rate, weight_decay)
 
 
 @optimizer(scale_by_lion)
