@@ -37,10 +37,11 @@ class GaLoreState(NamedTuple):
     projector: Slot  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
 
 
-def on_left(g: Any, side: str) -> bool:
-    """Whether a matrix is projected from the left: P^H G instead of G P."""
-    m, n = g.shape[-2:]
-    return m == n or (m < n) == (side == "smaller")
+def projected(x: Any, numbers: Any, rank: int, side: str) -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
+    """Whether a leaf's matrices are projected from the left, P^H G, and the shapes of P and of what becomes of G."""
+    *stack, m, n = jax.eval_shape(lambda x: to_matrices(x, numbers), jax.ShapeDtypeStruct(x.shape, x.dtype)).shape
+    left, r = m == n or (m < n) == (side == "smaller"), min(rank, m, n)
+    return left, (*stack, m if left else n, r), (*stack, *((r, n) if left else (m, r)))
 
 
 def basis(g: Array, rank: int, left: bool, fix_signs: bool) -> Array:
@@ -97,65 +98,47 @@ def scale_by_galore(
     base = scale_by_adam() if base_optimizer is None else as_transformation(base_optimizer)
     name = "scale_by_galore"
 
-    def projected(p: Any, number: Any) -> tuple[Any, Any]:
-        """Zeros of the shapes of P and of the projected gradient."""
-        shape = jax.eval_shape(lambda p: to_matrices(p, number), jax.ShapeDtypeStruct(p.shape, p.dtype))
-        (*stack, m, n), left = shape.shape, on_left(shape, side)
-        r = min(rank, m, n)
-        return vary_with(
-            (
-                jnp.zeros((*stack, m if left else n, r), slot_dtype(p.dtype)),
-                jnp.zeros((*stack, *((r, n) if left else (m, r))), p.dtype),
-            ),
-            p,
-        )
-
     def init(params: PyTree) -> GaLoreState:
         leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        leaves = [p if p is None or hasattr(p, "shape") else jnp.asarray(p) for p in leaves]
-        numbers = resolve_dimensions(name, weight_dimension_numbers, params)
         projectors: list[Any] = [None if p is None else MaskedNode() for p in leaves]
-        seen: list[Any] = list(leaves)
-        for i, (p, number) in enumerate(zip(leaves, numbers, strict=True)):
-            if p is not None and number is not None:
-                projectors[i], seen[i] = projected(p, number)
-        state = base.init(treedef.unflatten(seen))
+        for i, numbers in enumerate(resolve_dimensions(name, weight_dimension_numbers, params)):
+            if (p := leaves[i]) is not None and numbers is not None:
+                _, of_p, of_g = projected(p, numbers, rank, side)
+                start = jnp.zeros(of_p, slot_dtype(p.dtype)), jnp.zeros(of_g, p.dtype)
+                projectors[i], leaves[i] = vary_with(start, p)
+        state = base.init(treedef.unflatten(leaves))
         return GaLoreState(jnp.zeros((), jnp.int32), state, treedef.unflatten(projectors))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GaLoreState]:
         numbers: list[Any] = list(resolve_dimensions(name, weight_dimension_numbers, updates))
-        gs, treedef = jax.tree.flatten(precision.widen(updates), is_leaf=is_none)
-        here = [i for i, number in enumerate(numbers) if number is not None and gs[i] is not None]
-        for i in here:
-            gs[i] = to_matrices(gathered(gs[i]), numbers[i])
-        lefts = {i: on_left(gs[i], side) for i in here}
-        projectors = checks.matched(name, "state", updates, treedef, state.projector)
-        for i in here:
-            (*stack, m, n), left = gs[i].shape, lefts[i]
-            checks.check_shape(
-                name, "projector", updates, i, projectors[i], (*stack, m if left else n, min(rank, m, n))
-            )
-        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(updates, is_leaf=is_none)]
-        due = [of_leaf(state.count, paths[i]) % update_proj_gap == 0 for i in here]
+        pathed, treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
+        paths, old = [path for path, _ in pathed], [g for _, g in pathed]
+        gs, projectors = list(precision.widen(old)), checks.matched(name, "state", updates, treedef, state.projector)
+        lefts: dict[int, bool] = {}  # of the leaves that are matrices
+        for i, g in enumerate(gs):
+            if g is not None and numbers[i] is not None:
+                lefts[i], of_p, _ = projected(g, numbers[i], rank, side)
+                checks.check_shape(name, "projector", updates, i, projectors[i], of_p)
+                gs[i] = to_matrices(gathered(g), numbers[i])
 
         def renewed() -> list[Array]:
-            bases = (basis(gs[i], projectors[i].shape[-1], lefts[i], fix_signs) for i in here)
-            new = [p.astype(projectors[i].dtype) for p, i in zip(bases, here, strict=True)]
-            if not is_per_leaf(state.count):
-                return new
-            return [jnp.where(now, p, projectors[i]) for p, i, now in zip(new, here, due, strict=True)]
+            bases = {i: basis(gs[i], projectors[i].shape[-1], left, fix_signs) for i, left in lefts.items()}
+            new = {i: p.astype(projectors[i].dtype) for i, p in bases.items()}
+            if is_per_leaf(state.count):
+                due = {i: of_leaf(state.count, paths[i]) % update_proj_gap == 0 for i in lefts}
+                new = {i: jnp.where(due[i], p, projectors[i]) for i, p in new.items()}
+            return list(new.values())
 
-        kept = lambda: [projectors[i] for i in here]
+        kept = lambda: [projectors[i] for i in lefts]
         anyone = reduce(jnp.logical_or, [count % update_proj_gap == 0 for count in jax.tree.leaves(state.count)])
-        for i, p in zip(here, jax.lax.cond(anyone, renewed, kept), strict=True):
+        for i, p in zip(lefts, jax.lax.cond(anyone, renewed, kept), strict=True):
             projectors[i] = p
-        wide = {i: projectors[i].astype(gs[i].dtype) for i in here}
-        seen = [project(g, wide[i], lefts[i]) if i in wide else g for i, g in enumerate(gs)]
+        wide = {i: projectors[i].astype(gs[i].dtype) for i in lefts}
+        seen = [project(g, wide[i], lefts[i]) if i in lefts else g for i, g in enumerate(gs)]
         directions, base_state = base.update(treedef.unflatten(seen), state.base_optimizer_state, None, **extra)
         new = treedef.flatten_up_to(directions)
-        old = treedef.flatten_up_to(updates)
-        for i in here:
-            full = from_matrices(project_back(new[i], wide[i], lefts[i]), old[i], numbers[i])
+        for i, left in lefts.items():
+            full = from_matrices(project_back(new[i], wide[i], left), old[i], numbers[i])
             new[i] = laid_out_like(precision.number_in(scale, full.dtype) * full, old[i])
         state = GaLoreState(next_count(state.count), base_state, treedef.unflatten(projectors))
         return precision.round_like(treedef.unflatten(new), updates), state
