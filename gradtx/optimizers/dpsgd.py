@@ -1,15 +1,16 @@
 """Gradient descent with differential privacy."""
 
 from gradtx.combine.chain import chain
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import Fraction, KeyLike, NonNegative, NonNegativeNumber
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.transforms.decay import DecayKind, as_placement
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.per_example import differentially_private_aggregate
 from gradtx.transforms.scale import identity, scale_by_lr
 
 
-@transformation
+@optimizer(differentially_private_aggregate, scale_by_momentum)
 def dpsgd(
     learning_rate: NonNegative, l2_norm_clip: NonNegativeNumber, noise_multiplier: NonNegativeNumber,
     key: KeyLike = 0, momentum: Fraction | None = None, *, nesterov: bool = False, weight_decay: DecayKind = None,
@@ -19,17 +20,9 @@ def dpsgd(
     u is what `differentially_private_aggregate` makes of gradients of shape (B, ...), with momentum if asked for.
 
     Args:
-        learning_rate: eta >= 0.
-        l2_norm_clip: at least 0, the largest norm of one example's gradient.
-        noise_multiplier: at least 0, the standard deviation of the noise over `l2_norm_clip`.
-        key: a seed, or a key from `jax.random`.
         momentum: in [0, 1], or None for none.
-        nesterov: whether momentum looks one step ahead.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: `(DifferentiallyPrivateAggregateState, TraceState, ...)`, one value per parameter with momentum.
-
-    Source: Abadi et al. 2016, arXiv:1607.00133.
     """
     before, between, after = as_placement(weight_decay, learning_rate)
     aggregate = differentially_private_aggregate(l2_norm_clip, noise_multiplier, key)

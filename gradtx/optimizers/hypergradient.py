@@ -1,11 +1,12 @@
 """Hypergradient descent: the learning rate goes downhill too, by the gradient of the loss with respect to it."""
 
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 import jax.numpy as jnp
 
 from gradtx.combine.around import around
 from gradtx.combine.chain import chain
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate
@@ -19,6 +20,9 @@ from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind, as_placement
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.scale import identity
+
+HypergradientForm: TypeAlias = Annotated[str, OneOf("additive", "multiplicative")]
+"""Whether a gradient is added to the learning rate, or scales it."""
 
 
 class HypergradientState(NamedTuple):
@@ -51,8 +55,7 @@ def adapted(
 @transformation
 def hypergradient(
     direction: Inner, learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative, *,
-    form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
-    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+    form: HypergradientForm = "additive", max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
 ) -> TransformationLike:  # fmt: skip
     """Follow a direction downhill with a learning rate that hypergradient descent adapts.
 
@@ -78,29 +81,29 @@ def hypergradient(
     """
     before, between, after = as_placement(weight_decay, learning_rate)
     inner = cast(GradientTransformation, direction)
-    numbers: dict[str, Any] = dict(hypergrad_lr=hypergrad_lr, form=form, max_learning_rate=max_learning_rate)
     if before or between or after:
         inner = chain(inner, *between) if between else inner
-        return chain(*before, hypergradient(inner, learning_rate, **numbers), *after)
-    follow = leafwise(follow_rule, HypergradientState, reduce=adapted, **numbers, learning_rate=learning_rate)
+        bare = hypergradient(inner, learning_rate, hypergrad_lr, form=form, max_learning_rate=max_learning_rate)
+        return chain(*before, bare, *after)
+    follow = leafwise(
+        follow_rule, HypergradientState, reduce=adapted, hypergrad_lr=hypergrad_lr, form=form,
+        max_learning_rate=max_learning_rate, learning_rate=learning_rate,
+    )  # fmt: skip
     return around(inner, follow.named("hypergradient"))
 
 
-@transformation
+@optimizer(hypergradient, scale_by_momentum)
 def sgd_hd(
     learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative, momentum: Fraction | None = None,
-    nesterov: bool = False, *, form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
-    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+    nesterov: bool = False, *, form: HypergradientForm = "additive", max_learning_rate: Threshold = float("inf"),
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """SGD-HD: gradient descent, with momentum if asked for, whose learning rate adapts; see `hypergradient`.
 
     Args:
-        learning_rate: eta >= 0 at the start.
         hypergrad_lr: beta >= 0. No value suits every loss: the paper has 1e-3, its code 1e-6, a steep loss needs less.
         momentum: in [0, 1], or None for plain gradients.
         nesterov: look one step ahead (SGDN-HD).
-        form: "additive" or "multiplicative".
-        max_learning_rate: eta is held between this and its negative.
         weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
 
     State: `HypergradientState`, one value per parameter, two with momentum.
@@ -108,32 +111,28 @@ def sgd_hd(
     Source: Baydin et al. 2018, arXiv:1703.04782.
     """
     direction = identity() if momentum is None else scale_by_momentum(momentum, nesterov=nesterov)
-    options: dict[str, Any] = dict(form=form, max_learning_rate=max_learning_rate, weight_decay=weight_decay)
-    return hypergradient(direction, learning_rate, hypergrad_lr, **options)
+    return hypergradient(
+        direction, learning_rate, hypergrad_lr, form=form, max_learning_rate=max_learning_rate,
+        weight_decay=weight_decay,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(hypergradient, scale_by_adam)
 def adam_hd(
     learning_rate: NonNegativeNumber, hypergrad_lr: NonNegative = 1e-8, b1: Decay = 0.9, b2: Decay = 0.999,
-    eps: NonNegative = 1e-8, *, form: Annotated[str, OneOf("additive", "multiplicative")] = "additive",
-    max_learning_rate: Threshold = float("inf"), weight_decay: DecayKind = None,
+    eps: NonNegative = 1e-8, *, form: HypergradientForm = "additive", max_learning_rate: Threshold = float("inf"),
+    weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Adam-HD: Adam whose learning rate adapts; see `hypergradient` and `scale_by_adam`.
 
     Args:
-        learning_rate: eta >= 0 at the start.
-        hypergrad_lr: beta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        form: "additive" or "multiplicative".
-        max_learning_rate: eta is held between this and its negative.
         weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
 
     State: `HypergradientState`, three values per parameter.
 
     Source: Baydin et al. 2018, arXiv:1703.04782; differs: nothing (the authors' code adds eps before debiasing nu).
     """
-    direction = scale_by_adam(b1, b2, eps)
-    options: dict[str, Any] = dict(form=form, max_learning_rate=max_learning_rate, weight_decay=weight_decay)
-    return hypergradient(direction, learning_rate, hypergrad_lr, **options)
+    return hypergradient(
+        scale_by_adam(b1, b2, eps), learning_rate, hypergrad_lr, form=form, max_learning_rate=max_learning_rate,
+        weight_decay=weight_decay,
+    )  # fmt: skip

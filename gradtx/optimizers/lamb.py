@@ -1,8 +1,9 @@
 """LAMB: Adam's direction scaled per leaf to the parameters."""
 
 from gradtx.combine.chain import chain
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import Decay, NonNegative
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Mask
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind, as_placement
@@ -10,17 +11,11 @@ from gradtx.transforms.scale import scale_by_lr
 from gradtx.transforms.trust import scale_by_trust_ratio
 
 
-@transformation
+@optimizer(scale_by_adam, scale_by_trust_ratio)
 def lamb(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-6,
-    *,
-    eps_root: NonNegative = 0.0,
-    trust_ratio_mask: Mask = None,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-6, *,
+    eps_root: NonNegative = 0.0, trust_ratio_mask: Mask = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
     """LAMB: Adam with a learning rate per leaf, for large batches.
 
     Per leaf, with r the direction of `scale_by_adam`:
@@ -30,19 +25,12 @@ def lamb(
 
     Args:
         learning_rate: eta >= 0, the length of a step relative to the parameter.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
         trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
         weight_decay: None; a strength, which joins r before the trust ratio as in the paper; or a kind, of which
             `decoupled` does the same, with a mask.
 
-    State: that of `scale_by_adam`, two values per parameter.
-
     Source: You et al. 2020, Algorithm 2, arXiv:1904.00962, with phi(z) = z.
     """
     before, between, after = as_placement(weight_decay, learning_rate)
-    direction = scale_by_adam(b1, b2, eps, eps_root=eps_root)
-    trust = scale_by_trust_ratio(mask=trust_ratio_mask)
+    direction, trust = scale_by_adam(b1, b2, eps, eps_root=eps_root), scale_by_trust_ratio(mask=trust_ratio_mask)
     return chain(*before, direction, *between, trust, scale_by_lr(learning_rate), *after)

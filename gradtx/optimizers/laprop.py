@@ -1,10 +1,10 @@
 """LaProp: momentum of normalised gradients, where Adam normalises momentum."""
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -42,23 +42,15 @@ def scale_by_laprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15) -
     return leafwise(laprop_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
-@transformation
+@optimizer(scale_by_laprop)
 def laprop(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: Positive = 1e-15,
-    *,
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15, *,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """LaProp: Adam with momentum after normalisation. See `scale_by_laprop`.
+):  # fmt: skip
+    """LaProp: Adam with momentum after normalisation.
 
     Args:
         learning_rate: eta >= 0; the authors' default is 4e-4.
-        b1: in [0, 1), decay of the average of normalised gradients.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root.
         weight_decay: None, a strength (decoupled; the authors' code does not multiply it by the learning rate,
             `independent` does not either), or a kind; see `descend`.
     """
-    return descend(scale_by_laprop(b1, b2, eps), learning_rate, weight_decay)

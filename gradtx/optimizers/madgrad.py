@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gradtx.combine.descend import descend_by
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, cbrt, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
@@ -60,22 +61,14 @@ def scale_by_madgrad(learning_rate: NonNegative, momentum: Decay = 0.9, eps: Pos
     return leafwise(madgrad_rule, MadgradState, learning_rate=learning_rate, momentum=momentum, eps=eps)
 
 
-@transformation
+@optimizer(scale_by_madgrad)
 def madgrad(
-    learning_rate: NonNegative,
-    momentum: Decay = 0.9,
-    eps: Positive = 1e-6,
-    *,
-    weight_decay: DecayKind = None,
+    learning_rate: NonNegative, momentum: Decay = 0.9, eps: Positive = 1e-6, *, weight_decay: DecayKind = None
 ) -> GradientTransformation:
-    """MADGRAD: adaptive steps that generalise like SGD's. See `scale_by_madgrad`.
+    """MADGRAD: adaptive steps that generalise like SGD's.
 
     Args:
-        learning_rate: eta >= 0.
-        momentum: in [0, 1), the share of theta that stays.
-        eps: above 0.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`, which is the authors'
             and Optax's; see `descend`.
     """
-    step = scale_by_madgrad(learning_rate, momentum, eps)
-    return descend_by(step, learning_rate, weight_decay)
+    return descend_by(scale_by_madgrad(learning_rate, momentum, eps), learning_rate, weight_decay)

@@ -1,16 +1,16 @@
 """MARS: Adam on gradients corrected by how they changed since the step before."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, rms, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -64,26 +64,18 @@ def scale_by_mars(
 
     Source: Yuan et al. 2024, Algorithm 2 (MARS-AdamW), arXiv:2411.10438; its code takes h = 0 at t = 1.
     """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, gamma=gamma, max_norm=max_norm)
-    return leafwise(mars_rule, ScaleByMarsState, **numbers)
+    return leafwise(mars_rule, ScaleByMarsState, b1=b1, b2=b2, eps=eps, gamma=gamma, max_norm=max_norm)
 
 
-@transformation
+@optimizer(scale_by_mars)
 def mars(
     learning_rate: NonNegative, b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
     max_norm: Threshold = 1.0, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """MARS-AdamW, approximate form: Adam on variance-reduced gradients. See `scale_by_mars`.
+):  # fmt: skip
+    """MARS-AdamW, approximate form: Adam on variance-reduced gradients.
 
     The paper uses it for matrices, and AdamW with b1 = 0.9, b2 = 0.95 for the rest: see `partition`.
 
     Args:
         learning_rate: eta >= 0; the authors' default is 3e-3.
-        b1: in [0, 1), decay of the average of corrected gradients.
-        b2: in [0, 1), decay of the average of their squares.
-        eps: above 0, added outside the root.
-        gamma: at least 0, strength of the correction.
-        max_norm: at least 0, the longest corrected gradient of a leaf.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
-    return descend(scale_by_mars(b1, b2, eps, gamma, max_norm=max_norm), learning_rate, weight_decay)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.combine.partition import partition
 from gradtx.core import precision
 from gradtx.core.arguments import Guess, Interval, OneOf, shown
@@ -129,7 +130,7 @@ def scale_by_muon(
         adaptive: scale by the dual norm (Bernstein & Newhouse 2024, arXiv:2409.20325).
         preconditioning: "frobenius", "spectral", "aol" or "schatten".
         orthogonaliser: takes the place of Newton-Schulz: a function of stacked matrices (k, m, n), with static numbers.
-        shape_factor: kappa: "none" 1, "width" sqrt(max(1, n / m)), "spectral" sqrt(n / m).
+        shape_factor: kappa: "none" 1; "width" sqrt(max(1, n / m)), the original's; "spectral" sqrt(n / m).
         consistent_rms: where given, kappa is this times sqrt(max(m, n)) (0.2 in arXiv:2502.16982).
         weight_dimension_numbers: None: every leaf is a kernel (in, out). Else which leaves are matrices, as in `muon`;
             those that are not keep their averaged gradient.
@@ -140,8 +141,8 @@ def scale_by_muon(
     Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); differs: the average is debiased, as in Optax.
     """
     name = "scale_by_muon"
-    numbers: dict[str, Any] = dict(beta=beta, nesterov=nesterov, bias_correction=bias_correction)
-    momentum = leafwise(muon_momentum_rule, MuonState, **numbers).named(name)
+    rule = leafwise(muon_momentum_rule, MuonState, beta=beta, nesterov=nesterov, bias_correction=bias_correction)
+    momentum = rule.named(name)
 
     def direction(u: Array, ns_coeffs: Any, eps: Any, consistent_rms: Any) -> Array:
         x = u if ns_precision is None or jnp.iscomplexobj(u) else precision.cast(u, ns_precision)
@@ -179,7 +180,7 @@ def scale_by_muon(
     return Pair(init, update, "numbers")
 
 
-@transformation
+@optimizer(scale_by_muon)
 def muon(
     learning_rate: NonNegative, ns_coeffs: Coefficients = "keller", ns_steps: PositiveInt | None = None,
     beta: Decay = 0.95, eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True,
@@ -198,17 +199,7 @@ def muon(
 
     Args:
         learning_rate: eta >= 0; 0.02 with `shape_factor="width"`, Adam's own with `consistent_rms=0.2`.
-        ns_coeffs: Newton-Schulz coefficients, as in `scale_by_muon`.
-        ns_steps: Newton-Schulz steps, as there.
-        beta: in [0, 1), decay of the average of g.
-        eps: at least 0, added to the Frobenius norm.
         nesterov: look one step ahead, in Adam too (as in Optax).
-        bias_correction: without it the momentum is that of the original code.
-        adaptive: scale by the dual norm.
-        preconditioning: "frobenius", "spectral", "aol" or "schatten".
-        orthogonaliser: takes the place of Newton-Schulz.
-        shape_factor: kappa; "width" is the original's, sqrt(max(1, outputs / inputs)).
-        consistent_rms: where given, kappa is this times sqrt(max(inputs, outputs)).
         weight_dimension_numbers: which leaves are matrices: a tree or a prefix of one, a function of the parameters, or
             patterns, of `DimensionNumbers`, None (Adam's) or `"auto"`.
         weight_decay: of the matrices: None, a strength (decoupled) or a kind; see `descend`.
@@ -218,7 +209,6 @@ def muon(
         adam_eps: at least 0, Adam's.
         adam_eps_root: at least 0, Adam's.
         adam_weight_decay: of the leaves that Adam has.
-        ns_precision: the dtype of the iterations.
 
     State: `PartitionState` with the parts "muon" (one value per parameter) and "adam" (two).
 

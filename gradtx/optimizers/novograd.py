@@ -1,10 +1,11 @@
 """NovoGrad: gradients normalised per leaf, then momentum."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
@@ -34,31 +35,20 @@ def novograd_rule(
 
 
 def decayed_novograd_rule(
-    g: Array,
-    s: ScaleByNovogradState,
-    p: Array,
-    *,
-    b1: ArrayLike,
-    b2: ArrayLike,
-    eps: ArrayLike,
-    eps_root: ArrayLike,
+    g: Array, s: ScaleByNovogradState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
     weight_decay: ArrayLike,
-) -> tuple[Array, ScaleByNovogradState]:
+) -> tuple[Array, ScaleByNovogradState]:  # fmt: skip
     """As `novograd_rule`, with weight_decay p added to the normalised gradient."""
     mu, s = novograd_rule(g, s, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    mu = mu + weight_decay * p
-    return mu, s._replace(mu=mu)
+    u = mu + weight_decay * p
+    return u, s._replace(mu=u)
 
 
 @transformation(degree=0)
 def scale_by_novograd(
-    b1: Decay = 0.9,
-    b2: Decay = 0.25,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_root: NonNegative = 0.0,
+    b1: Decay = 0.9, b2: Decay = 0.25, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     weight_decay: NonNegative | None = None,
-) -> Leafwise:
+) -> Leafwise:  # fmt: skip
     """Divide each leaf's gradient by the running root of its squared norm, then sum with decay.
 
     Per leaf, from nu = ||g||^2 at the first step and mu = 0:
@@ -79,34 +69,21 @@ def scale_by_novograd(
     Source: Ginsburg et al. 2019, Algorithm 1, arXiv:1905.11286; differs: the defaults, which are Optax's.
     """
     check_not_both_zero("scale_by_novograd", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    if weight_decay is None:
-        return leafwise(novograd_rule, ScaleByNovogradState, **numbers)
-    return leafwise(decayed_novograd_rule, ScaleByNovogradState, weight_decay=weight_decay, **numbers)
+    rule = novograd_rule if weight_decay is None else decayed_novograd_rule
+    return leafwise(rule, ScaleByNovogradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, weight_decay=weight_decay)
 
 
-@transformation
+@optimizer(scale_by_novograd)
 def novograd(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.25,
-    eps: NonNegative = 1e-6,
-    *,
-    eps_root: NonNegative = 0.0,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """NovoGrad: momentum of gradients normalised per leaf. See `scale_by_novograd`.
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.25, eps: NonNegative = 1e-6, *,
+    eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """NovoGrad: momentum of gradients normalised per leaf.
 
     Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the momentum, which sums.
-        b2: in [0, 1), decay of the average of ||g||^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
         weight_decay: None; a strength, which enters the momentum as in the paper; or a kind such as
             `decoupled(1e-4)`, which does not (see `descend`).
     """
-    numbers: dict[str, Any] = dict(eps_root=eps_root)
     if isinstance(weight_decay, WeightDecay):
-        return descend(scale_by_novograd(b1, b2, eps, **numbers), learning_rate, weight_decay)
-    return descend(scale_by_novograd(b1, b2, eps, weight_decay=weight_decay, **numbers), learning_rate)
+        return descend(scale_by_novograd(b1, b2, eps, eps_root=eps_root), learning_rate, weight_decay)
+    return descend(scale_by_novograd(b1, b2, eps, eps_root=eps_root, weight_decay=weight_decay), learning_rate)

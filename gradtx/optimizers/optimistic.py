@@ -4,13 +4,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.combine.chain import chain
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.fields import History
 from gradtx.core.hyperparameters import Decay, NonNegative, Real
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind
@@ -51,64 +50,33 @@ def scale_by_optimistic_gradient(alpha: Real = 1.0, beta: Real = 1.0) -> Leafwis
     Source: Daskalakis et al. 2018, arXiv:1711.00141; Mokhtari, Ozdaglar & Pattathil 2020, arXiv:1901.08511.
     """
     return leafwise(
-        optimistic_rule,
-        ScaleByOptimisticGradientState,
-        reduce=whether_first,
-        alpha=alpha,
-        beta=beta,
+        optimistic_rule, ScaleByOptimisticGradientState, reduce=whether_first, alpha=alpha, beta=beta,
         is_initial_step=lambda params: jnp.ones((), bool),
-    )
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_optimistic_gradient)
 def optimistic_gradient_descent(
-    learning_rate: NonNegative,
-    alpha: Real = 1.0,
-    beta: Real = 1.0,
-    *,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Optimistic gradient descent: theta <- theta - eta (alpha g_t + beta (g_t - g_(t-1))).
-
-    Args:
-        learning_rate: eta >= 0.
-        alpha: the weight of the gradient.
-        beta: the weight of its change.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_optimistic_gradient`, one value per parameter.
-
-    Source: Daskalakis et al. 2018, arXiv:1711.00141; Mokhtari, Ozdaglar & Pattathil 2020, arXiv:1901.08511.
-    """
-    direction = scale_by_optimistic_gradient(alpha, beta)
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, alpha: Real = 1.0, beta: Real = 1.0, *, weight_decay: DecayKind = None
+):
+    """Optimistic gradient descent: theta <- theta - eta (alpha g_t + beta (g_t - g_(t-1)))."""
 
 
-@transformation
+@optimizer(scale_by_adam, scale_by_optimistic_gradient)
 def optimistic_adam_v2(
     learning_rate: NonNegative, *, alpha: Real = 1.0, beta: Real = 1.0, b1: Decay = 0.9, b2: Decay = 0.999,
     eps: NonNegative = 1e-8, eps_root: NonNegative = 0.0, nesterov: bool = True, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
+):  # fmt: skip
     """Optimistic Adam: theta <- theta - eta (alpha d_t + beta (d_t - d_(t-1))), d Adam's direction.
 
     Optax's deprecated `optimistic_adam(eta, optimism)` is this with `beta = optimism / eta`, so gradtx has no second
     one. The paper's form is `nesterov=False`.
 
     Args:
-        learning_rate: eta >= 0.
         alpha: the weight of the direction.
         beta: the weight of its change.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        nesterov: whether Adam looks one step ahead, as `nadam` does.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
 
     State: those of `scale_by_adam` and `scale_by_optimistic_gradient`, three values per parameter.
 
     Source: Daskalakis et al. 2018, Algorithm 1, arXiv:1711.00141.
     """
-    adam = scale_by_adam(b1, b2, eps, eps_root=eps_root, nesterov=nesterov)
-    ahead = scale_by_optimistic_gradient(alpha, beta)
-    return descend(chain(adam, ahead), learning_rate, weight_decay)

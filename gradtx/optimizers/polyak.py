@@ -1,10 +1,11 @@
 """Polyak's step size: how far the loss is from its least value, over the squared norm of the gradient."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.combine.chain import chain
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import divide_up_to, saturate
@@ -16,6 +17,9 @@ from gradtx.core.typing import Array, ArrayLike, Mask, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import inside
 from gradtx.transforms.scale import scale_by_lr
+
+PolyakVariant: TypeAlias = Annotated[str, OneOf("sps", "sps+")]
+"""What a loss below its least value does: turn the step around, or stop it."""
 
 
 def step_rule(g: Array, *, step: ArrayLike) -> Array:
@@ -41,8 +45,8 @@ def polyak_step(
 @transformation
 def scale_by_polyak(
     f_min: Real = 0.0, max_learning_rate: Threshold = 1.0, eps: NonNegative = 0.0,
-    variant: Annotated[str, OneOf("sps", "sps+")] = "sps", *, scaling: NonNegative = 1.0,
-    weight_decay: NonNegative | None = None, mask: Mask = None,
+    variant: PolyakVariant = "sps", *, scaling: NonNegative = 1.0, weight_decay: NonNegative | None = None,
+    mask: Mask = None,
 ) -> Leafwise:  # fmt: skip
     """Scale updates by Polyak's step size, from the loss given as `update(updates, state, params, value=loss)`.
 
@@ -68,17 +72,17 @@ def scale_by_polyak(
 
     Source: Loizou et al. 2021, arXiv:2002.10542; sps+: Garrigos et al. 2023, arXiv:2307.14528.
     """
-    numbers: dict[str, Any] = dict(f_min=f_min, max_learning_rate=max_learning_rate, eps=eps, scaling=scaling)
-    if weight_decay is None:
-        return leafwise(step_rule, reduce=polyak_step, variant=variant, **numbers)
-    numbers |= dict(masks={"weight_decay": mask}, weight_decay=weight_decay)
-    return leafwise(decayed_step_rule, reduce=polyak_step, variant=variant, **numbers)
+    rule, masks = (step_rule, None) if weight_decay is None else (decayed_step_rule, {"weight_decay": mask})
+    return leafwise(
+        rule, reduce=polyak_step, masks=masks, f_min=f_min, max_learning_rate=max_learning_rate, eps=eps,
+        variant=variant, scaling=scaling, weight_decay=weight_decay,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_polyak)
 def polyak_sgd(
     max_learning_rate: Threshold = 1.0, scaling: NonNegative = 1.0, f_min: Real = 0.0, eps: NonNegative = 0.0,
-    variant: Annotated[str, OneOf("sps", "sps+")] = "sps", *, weight_decay: DecayKind = None,
+    variant: PolyakVariant = "sps", *, weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Gradient descent with Polyak's step size: theta <- theta - min(s (f - f_min) / (||g||^2 + eps), eta_max) g.
 
@@ -87,20 +91,14 @@ def polyak_sgd(
     Args:
         max_learning_rate: eta_max >= 0, the largest step size; infinity for none.
         scaling: s >= 0, 1/c in the paper.
-        f_min: the least value of the loss, or a guess below it.
-        eps: at least 0.
-        variant: "sps", or "sps+" for max(f - f_min, 0); see `scale_by_polyak`.
         weight_decay: None; a strength or `decoupled(..)`, decay at Polyak's step size; or `coupled(..)`, for which
             `value` should contain the penalty; `independent(..)` takes 1 for the learning rate.
-
-    State: a tuple of empty states; a schedule adds a step count (4 bytes).
-
-    Raises: TypeError from `update` without `value`.
 
     Source: Loizou et al. 2021, arXiv:2002.10542, SPS_max. Optax documents s outside the minimum, and in its code
         g is multiplied by s before its norm is taken; with s = 1 all agree.
     """
     decay = inside(weight_decay, 1.0)
-    numbers: dict[str, Any] = dict(scaling=scaling, weight_decay=decay.weight_decay, mask=decay.mask)
-    direction = scale_by_polyak(f_min, max_learning_rate, eps, variant, **numbers)
+    direction = scale_by_polyak(
+        f_min, max_learning_rate, eps, variant, scaling=scaling, weight_decay=decay.weight_decay, mask=decay.mask
+    )
     return chain(*decay.before, direction, scale_by_lr(1.0), *decay.after)

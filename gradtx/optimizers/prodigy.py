@@ -103,17 +103,15 @@ def prodigy(
         as in the paper; the authors' code and Optax have `eps_of_new_d`.
     """
     decay = inside(weight_decay, learning_rate)
-    numbers: dict[str, Any] = dict(
-        learning_rate=learning_rate, b1=b1, b2=b2, b3=b3, eps=eps, estim_lr0=estim_lr0, estim_lr_coef=estim_lr_coef,
-        safeguard_warmup=safeguard_warmup, bias_correction=bias_correction, eps_of_new_d=eps_of_new_d,
-    )  # fmt: skip
-    dtypes: dict[str, Any] = dict(
-        )  # fmt: skip
     if decay.before or decay.after:
-        return chain(*decay.before, prodigy(**numbers, **dtypes), *decay.after)
+        bare = prodigy(
+            learning_rate, b1, b2, b3, eps, estim_lr0, estim_lr_coef, safeguard_warmup=safeguard_warmup,
+            bias_correction=bias_correction, eps_of_new_d=eps_of_new_d,
+        )  # fmt: skip
+        return chain(*decay.before, bare, *decay.after)
     return leafwise(
         prodigy_rule, ProdigyState, reduce=prodigy_numbers, finish=prodigy_estimate, masks={"weight_decay": decay.mask},
-        weight_decay=decay.weight_decay, **numbers,
-
-        estim_lr=estim_lr0,
+        learning_rate=learning_rate, b1=b1, b2=b2, b3=b3, eps=eps, estim_lr0=estim_lr0, estim_lr_coef=estim_lr_coef,
+        safeguard_warmup=safeguard_warmup, bias_correction=bias_correction, eps_of_new_d=eps_of_new_d,
+        weight_decay=decay.weight_decay, estim_lr=estim_lr0,
     )  # fmt: skip

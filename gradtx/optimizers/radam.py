@@ -1,14 +1,12 @@
 """RAdam: Adam that waits until its second moment can be trusted."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -42,16 +40,9 @@ def rectification(b2: ArrayLike, rho: Array, trusted: Array) -> Array:
 
 
 def radam_rule(
-    g: Array,
-    s: ScaleByAdamState,
-    *,
-    b1: ArrayLike,
-    b2: ArrayLike,
-    eps: ArrayLike,
-    eps_root: ArrayLike,
-    threshold: ArrayLike,
-    nesterov: bool,
-) -> tuple[Array, ScaleByAdamState]:
+    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
+    threshold: ArrayLike, nesterov: bool,
+) -> tuple[Array, ScaleByAdamState]:  # fmt: skip
     """u = r m / (sqrt(v + eps_root) + eps) where rho is large enough for r, else u = m."""
     mu = ema(s.mu, g, b1)
     nu = ema(s.nu, abs_sq(g), b2)
@@ -65,14 +56,9 @@ def radam_rule(
 
 @transformation
 def scale_by_radam(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_root: NonNegative = 0.0,
-    threshold: NonNegative = 5.0,
-    nesterov: bool = False,
-) -> Leafwise:
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
+    threshold: NonNegative = 5.0, nesterov: bool = False,
+) -> Leafwise:  # fmt: skip
     """Adam's direction, times a factor for how few gradients its second moment has seen; at first, the average alone.
 
     Per leaf, at step t = 1, 2, ..., with mu, nu, m as in `scale_by_adam` and rho_inf = 2 / (1 - b2) - 1:
@@ -94,33 +80,14 @@ def scale_by_radam(
     Source: Liu et al. 2020, Algorithm 2, arXiv:1908.03265; differs: the threshold is 5, as in the authors' code.
     """
     check_not_both_zero("scale_by_radam", eps=eps, eps_root=eps_root)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov)
-    return leafwise(radam_rule, ScaleByAdamState, **numbers)
+    return leafwise(
+        radam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov
+    )
 
 
-@transformation
+@optimizer(scale_by_radam)
 def radam(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-8,
-    *,
-    eps_root: NonNegative = 0.0,
-    threshold: NonNegative = 5.0,
-    nesterov: bool = False,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """RAdam: Adam whose warm-up is computed instead of tuned. See `scale_by_radam`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        threshold: at least 0, the rho from which the second moment is used.
-        nesterov: look one step ahead.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov)
-    return descend(scale_by_radam(**numbers), learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *,
+    eps_root: NonNegative = 0.0, threshold: NonNegative = 5.0, nesterov: bool = False, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """RAdam: Adam whose warm-up is computed instead of tuned."""

@@ -1,10 +1,11 @@
 """Rprop: a step size per element, steered by the signs of its gradients."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import sign
 from gradtx.core.hyperparameters import Fraction, NonNegative, NonNegativeNumber, Positive, check_ordered
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -22,14 +23,9 @@ class ScaleByRpropState(NamedTuple):
 
 
 def rprop_rule(
-    g: Array,
-    s: ScaleByRpropState,
-    *,
-    eta_minus: ArrayLike,
-    eta_plus: ArrayLike,
-    min_step_size: ArrayLike,
+    g: Array, s: ScaleByRpropState, *, eta_minus: ArrayLike, eta_plus: ArrayLike, min_step_size: ArrayLike,
     max_step_size: ArrayLike,
-) -> tuple[Array, ScaleByRpropState]:
+) -> tuple[Array, ScaleByRpropState]:  # fmt: skip
     """u = delta sign(g), delta grown while the sign stays; u = 0 and delta shrunk where it changes."""
     agreement = sign(g) * sign(s.prev_updates)
     factor = jnp.where(agreement > 0, eta_plus, jnp.where(agreement < 0, eta_minus, 1))
@@ -40,12 +36,9 @@ def rprop_rule(
 
 @transformation(degree=0)
 def scale_by_rprop(
-    learning_rate: NonNegativeNumber,
-    eta_minus: Fraction = 0.5,
-    eta_plus: Positive = 1.2,
-    min_step_size: NonNegative = 1e-6,
-    max_step_size: NonNegative = 50.0,
-) -> Leafwise:
+    learning_rate: NonNegativeNumber, eta_minus: Fraction = 0.5, eta_plus: Positive = 1.2,
+    min_step_size: NonNegative = 1e-6, max_step_size: NonNegative = 50.0,
+) -> Leafwise:  # fmt: skip
     """Replace each element of the update by its sign times a step size of its own.
 
     Per element, from delta = learning_rate, with c = g_t g_(t-1):
@@ -68,33 +61,20 @@ def scale_by_rprop(
     Optax 0.2.8 applies each step size one step late, so its first update is 0; here it is applied at once.
     """
     check_ordered("scale_by_rprop", min_step_size=min_step_size, max_step_size=max_step_size)
-    slots: dict[str, Any] = dict(
-        step_sizes=learning_rate,
-    )
-    factors: dict[str, Any] = dict(
-        eta_minus=eta_minus, eta_plus=eta_plus, min_step_size=min_step_size, max_step_size=max_step_size
-    )
-    return leafwise(rprop_rule, ScaleByRpropState, real_only=True, **slots, **factors)
+    return leafwise(
+        rprop_rule, ScaleByRpropState, real_only=True, step_sizes=learning_rate, eta_minus=eta_minus,
+        eta_plus=eta_plus, min_step_size=min_step_size, max_step_size=max_step_size,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_rprop)
 def rprop(
-    learning_rate: NonNegativeNumber,
-    eta_minus: Fraction = 0.5,
-    eta_plus: Positive = 1.2,
-    min_step_size: NonNegative = 1e-6,
-    max_step_size: NonNegative = 50.0,
-    *,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Rprop, for gradients without noise: theta <- theta - delta sign(g). See `scale_by_rprop`.
+    learning_rate: NonNegativeNumber, eta_minus: Fraction = 0.5, eta_plus: Positive = 1.2,
+    min_step_size: NonNegative = 1e-6, max_step_size: NonNegative = 50.0, *, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """Rprop, for gradients without noise: theta <- theta - delta sign(g).
 
     Args:
-        learning_rate: the step size at the start, >= 0.
-        eta_minus: in [0, 1], the factor after a change of sign.
-        eta_plus: above 0, the factor while the sign stays.
-        min_step_size: at least 0.
-        max_step_size: at least 0.
         weight_decay: None, a strength, or a kind such as `coupled(1e-4)`. The steps have no common rate, so a
             strength is the share of theta taken at each step: theta <- theta - delta sign(g) - lambda theta.
     """

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -63,32 +64,17 @@ def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8) -
     Source: Anil, Gupta, Koren & Singer 2019, SM3-II, arXiv:1901.11150.
     """
     per_axis = zeros_shaped(lambda p: tuple(jnp.sum(p, other_axes(k, p.ndim)) for k in covers(p.ndim)))
-    return leafwise(
-        sm3_rule,
-        ScaleBySM3State,
-        b1=b1,
-        b2=b2,
-        eps=eps,
-        mu=per_axis,
-    )
+    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps, mu=per_axis)
 
 
-@transformation
+@optimizer(scale_by_sm3)
 def sm3(
-    learning_rate: NonNegative,
-    momentum: Decay = 0.9,
-    b2: Fraction = 1.0,
-    eps: NonNegative = 1e-8,
-    *,
+    learning_rate: NonNegative, momentum: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8, *,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """SM3: AdaGrad with one sum per row and column. See `scale_by_sm3`.
+) -> GradientTransformation:  # fmt: skip
+    """SM3: AdaGrad with one sum per row and column.
 
     Args:
-        learning_rate: eta >= 0.
         momentum: in [0, 1), decay of the average of the scaled updates.
-        b2: in [0, 1]; 1 sums squares, less averages them.
-        eps: at least 0, inside the root.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
     """
     return descend(scale_by_sm3(momentum, b2, eps), learning_rate, weight_decay)

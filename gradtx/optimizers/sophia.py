@@ -7,19 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import precision
 from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema
 from gradtx.core.fields import Count, GatedState
-from gradtx.core.hyperparameters import (
-    Decay,
-    KeyLike,
-    NonNegative,
-    Positive,
-    PositiveNumber,
-    PositiveTimes,
-    Threshold,
-)
+from gradtx.core.hyperparameters import Decay, KeyLike, NonNegative, Positive, PositiveNumber, PositiveTimes, Threshold
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import of_run
 from gradtx.core.slots import Slot
@@ -112,68 +105,36 @@ def scale_by_sophia(
     return Pair(init, update, "numbers", SophiaState, direction.starts)
 
 
-@transformation
+@optimizer(scale_by_sophia, hutchinson)
 def sophia_h(
     learning_rate: NonNegative, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
     clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
     key: KeyLike = 0, weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
-    """Sophia-H: the Hessian's diagonal by Hutchinson's estimator. See `scale_by_sophia` and `hutchinson`.
+    """Sophia-H: the Hessian's diagonal by Hutchinson's estimator.
 
-        updates, state = tx.update(grads, state, params, obj_fn=lambda params: loss(params, batch))
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of the estimates.
-        eps: above 0, the smallest divisor.
-        gamma: at least 0; larger clips less.
-        clip_threshold: at least 0, the largest element of the direction.
-        update_interval: at least 1, the steps from one estimate to the next.
-        debias: whether the average of g is debiased.
-        delayed: whether an estimate serves from the step after it on.
-        key: a seed, or a key from `jax.random`.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    Raises: TypeError from `update` without `obj_fn`.
+    Call `update(updates, state, params, obj_fn=lambda params: loss(params, batch))`.
     """
-    numbers: dict[str, Any] = dict(
-        b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
-    )
-    switches: dict[str, Any] = dict(debias=debias, delayed=delayed)
-    return descend(scale_by_sophia(hutchinson(key), **numbers, **switches), learning_rate, weight_decay)
+    direction = scale_by_sophia(
+        hutchinson(key), b1, b2, eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval,
+        debias=debias, delayed=delayed,
+    )  # fmt: skip
+    return descend(direction, learning_rate, weight_decay)
 
 
-@transformation
+@optimizer(scale_by_sophia, gauss_newton_bartlett)
 def sophia_g(
     learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99,
     eps: Positive = 1e-8, *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0,
     update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False, key: KeyLike = 0,
     weight_decay: DecayKind = 1e-4,
 ) -> GradientTransformation:  # fmt: skip
-    """Sophia-G: the Hessian's diagonal from sampled labels. See `scale_by_sophia` and `gauss_newton_bartlett`.
+    """Sophia-G: the Hessian's diagonal from sampled labels.
 
-        updates, state = tx.update(grads, state, params, sampled_obj_fn=sampled_loss)
-
-    Args:
-        learning_rate: eta >= 0.
-        batch_size: the number of predictions in the mean that `sampled_obj_fn` takes, > 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of the estimates.
-        eps: above 0, the smallest divisor.
-        gamma: at least 0; larger clips less.
-        clip_threshold: at least 0, the largest element of the direction.
-        update_interval: at least 1, the steps from one estimate to the next.
-        debias: whether the average of g is debiased.
-        delayed: whether an estimate serves from the step after it on.
-        key: a seed, or a key from `jax.random`, for the labels.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    Raises: TypeError from `update` without `sampled_obj_fn`.
+    Call `update(updates, state, params, sampled_obj_fn=loss)`.
     """
-    numbers: dict[str, Any] = dict(
-        b1=b1, b2=b2, eps=eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval
-    )
-    switches: dict[str, Any] = dict(debias=debias, delayed=delayed)
-    direction = scale_by_sophia(gauss_newton_bartlett(batch_size, key), **numbers, **switches)
+    direction = scale_by_sophia(
+        gauss_newton_bartlett(batch_size, key), b1, b2, eps, gamma=gamma, clip_threshold=clip_threshold,
+        update_interval=update_interval, debias=debias, delayed=delayed,
+    )  # fmt: skip
     return descend(direction, learning_rate, weight_decay)

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, missing_weight, safe_divide, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, Positive, PositiveInt
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import NumberSlot, PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -146,9 +146,9 @@ def scale_by_stable_spam(
         b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: above 0, added outside both roots.
-        norm_decay: in [0, 1), gamma_1 of the paper.
-        norm_sq_decay: in [0, 1), gamma_2.
-        max_decay: in [0, 1), gamma_3.
+        norm_decay: in [0, 1), of the norm; gamma_1 of the paper.
+        norm_sq_decay: in [0, 1), of the squared norm; gamma_2.
+        max_decay: in [0, 1), of the largest entry; gamma_3.
         reset_every: at least 1. Static.
 
     State: `ScaleByStableSpamState(count, max_mean, norm_mean, norm_sq_mean, mu, nu)`, two values per parameter and
@@ -162,57 +162,19 @@ def scale_by_stable_spam(
     )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_spam)
 def spam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-6, *,
     threshold: NonNegative = 5000.0, reset_every: PositiveInt = 500, warmup_steps: NonNegativeNumber = 150,
     clip_after: NonNegativeNumber = 20, debias_since_reset: bool = False, weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """SPAM: Adam with spike clipping and momentum reset. See `scale_by_spam`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root.
-        threshold: at least 0, the largest |g|^2 / nu.
-        reset_every: at least 1. Static.
-        warmup_steps: at least 0, after each reset.
-        clip_after: at least 0, steps after a reset in which nothing is clipped.
-        debias_since_reset: whether debiasing starts again at each reset.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_spam`, two values per parameter.
-    """
-    direction = scale_by_spam(
-        b1, b2, eps, threshold=threshold, reset_every=reset_every, warmup_steps=warmup_steps, clip_after=clip_after,
-        debias_since_reset=debias_since_reset,
-    )  # fmt: skip
-    return descend(direction, learning_rate, weight_decay)
+):  # fmt: skip
+    """SPAM: Adam with spike clipping and momentum reset."""
 
 
-@transformation
+@optimizer(scale_by_stable_spam)
 def stable_spam(
     learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, norm_decay: Decay = 0.7,
     norm_sq_decay: Decay = 0.9, max_decay: Decay = 0.999, reset_every: PositiveInt = 1000,
     weight_decay: DecayKind = None,
-) -> GradientTransformation:  # fmt: skip
-    """Stable-SPAM: SPAM with limits that adapt, and normalised gradients. See `scale_by_stable_spam`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside both roots.
-        norm_decay: in [0, 1), of the norm.
-        norm_sq_decay: in [0, 1), of the squared norm.
-        max_decay: in [0, 1), of the largest entry.
-        reset_every: at least 1. Static.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-
-    State: that of `scale_by_stable_spam`, two values per parameter and three per leaf.
-    """
-    direction = scale_by_stable_spam(
-        b1, b2, eps, norm_decay=norm_decay, norm_sq_decay=norm_sq_decay, max_decay=max_decay, reset_every=reset_every,
-    )  # fmt: skip
-    return descend(direction, learning_rate, weight_decay)
+):  # fmt: skip
+    """Stable-SPAM: SPAM with limits that adapt, and normalised gradients."""

@@ -2,11 +2,11 @@
 
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, finite_abs_sq, mean, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -48,24 +48,14 @@ def scale_by_stable_adam(b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6
     return leafwise(stable_adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
-@transformation
+@optimizer(scale_by_stable_adam)
 def stable_adamw(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.99,
-    eps: Positive = 1e-6,
-    *,
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6, *,
     weight_decay: DecayKind = 1e-2,
-) -> GradientTransformation:
-    """StableAdamW: AdamW with Adafactor's update clipping, so that gradients need none. See `scale_by_stable_adam`.
+):  # fmt: skip
+    """StableAdamW: AdamW with Adafactor's update clipping, so that gradients need none.
 
     Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root.
         weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`. The paper
             divides decay by max(1, r) too; here its kind alone says how strong it is.
     """
-    direction = scale_by_stable_adam(b1, b2, eps)
-    return descend(direction, learning_rate, weight_decay)

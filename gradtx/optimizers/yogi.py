@@ -1,27 +1,19 @@
 """Yogi: Adam whose second moment moves by bounded steps."""
 
-from typing import Any
-
-from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, finite_abs_sq, sign, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, check_not_both_zero
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
 
 
 def yogi_rule(
-    g: Array,
-    s: ScaleByAdamState,
-    *,
-    b1: ArrayLike,
-    b2: ArrayLike,
-    eps: ArrayLike,
-    eps_root: ArrayLike,
+    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, eps_root: ArrayLike,
     debias_both: bool,
-) -> tuple[Array, ScaleByAdamState]:
+) -> tuple[Array, ScaleByAdamState]:  # fmt: skip
     """u = m / (sqrt(v + eps_root) + eps), v moved towards |g|^2 by (1 - b2) |g|^2."""
     mu = ema(s.mu, g, b1)
     nu = s.nu - (1 - b2) * sign(s.nu - finite_abs_sq(g)) * finite_abs_sq(g)
@@ -31,15 +23,10 @@ def yogi_rule(
 
 @transformation(degree=0)
 def scale_by_yogi(
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-3,
-    *,
-    eps_root: NonNegative = 0.0,
-    initial_accumulator_value: NonNegativeNumber = 1e-6,
-    initial_mu: NonNegativeNumber = 1e-6,
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-3, *, eps_root: NonNegative = 0.0,
+    initial_accumulator_value: NonNegativeNumber = 1e-6, initial_mu: NonNegativeNumber = 1e-6,
     bias_correction: bool = True,
-) -> Leafwise:
+) -> Leafwise:  # fmt: skip
     """Divide the averaged gradient by a root-mean-square that cannot fall quickly.
 
     Per leaf, at step t = 1, 2, ...:
@@ -62,44 +49,16 @@ def scale_by_yogi(
     Source: Zaheer et al. 2018 (NeurIPS), Algorithm 2.
     """
     check_not_both_zero("scale_by_yogi", eps=eps, eps_root=eps_root)
-    slots: dict[str, Any] = dict(mu=initial_mu, nu=initial_accumulator_value)
-    numbers: dict[str, Any] = dict(b1=b1, b2=b2, eps=eps, eps_root=eps_root, debias_both=bias_correction)
-    return leafwise(yogi_rule, ScaleByAdamState, **slots, **numbers)
+    return leafwise(
+        yogi_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, debias_both=bias_correction,
+        mu=initial_mu, nu=initial_accumulator_value,
+    )  # fmt: skip
 
 
-@transformation
+@optimizer(scale_by_yogi)
 def yogi(
-    learning_rate: NonNegative,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    eps: NonNegative = 1e-3,
-    *,
-    eps_root: NonNegative = 0.0,
-    initial_accumulator_value: NonNegativeNumber = 1e-6,
-    initial_mu: NonNegativeNumber = 1e-6,
-    bias_correction: bool = True,
-    weight_decay: DecayKind = None,
-) -> GradientTransformation:
-    """Yogi: theta <- theta - eta m / (sqrt(v) + eps), v moving by bounded steps. See `scale_by_yogi`.
-
-    Args:
-        learning_rate: eta >= 0.
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1); nu moves by the share 1 - b2 of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it.
-        initial_accumulator_value: nu at the start, >= 0.
-        initial_mu: mu at the start, >= 0.
-        bias_correction: whether to divide by 1 - b1^t and 1 - b2^t.
-        weight_decay: None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.
-    """
-    direction = scale_by_yogi(
-        b1,
-        b2,
-        eps,
-        eps_root=eps_root,
-        initial_accumulator_value=initial_accumulator_value,
-        initial_mu=initial_mu,
-        bias_correction=bias_correction,
-    )
-    return descend(direction, learning_rate, weight_decay)
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-3, *,
+    eps_root: NonNegative = 0.0, initial_accumulator_value: NonNegativeNumber = 1e-6,
+    initial_mu: NonNegativeNumber = 1e-6, bias_correction: bool = True, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """Yogi: theta <- theta - eta m / (sqrt(v) + eps), v moving by bounded steps."""

@@ -99,7 +99,7 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
         tx.update(grads, state, params, sampled_obj_fn=sampled_loss)
 
     Args:
-        batch_size: the number of predictions in the mean, > 0.
+        batch_size: the number of predictions in the mean that `sampled_obj_fn` takes, > 0.
         key: a seed, or a key from `jax.random`.
 
     State: `GaussNewtonBartlettState(rng_key)`, 8 bytes.

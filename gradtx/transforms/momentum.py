@@ -55,7 +55,7 @@ def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: b
 
     Args:
         decay: in [0, 1], the share of v that stays at each step.
-        dampening: in [0, 1]. PyTorch leaves the first step undampened; here every step is.
+        dampening: in [0, 1], the share of each g that does not enter v; PyTorch leaves the first step undampened.
         nesterov: look one step ahead (Sutskever et al. 2013).
 
     State: `TraceState(trace)`, one value per parameter.

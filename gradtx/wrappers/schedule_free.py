@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.around import around
 from gradtx.combine.descend import descend
+from gradtx.combine.optimizer import optimizer
 from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import safe_divide
@@ -76,8 +77,8 @@ def weighing(
 
 @transformation(degree=of("base_optimizer"))
 def schedule_free(
-    base_optimizer: Inner, learning_rate: NonNegative, b1: Interpolation = 0.9, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0,
+    base_optimizer: Inner, learning_rate: NonNegative, b1: Interpolation = 0.9, weight_lr_power: NonNegative = 2.0, *,
+    weight_step_power: NonNegative = 0.0,
 ) -> Pair:  # fmt: skip
     """Train at a point between an optimizer's iterates and their average, and evaluate at the average.
 
@@ -92,7 +93,7 @@ def schedule_free(
     Args:
         base_optimizer: an optimizer without momentum, b1 takes its place; its weight decay acts at y.
         learning_rate: the base's, >= 0: a number, or a warm-up that then stays.
-        b1: in (0, 1], 0.9; for long runs 0.95 to 0.98.
+        b1: in (0, 1], the share of x in y; 0.9, for long runs 0.95 to 0.98.
         weight_lr_power: at least 0, how little the steps of a warm-up count.
         weight_step_power: at least 0, how much more late steps count; the authors' r.
 
@@ -134,47 +135,39 @@ def _at(h: Any, step: Array) -> Any:
     return h(step) if isinstance(h, Schedule) else h
 
 
-@transformation
+@optimizer(schedule_free)
 def schedule_free_sgd(
     learning_rate: NonNegative = 1.0, warmup_steps: PositiveNumber | None = None, b1: Interpolation = 0.9,
-    weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0,
+    weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0, *, weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free SGD; see `schedule_free`.
 
     Args:
         learning_rate: eta >= 0.
         warmup_steps: above 0, the steps over which the learning rate grows as t / warmup_steps; None: no warm-up.
-        b1: in (0, 1], the share of the average in the point where gradients are taken.
-        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`, at that point; see `descend`.
-        weight_lr_power: at least 0, how little the steps of the warm-up count.
-        weight_step_power: at least 0, how much more late steps count.
+        weight_decay: None, a strength, or a kind such as `coupled(1e-4)`, at the parameters y; see `descend`.
 
     State: that of `schedule_free`, one value per parameter.
     """
     eta = learning_rate if warmup_steps is None else linear_warmup(learning_rate, warmup_steps)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
-    return schedule_free(descend(identity(), eta, weight_decay), eta, b1, weight_lr_power, **names)
+    base = descend(identity(), eta, weight_decay)
+    return schedule_free(base, eta, b1, weight_lr_power, weight_step_power=weight_step_power)
 
 
-@transformation
+@optimizer(schedule_free, scale_by_rms)
 def schedule_free_adamw(
     learning_rate: NonNegative = 0.0025, warmup_steps: PositiveNumber | None = None, b1: Interpolation = 0.9,
-    b2: Decay = 0.999, eps: NonNegative = 1e-8, weight_decay: DecayKind = None,
-    weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0,
+    b2: Decay = 0.999, eps: NonNegative = 1e-8, weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0, *,
+    weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free AdamW: the base divides by the debiased root-mean-square of the gradient; see `schedule_free`.
 
     Args:
         learning_rate: eta >= 0.
         warmup_steps: above 0, the steps over which the learning rate grows as t / warmup_steps; None: no warm-up.
-        b1: in (0, 1], the share of the average in the point where gradients are taken.
         b2: in [0, 1), decay of the average of |g|^2.
         eps: at least 0, added outside the root.
-        weight_decay: None, a strength (decoupled), or a kind, at that point; see `descend`.
-        weight_lr_power: at least 0, how little the steps of the warm-up count.
-        weight_step_power: at least 0, how much more late steps count.
+        weight_decay: None, a strength (decoupled), or a kind, at the parameters y; see `descend`.
 
     State: that of `schedule_free`, two values per parameter.
 
@@ -182,35 +175,29 @@ def schedule_free_adamw(
         is debiased, where the algorithm has sqrt(1 - b2^t) in the learning rate and so in the weights.
     """
     eta = learning_rate if warmup_steps is None else linear_warmup(learning_rate, warmup_steps)
-    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
-    return schedule_free(descend(direction, eta, weight_decay), eta, b1, weight_lr_power, **names)
+    base = descend(scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True), eta, weight_decay)
+    return schedule_free(base, eta, b1, weight_lr_power, weight_step_power=weight_step_power)
 
 
-@transformation
+@optimizer(schedule_free, scale_by_rms)
 def schedule_free_radam(
     learning_rate: NonNegative = 0.0025, b1: Interpolation = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8,
-    weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0,
-    *, weight_step_power: NonNegative = 0.0,
+    weight_decay: DecayKind = None, weight_lr_power: NonNegative = 2.0, *, weight_step_power: NonNegative = 0.0,
 ) -> GradientTransformation:  # fmt: skip
     """Schedule-free RAdam: schedule-free AdamW with RAdam's factor as its warm-up, which nothing tunes.
 
-    The learning rate is eta r, with r as in `scale_by_radam`, and 0 while rho <= 4 (the first 4 steps for b2 = 0.999).
+    The rate in `schedule_free` is eta r, r as in `scale_by_radam`, 0 while rho <= 4 (the first 4 steps for b2 = 0.999).
 
     Args:
         learning_rate: eta >= 0.
-        b1: in (0, 1], the share of the average in the point where gradients are taken.
         b2: in [0, 1), decay of the average of |g|^2; below 2/3 rho stays below 5, and below 0.6 nothing moves.
         eps: at least 0, added outside the root.
-        weight_decay: None, a strength (decoupled), or a kind, at that point; see `descend`.
-        weight_lr_power: at least 0, how little the first steps count.
-        weight_step_power: at least 0, how much more late steps count.
+        weight_decay: None, a strength (decoupled), or a kind, at the parameters y; see `descend`.
 
     State: that of `schedule_free`, two values per parameter.
 
     Source: Defazio et al. 2024, arXiv:2405.15682, their `RAdamScheduleFree` with its silent first phase.
     """
     eta = rectified(learning_rate, b2)
-    direction = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
-    names: dict[str, Any] = dict(weight_step_power=weight_step_power)
-    return schedule_free(descend(direction, eta, weight_decay), eta, b1, weight_lr_power, **names)
+    base = descend(scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True), eta, weight_decay)
+    return schedule_free(base, eta, b1, weight_lr_power, weight_step_power=weight_step_power)

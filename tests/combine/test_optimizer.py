@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pickle
+import re
 
 import chex
 import jax
@@ -176,7 +177,16 @@ def optimizers():
                     yield getattr(module, node.name), directions, parsed(ast.get_docstring(node))
 
 
-OTHER_DEFAULTS = {("adan", "eps_root"), ("ademamix", "alpha")}
+OTHER_DEFAULTS = {
+    ("adan", "eps_root"),
+    ("ademamix", "alpha"),
+    ("lamb", "eps"),
+    ("lars", "trust_coefficient"),
+    ("muon", "shape_factor"),
+    ("novograd", "eps"),
+    ("optimistic_adam_v2", "nesterov"),
+    ("sophia_g", "gamma"),
+}
 """Arguments whose default is not the direction's, by optimizer."""
 
 
@@ -185,7 +195,8 @@ def test_optimizers_have_their_directions_defaults():
     for made, directions, _ in optimizers():
         for direction in directions:
             for name in set(made.parameters) & set(direction.parameters) - {"learning_rate", "weight_decay"}:
-                if not made.parameters[name].is_default(direction.parameters[name].inspected.default):
+                default = direction.parameters[name].inspected.default
+                if default is not inspect.Parameter.empty and not made.parameters[name].is_default(default):
                     found.add((made.__name__, name))
     assert found == OTHER_DEFAULTS
 
@@ -203,3 +214,21 @@ def test_optimizers_say_everything_and_nothing_twice():
             faults += [f"{made.__name__}: {name} is said as in {direction.__name__}" for name in twice]
         assert isinstance(made, Maker)
     assert not faults
+
+
+def only_descends(node):
+    """Whether a function's body is what the decorator writes: `descend` by a direction, and names for its parts."""
+    *named, last = node.body[1:] or node.body
+    whole = re.fullmatch(r"return descend\(.*, learning_rate, weight_decay\)", ast.unparse(last))
+    return whole is not None and all(isinstance(x, ast.Assign | ast.AnnAssign) for x in named)
+
+
+def test_what_only_descends_is_an_optimizer_of_its_direction():
+    spelled_out = [
+        node.name
+        for path in sorted((PACKAGE / "optimizers").glob("*.py"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and "transformation" in map(ast.unparse, node.decorator_list)
+        if only_descends(node)
+    ]
+    assert not spelled_out
