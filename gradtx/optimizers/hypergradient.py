@@ -107,8 +107,6 @@ def sgd_hd(
         weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
 
     State: `HypergradientState`, one value per parameter, two with momentum.
-
-    Source: Baydin et al. 2018, arXiv:1703.04782.
     """
     direction = identity() if momentum is None else scale_by_momentum(momentum, nesterov=nesterov)
     return hypergradient(

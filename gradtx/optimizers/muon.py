@@ -1,6 +1,5 @@
 """Muon: momentum whose matrices are orthogonalised by Newton-Schulz iterations."""
 
-from collections.abc import Callable
 from math import sqrt
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -12,61 +11,25 @@ from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
 from gradtx.combine.partition import partition
 from gradtx.core import precision
-from gradtx.core.arguments import Guess, Interval, OneOf, shown
+from gradtx.core.arguments import OneOf
 from gradtx.core.averages import debias, ema
 from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import Count
-from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.linalg.coefficients import Coefficients, Orthogonaliser, Preconditioning
 from gradtx.linalg.dimensions import Dimensions
 from gradtx.linalg.matrices import on_matrices, resolve_dimensions
-from gradtx.linalg.newton_schulz import COEFFICIENTS, PRECONDITIONINGS, orthogonalise
+from gradtx.linalg.newton_schulz import orthogonalise
 from gradtx.optimizers.adam import adam
 from gradtx.transforms.decay import DecayKind
 
-ORTHOGONALISER = IsFunction("of stacked matrices, (k, m, n) -> (k, m, n)", least=1, most=1)
-Orthogonaliser: TypeAlias = Annotated[Callable[[Array], Array], ORTHOGONALISER] | None
-"""A function (k, m, n) -> (k, m, n) of stacked matrices, or None for Newton-Schulz."""
-
-Preconditioning: TypeAlias = Annotated[str, OneOf(*PRECONDITIONINGS)]
-"""How a matrix is scaled before Newton-Schulz."""
-
 ShapeFactor: TypeAlias = Annotated[str, OneOf("none", "width", "spectral")]
 """What an orthogonal direction is multiplied by."""
-
-
-class IsCoefficients(Guess):
-    """A name, a triple or a sequence of triples; the numbers are leaves."""
-
-    wanted = f"one of {', '.join(map(repr, COEFFICIENTS))}, (a, b, c) or a sequence of such triples"
-    number = Interval("(-inf, inf)")
-
-    def convert(self, where: str, name: str, x: Any) -> Any:
-        if isinstance(x, str) and x in COEFFICIENTS:
-            return str(x)
-        for leaf in [] if isinstance(x, str) else jax.tree.leaves(x):
-            self.number(where, name, leaf)
-        shape = () if isinstance(x, str) else form_of(x)
-        if not shape or shape[-1] != 3 or 0 in shape:
-            raise ValueError(f"{where}: {name} must be {self.wanted}, got {shown(x)}")
-        return x
-
-
-def form_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array, or of sequences of numbers; a number may be an array of those of many optimizers."""
-    if not isinstance(x, list | tuple):
-        return tuple(np.shape(x))
-    (part,) = {form_of(y) if isinstance(y, list | tuple) else () for y in x}
-    return len(x), *part
-
-
-Coefficients: TypeAlias = Annotated[Any, IsCoefficients("")]
-"""Newton-Schulz coefficients: see `gradtx.linalg.newton_schulz.orthogonalise`."""
 
 
 class MuonState(NamedTuple):

@@ -1,7 +1,8 @@
 """SM3: AdaGrad whose sums are kept per row, column, ... instead of per parameter."""
 
-from functools import reduce
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 
@@ -10,17 +11,10 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.slots import PositiveSlot, Slot, zeros_shaped
+from gradtx.core.slots import Slot, SlotMark, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
-
-
-class ScaleBySM3State(NamedTuple):
-    """State of `scale_by_sm3`."""
-
-    mu: PositiveSlot  # a tuple of one vector per axis: the largest sum of |g|^2 along the others
-    nu: Slot  # running average of the scaled updates
 
 
 def other_axes(axis: int, ndim: int) -> tuple[int, ...]:
@@ -28,20 +22,26 @@ def other_axes(axis: int, ndim: int) -> tuple[int, ...]:
     return tuple(i for i in range(ndim) if i != axis)
 
 
-def covers(ndim: int) -> range:
-    """The axes that count the sets of the cover; a scalar is one set."""
-    return range(max(ndim, 1))
+def per_axis(x: Array, over: Callable[..., Array] = jnp.sum) -> tuple[Array, ...]:
+    """For each axis a vector, x taken together over all others; of a scalar itself."""
+    return tuple(over(x, other_axes(k, x.ndim)) for k in range(max(x.ndim, 1)))
+
+
+class ScaleBySM3State(NamedTuple):
+    """State of `scale_by_sm3`."""
+
+    mu: Annotated[tuple[Array, ...], SlotMark(zeros_shaped(per_axis), real=True, positive=True)]  # v's largest values
+    nu: Slot  # running average of the scaled updates
 
 
 def sm3_rule(
     g: Array, s: ScaleBySM3State, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike
 ) -> tuple[Array, ScaleBySM3State]:
     """v = b2 min over axes of mu + |g|^2; mu = max of v along the other axes; u = average of g / sqrt(v + eps)."""
-    bounds: Any = [jnp.expand_dims(mu, other_axes(k, g.ndim)) for k, mu in enumerate(s.mu)]
+    bounds = [jnp.expand_dims(mu, other_axes(k, g.ndim)) for k, mu in enumerate(s.mu)]
     v = b2 * reduce(jnp.minimum, bounds) + jnp.where(b2 == 1, 1, 1 - b2) * abs_sq(g)
     u = ema(s.nu, safe_divide(g, sqrt(v + eps)), b1)
-    mu = tuple(jnp.max(v, other_axes(k, g.ndim), initial=0) for k in covers(g.ndim))
-    return u, ScaleBySM3State(mu=mu, nu=u)  # pyright: ignore[reportArgumentType]
+    return u, ScaleBySM3State(mu=per_axis(v, partial(jnp.max, initial=0)), nu=u)
 
 
 @transformation(degree=0)
@@ -63,8 +63,7 @@ def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8) -
 
     Source: Anil, Gupta, Koren & Singer 2019, SM3-II, arXiv:1901.11150.
     """
-    per_axis = zeros_shaped(lambda p: tuple(jnp.sum(p, other_axes(k, p.ndim)) for k in covers(p.ndim)))
-    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps, mu=per_axis)
+    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps)
 
 
 @optimizer(scale_by_sm3)

@@ -62,13 +62,7 @@ def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: b
 
     Source: Polyak 1964; Sutskever, Martens, Dahl & Hinton 2013.
     """
-    return leafwise(
-        momentum_rule,
-        TraceState,
-        decay=decay,
-        dampening=dampening,
-        nesterov=nesterov,
-    )
+    return leafwise(momentum_rule, TraceState, decay=decay, dampening=dampening, nesterov=nesterov)
 
 
 @transformation(degree=1)
@@ -86,9 +80,4 @@ def ema(decay: Decay, debias: bool = True) -> Leafwise:
 
     State: `EmaState(count, ema)`, one value per parameter; it is never debiased.
     """
-    return leafwise(
-        ema_rule,
-        EmaState,
-        decay=decay,
-        debias=debias,
-    )
+    return leafwise(ema_rule, EmaState, decay=decay, debias=debias)
