@@ -72,8 +72,8 @@ def hypergradient(
         hypergrad_lr: beta >= 0. The additive form multiplies it by squared gradients, so it depends on their scale.
         form: "additive", or "multiplicative", which keeps the sign of eta for beta < 1.
         max_learning_rate: eta is held between this and its negative. Huge gradients need it in the additive form.
-        weight_decay: None, a strength or a kind, as in `descend`; it is part of g or u. `independent` follows the first
-            learning rate.
+        weight_decay: None, a strength or a kind, as in `descend`; it is part of g or u. `coupled(..)` is that of the
+            authors' code; `independent` follows the first learning rate.
 
     State: `HypergradientState(inner_state, learning_rate, direction)`, one value per parameter and the direction's.
 
@@ -104,7 +104,6 @@ def sgd_hd(
         hypergrad_lr: beta >= 0. No value suits every loss: the paper has 1e-3, its code 1e-6, a steep loss needs less.
         momentum: in [0, 1], or None for plain gradients.
         nesterov: look one step ahead (SGDN-HD).
-        weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
 
     State: `HypergradientState`, one value per parameter, two with momentum.
     """
@@ -122,9 +121,6 @@ def adam_hd(
     weight_decay: DecayKind = None,
 ) -> GradientTransformation:  # fmt: skip
     """Adam-HD: Adam whose learning rate adapts; see `hypergradient` and `scale_by_adam`.
-
-    Args:
-        weight_decay: None, a strength or a kind; `coupled(..)` is that of the authors' code.
 
     State: `HypergradientState`, three values per parameter.
 
