@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
@@ -150,7 +151,7 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
     """The pair behind `scale_by_lbfgs`, for what weighs a new pair and what H begins with."""
     name = "scale_by_lbfgs"
     memory = zeros_shaped(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)))
-    weights = scalar(jnp.zeros(memory_size))
+    weights = scalar(np.zeros(memory_size))
     starts: dict[str, Any] = {
         "diff_params_memory": memory,
         "diff_updates_memory": memory,

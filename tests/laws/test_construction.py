@@ -12,6 +12,7 @@ SCHEDULE = gradtx.linear_schedule(1.0, 0.1, 5)
 # What no row of the catalogue holds.
 OTHERS = [
     SCHEDULE,
+    gradtx.stored(gradtx.adam(0.1), "bfloat16"),
     gradtx.constant_schedule(0.1),
     gradtx.cosine_decay_schedule(0.1, 5),
     gradtx.cosine_onecycle_schedule(5, 0.1),

@@ -94,5 +94,5 @@ def test_errors():
         gradtx.hypergradient(0.1, 0.1, 0.1)  # pyright: ignore[reportArgumentType]
     tx = gradtx.sgd_hd(0.1, 0.1)
     state = tx.init({"a": ONE})
-    with pytest.raises(ValueError, match="hypergradient: updates and the state"):
+    with pytest.raises(ValueError, match="hypergradient: updates and state"):
         tx.update({"b": ONE}, state, {"b": ONE})
