@@ -1,54 +1,26 @@
 """The catalogue: one row per transformation. The laws run over all of them."""
 
+import importlib
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import jax
 import pytest
 
 import gradtx
+from tests import rows
 from tests.rows import Row as Row
-from tests.rows import (
-    adam,
-    adaptive,
-    combinators,
-    combine,
-    memory,
-    modern,
-    momentum,
-    muon,
-    parameter_free,
-    rms,
-    search,
-    sign,
-    simple,
-    sophia,
-    spikes,
-    trust,
-    wrappers,
-)
+from tests.rows import adam, combinators, momentum, rms, simple
 
-ROWS: list[Row] = [
-    *simple.ROWS,
-    *momentum.ROWS,
-    *rms.ROWS,
-    *adam.ROWS,
-    *muon.ROWS,
-    *sign.ROWS,
-    *adaptive.ROWS,
-    *trust.ROWS,
-    *parameter_free.ROWS,
-    *memory.ROWS,
-    *modern.ROWS,
-    *sophia.ROWS,
-    *spikes.ROWS,
-    *combine.ROWS,
-    *combinators.ROWS,
-    *wrappers.ROWS,
-    *search.ROWS,
-]
+FOUNDATION_FAMILIES: list[ModuleType] = [simple, momentum, rms, adam]
+# Every file of `tests/rows` is a family, found there; a transformation's own rows come before those of combinators.
+FOUND = [importlib.import_module(f"tests.rows.{found.name}") for found in pkgutil.iter_modules(rows.__path__)]
+OTHERS = [family for family in FOUND if family not in (*FOUNDATION_FAMILIES, combinators)]
+ROWS: list[Row] = [row for family in (*FOUNDATION_FAMILIES, *OTHERS, combinators) for row in family.ROWS]
 
 # The foundation's rows run everywhere; the others are left out with -m "not slow".
-FOUNDATION = {row.id for family in (simple, momentum, rms, adam) for row in family.ROWS}
+FOUNDATION = {row.id for family in FOUNDATION_FAMILIES for row in family.ROWS}
 NAMES = {row.tx.name for row in ROWS}
 
 

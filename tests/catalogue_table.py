@@ -16,6 +16,7 @@ from gradtx.core.values import Maker
 from tests.catalogue import ROWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "catalogue.md"
+PACKAGES = ["transforms", "optimizers", "search", "combine", "wrappers"]
 SIDE = 512
 INTRO = """---
 hide: [toc]
@@ -32,11 +33,12 @@ under [Privacy](privacy.md).
 
 
 def rows():
-    """One row per public maker, in the order of the catalogue, so that families stay together."""
+    """One row per public maker: what is of one package together, and in it what is of one family."""
     first = {}
     for row in ROWS:
         first.setdefault(row.tx.name, row)
-    return [row for name, row in first.items() if isinstance(getattr(gradtx, name, None), Maker)]
+    public = [row for name, row in first.items() if isinstance(getattr(gradtx, name, None), Maker)]
+    return sorted(public, key=lambda row: PACKAGES.index(row.tx.maker.__module__.split(".")[1]))
 
 
 def has_inner(tx):
