@@ -27,7 +27,7 @@ from _digits import CLASSES
 from _figures import COLORS, save, use_style, whole
 from _training import Run, batch, cross_entropy, head, start
 from gradtx import GradientTransformation
-from gradtx.rules import abs_sq, debias, ema
+from gradtx.rules import Count, PositiveSlot, abs_sq, debias, ema
 
 BATCH, IMAGES = 50, 400
 NETWORK = linen.Sequential([linen.Dense(32), jnp.tanh, linen.Dense(CLASSES)])
@@ -35,9 +35,9 @@ NETWORK = linen.Sequential([linen.Dense(32), jnp.tanh, linen.Dense(CLASSES)])
 
 # gallery: the state, the rule on one array, and the two makers
 class PadamState(NamedTuple):
-    count: Array  # steps taken
+    count: Count  # steps taken
     mu: gradtx.Slot  # running average of g
-    nu: gradtx.Slot  # running average of |g|^2
+    nu: PositiveSlot  # running average of |g|^2
 
 
 def padam_rule(g: Array, s: PadamState, *, b1: Array, b2: Array, power: Array, eps: Array) -> tuple[Array, PadamState]:
