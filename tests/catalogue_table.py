@@ -16,7 +16,7 @@ from gradtx.core.values import Maker
 from tests.catalogue import ROWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "catalogue.md"
-PACKAGES = ["transforms", "optimizers", "search", "combine", "wrappers"]
+PACKAGES = ["transforms", "optimizers", "search", "combine", "wrappers", "core"]
 SIDE = 512
 INTRO = """---
 hide: [toc]

@@ -10,6 +10,16 @@ def sgd(theta, grads):
     return momentum.sgd(theta, grads, learning_rate=0.1, momentum=0.9, nesterov=False)
 
 
+@leafwise
+def sgd_in_float32(theta, grads):
+    """The velocity kept in float32 between steps, or in complex64; each step computes with what it was."""
+    v = 0
+    for g in grads:
+        v = 0.9 * v + g
+        yield -0.1 * v
+        v = v.astype(np.complex64 if np.iscomplexobj(v) else np.float32).astype(v.dtype)
+
+
 def clipped_rmsprop(theta, grads):
     grads = clip_by_global_norm(theta, grads, max_norm=0.7)
     return rms.rmsprop(theta, grads, learning_rate=0.01, decay=0.9, eps=1e-8, momentum=0)
