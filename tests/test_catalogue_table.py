@@ -13,10 +13,8 @@ def test_page_is_current():
 
 PER_EXAMPLE = {"differentially_private_aggregate", "dpsgd"}
 """They take gradients with an axis of examples, which the laws' trees have not; tests/optimizers/test_dpsgd.py."""
-EVERY = {"stored"}
-"""It is tried around every row: tests/laws/test_stored.py."""
 
 
 def test_every_public_transformation_has_a_row():
     makers = {name for name, x in vars(gradtx).items() if isinstance(x, Maker) and x.kind is GradientTransformation}
-    assert makers - {row.tx.name for row in ROWS} == PER_EXAMPLE | EVERY
+    assert makers - {row.tx.name for row in ROWS} == PER_EXAMPLE
