@@ -89,7 +89,9 @@ def in_codec(codec: Any, slot: PyTree) -> PyTree:
     leaves, treedef = jax.tree_util.tree_flatten_with_path(slot)
     # A slot may have several arrays for one parameter, below its path.
     above = [[path[:end] for end in range(len(path), -1, -1)] for path, _ in leaves]
-    check_used("stored", "slot", list(patterns), [path for paths in above for path in paths])
+    for pattern in patterns:
+        if not any(matches(pattern, at) for paths in above for at in paths):
+            check_used("stored", "slot", [pattern], [path for path, _ in leaves])
     asked = (
         [dtype for pattern, dtype in patterns.items() if any(matches(pattern, at) for at in paths)] for paths in above
     )

@@ -71,7 +71,7 @@ def _cure(make: Maker, kwargs: dict[str, Any]) -> str:
     """What to write for an argument of version 0.1.0 that no maker has any more: the dtype of a slot."""
     asked = [name for name in kwargs if name.endswith("_dtype") and name not in make.parameters]
     named = ", ".join(f"{name.removesuffix('_dtype')}={kwargs[name]!r}" for name in asked)
-    return f"; dtypes of slots: gradtx.stored(gradtx.{make.__name__}(...), {named})" if asked else ""
+    return f"; by the names of its slots: gradtx.stored(gradtx.{make.__name__}(...), {named})" if asked else ""
 
 
 class Value:
