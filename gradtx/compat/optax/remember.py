@@ -106,18 +106,26 @@ class RememberingFunction:
         return self.call.__reduce__()
 
 
+class _Itself:
+    """A function, for its own body: one that held itself would never end for who walks through what functions hold."""
+
+    making: Any
+
+
 def remembered(make: Callable[P, Made]) -> Callable[P, Made]:
     """Make what a maker returns, a pair or a function, remember the call."""
+    itself = _Itself()
 
     @wraps(make)
     def making(*args: P.args, **kwargs: P.kwargs) -> Made:
         made: Any = cast(Any, make)(*_plain(args), **_plain(kwargs))
-        call = Call(making, args, kwargs)
+        call = Call(itself.making, args, kwargs)
         if isinstance(made, RememberingPair):
             made.call = call
             return cast(Made, made)
         return cast(Made, RememberingFunction(_plain(made), call))
 
+    itself.making = making
     return making
 
 

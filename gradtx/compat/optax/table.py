@@ -135,12 +135,13 @@ def _exposing(
 def _chaining(
     words: str, links: list[Callable[..., Any]], kinds: dict[str, Any]
 ) -> tuple[list[Argument], Callable[..., Pair]]:
-    takes = [inspect.signature(link).parameters for link in links]
-    arguments = _read(words, {n: p for parameters in reversed(takes) for n, p in parameters.items()}, KINDS | kinds)
+    signatures = [inspect.signature(link).parameters for link in links]
+    known = {n: p for parameters in reversed(signatures) for n, p in parameters.items()}
+    arguments, takes = _read(words, known, KINDS | kinds), list(map(frozenset, signatures))
 
     def body(given: dict[str, Any]) -> Pair:
         named = _passed_on(arguments, given)
-        inside = ({n: x for n, x in named.items() if n in parameters} for parameters in takes)
+        inside = ({n: x for n, x in named.items() if n in mine} for mine in takes)
         return chain(*(link(**mine) for link, mine in zip(links, inside, strict=True)))
 
     return arguments, body
