@@ -103,11 +103,13 @@ def _mark_of(hint: Any) -> Mark | None:
     return next((extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Mark)), None)
 
 
+@lru_cache(maxsize=1024)
 def inner_fields(state: type[Any]) -> dict[str, InnerMark]:
     """The fields of a state type that hold other transformations' states, in their order."""
     return {name: mark for name, mark in marks(state).items() if isinstance(mark, InnerMark)}
 
 
+@lru_cache(maxsize=1024)
 def field_of(state: type[Any], kind: type[Mark]) -> str | None:
     """The first field of a state type that is marked so, if any is."""
     return next((name for name, mark in marks(state).items() if isinstance(mark, kind)), None)

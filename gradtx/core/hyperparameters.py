@@ -63,8 +63,8 @@ PositiveTimes: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[1, inf)"
 ScheduleLike: TypeAlias = Annotated[Schedule | Callable[[Array], ArrayLike], IsSchedule()]
 """A schedule, or a function of the step."""
 
-SlotDType: TypeAlias = Annotated[DType | None, IsDType()]
-"""A floating-point dtype that state is kept in, or None for the default."""
+OptionalDType: TypeAlias = Annotated[DType | None, IsDType()]
+"""A floating-point dtype, or None for the default."""
 
 Axes: TypeAlias = Annotated[int | Sequence[int], IsAxes()]
 """An axis of arrays, or several. Static."""

@@ -47,7 +47,7 @@ def leafwise(
         mask: which leaves the rule acts on; the others pass through and keep no slots.
         masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
         real_only: refuse complex leaves, by path, where the rule means nothing for them.
-        **named: for a slot or a `Number` where it starts, if not at 0 or as its type says: a number, or a function of
+        **named: for a slot or a `Scalar` where it starts, if not at 0 or as its type says: a number, or a function of
             the parameter, or for a number of the parameters; for any other field of the state its first value or such
             a function; and everything else a hyperparameter, which may be a schedule.
     """

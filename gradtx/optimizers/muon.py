@@ -16,7 +16,7 @@ from gradtx.core.averages import debias, ema
 from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import Count
-from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, PositiveInt, SlotDType
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, OptionalDType, PositiveInt
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, Pair, transformation
@@ -73,7 +73,7 @@ def scale_by_muon(
     eps: NonNegativeNumber = 1e-8, *, nesterov: bool = True, bias_correction: bool = True, adaptive: bool = False,
     preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
     shape_factor: ShapeFactor = "none", consistent_rms: NonNegativeNumber | None = None,
-    weight_dimension_numbers: Dimensions | None = None, ns_precision: SlotDType = None,
+    weight_dimension_numbers: Dimensions | None = None, ns_precision: OptionalDType = None,
 ) -> Pair:  # fmt: skip
     """Orthogonalise the averaged gradient of every matrix.
 
@@ -152,7 +152,7 @@ def muon(
     weight_dimension_numbers: Dimensions | None = None, weight_decay: DecayKind = None,
     adam_learning_rate: NonNegative | None = None, adam_b1: Decay = 0.9, adam_b2: Decay = 0.999,
     adam_eps: NonNegative = 1e-8, adam_eps_root: NonNegative = 0.0, adam_weight_decay: DecayKind = None,
-    ns_precision: SlotDType = None,
+    ns_precision: OptionalDType = None,
 ) -> GradientTransformation:  # fmt: skip
     """Muon for matrices, Adam for all other leaves.
 

@@ -12,7 +12,7 @@ import numpy as np
 from gradtx.core.arguments import Anything, Guess, IsKey
 from gradtx.core.degree import of
 from gradtx.core.fields import InnerState, RunCount
-from gradtx.core.hyperparameters import SlotDType
+from gradtx.core.hyperparameters import OptionalDType
 from gradtx.core.rules import increment
 from gradtx.core.schedule import Schedule, as_schedule, stateful_of
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
@@ -40,7 +40,7 @@ class InjectStatefulHyperparamsState(NamedTuple):
 InjectState: TypeAlias = InjectHyperparamsState | InjectStatefulHyperparamsState
 
 
-def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtype: SlotDType = None) -> Pair:
+def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtype: OptionalDType = None) -> Pair:
     """The transformation `inner` with its numbers taken from the state."""
     value = as_transformation(inner)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_schedule)

@@ -12,7 +12,7 @@ import pytest
 import gradtx
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.containers import Each, EachByKey
-from gradtx.core.hyperparameters import Decay, Number, PositiveInt, SlotDType
+from gradtx.core.hyperparameters import Decay, Number, OptionalDType, PositiveInt
 from gradtx.core.leafwise import leafwise
 
 rule = lambda g: g
@@ -26,7 +26,7 @@ def annotated(
     flag: bool = False,
     many: Annotated[Any, Each(Interval("[0, 1]"))] = (),
     kind: Annotated[str, OneOf("a", "b")] = "a",
-    dtype: SlotDType = None,
+    dtype: OptionalDType = None,
     maybe: Number | None = None,
     named: Annotated[Any, EachByKey(Interval("[0, 1]"), str)] = MappingProxyType({}),
     whole: int | None = None,
