@@ -1,4 +1,4 @@
-"""The docstrings of optimizers for the reference, which reads sources: `optimizer` completes them when it is called."""
+"""The docstrings of makers for the reference, which reads sources: decorators complete them when they are called."""
 
 import importlib
 import inspect
@@ -6,19 +6,18 @@ from typing import Any
 
 from griffe import Docstring, Extension, Function
 
+from gradtx.core.values import Maker
+
 
 class Optimizers(Extension):
-    """Gives a function under `@optimizer` the docstring of the maker it becomes, and what that returns."""
+    """Gives a function that becomes a maker the docstring of that, and what it returns."""
 
     def on_function(self, *, func: Function, **kwargs: Any) -> None:
         """Read the maker's docstring."""
         del kwargs
-        if (
-            not any(str(decorator.value).startswith("optimizer(") for decorator in func.decorators)
-            or not func.docstring
-        ):
+        made = getattr(importlib.import_module(func.module.path), func.name, None)
+        if not isinstance(made, Maker) or not func.docstring:
             return
-        made = getattr(importlib.import_module(func.module.path), func.name)
         old = func.docstring
         func.docstring = Docstring(
             inspect.getdoc(made) or "", lineno=old.lineno, endlineno=old.endlineno, parent=func,

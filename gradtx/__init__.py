@@ -51,6 +51,7 @@ from gradtx.core.hyperparameters import PositiveInt as PositiveInt
 from gradtx.core.hyperparameters import Real as Real
 from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
+from gradtx.core.lifted import lifted as lifted
 from gradtx.core.pack import pack as pack
 from gradtx.core.peers import introduce as _introduce
 from gradtx.core.schedule import Schedule as Schedule

@@ -99,7 +99,7 @@ def _check_annotations(made: Maker, directions: tuple[Maker, ...]) -> None:
 
 def _documented(made: Maker, directions: tuple[Maker, ...]) -> Docstring:
     """What is said of an optimizer: by itself, then by its directions, then of every optimizer."""
-    own, theirs = parsed(made.__doc__), {make.__name__: parsed(make.__doc__) for make in directions}
+    own, theirs = parsed(made.body.__doc__), {make.__name__: parsed(make.__doc__) for make in directions}
     lines = OWN | {name: line for doc in reversed(theirs.values()) for name, line in doc.arguments.items()}
     lines |= own.arguments
     arguments = {name: lines[name] for name in made.parameters if name in lines}

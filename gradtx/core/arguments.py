@@ -91,6 +91,13 @@ class Interval(Accept):
         whole = "a whole number" if integer else "a number"
         self.wanted = f"{whole} in {text}" + (" or a schedule" if schedule else "")
 
+    @property
+    def words(self) -> str:
+        """The range as a docstring says it: `at least 0`, `in [0, 1)`; empty where it is all numbers."""
+        if self.high < math.inf:
+            return f"in {self.text}"
+        return "" if self.low == -math.inf else f"{'above' if self.low_open else 'at least'} {self.low:g}"
+
     def convert(self, where: str, name: str, x: Any) -> Any:
         if callable(x) and self.schedule is not None:
             return self.schedule(x)

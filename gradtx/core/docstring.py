@@ -2,7 +2,11 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from gradtx.core.arguments import Interval
+from gradtx.core.parameters import Parameter
 
 _HEADER = re.compile(r"^(Args|State|Returns|Raises|Source):", re.MULTILINE)
 _ARGUMENT = re.compile(r"^ {4}\*{0,2}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
@@ -30,3 +34,36 @@ def written(doc: Docstring) -> str:
     sections = {"Args": lines} if lines else {}
     sections |= {name: doc.sections[name] for name in ("State", "Returns", "Raises", "Source") if name in doc.sections}
     return "\n\n".join([doc.text, *(f"{name}:{text}" for name, text in sections.items())])
+
+
+MEANINGS = {
+    "b1": "decay of the average of gradients",
+    "b2": "decay of the average of their squares",
+    "eps": "keeps the division finite",
+    "eps_root": "likewise, inside the root; the two are not both 0",
+    "nesterov": "look one step ahead",
+    "learning_rate": "the rate eta of a step",
+    "weight_decay": "lambda, the strength of decay",
+    "peak": "the largest learning rate of the run",
+    "mask": "which parameters it acts on, as in `add_decayed_weights`; None means all",
+    "key": "a seed, or a key from `jax.random`",
+    "inner": "the transformation",
+    "init_value": "the value at step 0",
+}
+"""What an argument of this name is wherever the docstring does not say otherwise; its range is in its type."""
+
+
+def completed(doc: str | None, parameters: Mapping[str, Parameter]) -> str | None:
+    """A docstring with a line for each parameter that has none: its range, and what its name means."""
+    told = parsed(doc)
+    lines = {name: told.arguments.get(name) or line_of(name, parameter) for name, parameter in parameters.items()}
+    lines = {name: line for name, line in lines.items() if line}
+    return doc if doc is None or lines.keys() <= told.arguments.keys() else written(told._replace(arguments=lines))
+
+
+def line_of(name: str, parameter: Parameter) -> str:
+    """What is said of a parameter that the docstring says nothing of; empty where that is nothing."""
+    accepts = parameter.accepts
+    numbers = accepts if isinstance(accepts, Interval) else None
+    sentence = ", ".join(filter(None, [numbers.words if numbers else "", MEANINGS.get(name, "")]))
+    return f"{sentence}.{' Static.' * (numbers is not None and not numbers.dynamic)}" if sentence else ""

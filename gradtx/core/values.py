@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.arguments import AS_GIVEN
+from gradtx.core.docstring import completed
 from gradtx.core.frozen import Frozen, fingerprint, traced
 from gradtx.core.parameters import Parameter, parameters_of
 
@@ -33,7 +34,7 @@ class Maker:
     def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
         self.kind, self.body, self.parameters = kind, body, parameters
         self.__name__, self.__qualname__ = body.__name__, body.__qualname__
-        self.__module__, self.__doc__ = body.__module__, body.__doc__
+        self.__module__, self.__doc__ = body.__module__, completed(body.__doc__, parameters)
         self.__signature__ = inspect.Signature([p.inspected for p in parameters.values()])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adabelief import ScaleByBeliefState
 from gradtx.transforms.decay import DecayKind
@@ -23,10 +22,8 @@ def acprop_rule(
     return jnp.where(first, g, g / (sqrt(before) + eps)), s._replace(mu=mu, nu=nu)
 
 
-@transformation
-def scale_by_acprop(
-    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *, eps_root: NonNegative = 1e-16
-) -> Leafwise:
+@lifted(acprop_rule, ScaleByBeliefState)
+def scale_by_acprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *, eps_root: NonNegative = 1e-16):
     """Divide the gradient by the root of its variance up to the step before.
 
     Per leaf, at step t = 1, 2, ...:
@@ -40,16 +37,12 @@ def scale_by_acprop(
     Args:
         b1: in [0, 1), decay of the average of g, the centre.
         b2: in [0, 1), decay of the average of |g - mu|^2.
-        eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step; eps and it are not both 0.
-
-    State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
 
     Source: Zhuang et al. 2021, arXiv:2110.05454; differs: eps outside the root, as in the authors' code. Optax 0.2.8
     takes mu of before the step; the paper and its code do not.
     """
     check_not_both_zero("scale_by_acprop", eps=eps, eps_root=eps_root)
-    return leafwise(acprop_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_acprop)

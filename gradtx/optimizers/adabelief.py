@@ -6,9 +6,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -32,11 +31,11 @@ def belief_rule(
     return m / (sqrt(debias(nu, b2, s.count)) + eps), s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
+@lifted(belief_rule, ScaleByBeliefState, degree=0)
 def scale_by_belief(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-16, *, eps_root: NonNegative = 1e-16,
     nesterov: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide the averaged gradient by the root of its variance around that average.
 
     Per leaf, at step t = 1, 2, ...:
@@ -48,18 +47,13 @@ def scale_by_belief(
     with m = mu / (1 - b1^t), or with `nesterov` one step ahead as in `scale_by_adam`.
 
     Args:
-        b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of |g - mu|^2.
-        eps: at least 0, added outside the root.
         eps_root: at least 0, added to nu at every step, so it grows to eps_root / (1 - b2); eps and it are not both 0.
         nesterov: look one step ahead; the paper does not.
-
-    State: `ScaleByBeliefState(count, mu, nu)`, two values per parameter.
 
     Source: Zhuang et al. 2020, Algorithm 2, arXiv:2010.07468; differs: nothing.
     """
     check_not_both_zero("scale_by_belief", eps=eps, eps_root=eps_root)
-    return leafwise(belief_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
 
 
 @optimizer(scale_by_belief)

@@ -5,9 +5,8 @@ from typing import NamedTuple
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -28,8 +27,8 @@ def adadelta_rule(
     return u, ScaleByAdaDeltaState(e_g=e_g, e_x=ema(s.e_x, abs_sq(u), rho))
 
 
-@transformation(degree=0)
-def scale_by_adadelta(rho: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
+@lifted(adadelta_rule, ScaleByAdaDeltaState, degree=0)
+def scale_by_adadelta(rho: Decay = 0.9, eps: Positive = 1e-6):
     """Scale updates by the root-mean-square of past steps over that of past gradients.
 
     Per leaf, from e_g = e_x = 0:
@@ -42,11 +41,8 @@ def scale_by_adadelta(rho: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
         rho: in [0, 1), decay of both averages; the paper takes 0.95.
         eps: above 0, added inside both roots; it makes the first steps possible.
 
-    State: `ScaleByAdaDeltaState(e_g, e_x)`, two real values per parameter.
-
     Source: Zeiler 2012, Algorithm 1, arXiv:1212.5701; differs: nothing.
     """
-    return leafwise(adadelta_rule, ScaleByAdaDeltaState, rho=rho, eps=eps)
 
 
 @optimizer(scale_by_adadelta)

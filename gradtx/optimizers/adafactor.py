@@ -20,10 +20,10 @@ from gradtx.core.hyperparameters import (
     PositiveInt,
     Threshold,
 )
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.precision import cast, real_dtype
 from gradtx.core.slots import PositiveSlot, zeros_shaped
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.schedules.inverse_sqrt import inverse_sqrt_schedule
 from gradtx.transforms.block import clip_by_block_rms, scale_by_param_block_rms
@@ -54,13 +54,14 @@ def factored_axes(shape: tuple[int, ...], min_size: int, factored: bool) -> tupl
 
 def factored_rule(
     g: Array, s: FactoredState, *, decay_rate: ArrayLike, step_offset: ArrayLike, epsilon: ArrayLike,
-    max_b2: ArrayLike, b2: Callable[[Array], ArrayLike] | None, min_size: int, factored: bool,
+    max_b2: ArrayLike, b2: Callable[[Array], ArrayLike] | None, min_dim_size_to_factor: int,
+    factored: bool,
 ) -> tuple[Array, FactoredState]:  # fmt: skip
     """u = g / sqrt(v), v = row column / mean(row) where factored."""
     t = cast(s.count, real_dtype(g.dtype)) - step_offset
     decay = 1 - jnp.maximum(t, 1) ** -decay_rate if b2 is None else cast(b2(t), t.dtype)
     decay = jnp.minimum(decay, max_b2)
-    axes = factored_axes(g.shape, min_size, factored)
+    axes = factored_axes(g.shape, min_dim_size_to_factor, factored)
     if axes is None:
         v = ema(s.v, finite_abs_sq(g) + epsilon, decay)
         return g / sqrt(v), s._replace(v=v)
@@ -74,12 +75,12 @@ def factored_rule(
     return u, s._replace(v_row=row, v_col=col)
 
 
-@transformation(degree=0)
+@lifted(factored_rule, FactoredState, degree=0)
 def scale_by_factored_rms(
     factored: bool = True, decay_rate: Positive = 0.8, step_offset: NonNegativeNumber = 0,
     min_dim_size_to_factor: PositiveInt = 128, epsilon: Positive = 1e-30, *, max_b2: Fraction = 1.0,
     b2: StepDecay | None = None,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide updates by the root of their mean square, kept for matrices as a row and a column.
 
     Per leaf, at step t = 1, 2, ..., with b2 = min(1 - max(t - step_offset, 1)^-decay_rate, max_b2):
@@ -108,11 +109,7 @@ def scale_by_factored_rms(
     """
     axes_of = lambda p: factored_axes(p.shape, min_dim_size_to_factor, factored)
     summed = lambda i: zeros_shaped(lambda p: jnp.sum(p, axes[i]) if (axes := axes_of(p)) else ())
-    return leafwise(
-        factored_rule, FactoredState, decay_rate=decay_rate, step_offset=step_offset, epsilon=epsilon, max_b2=max_b2,
-        b2=b2, min_size=min_dim_size_to_factor, factored=factored,
-        v_row=summed(1), v_col=summed(0), v=zeros_shaped(lambda p: () if axes_of(p) else p),
-    )  # fmt: skip
+    return {"v_row": summed(1), "v_col": summed(0), "v": zeros_shaped(lambda p: () if axes_of(p) else p)}
 
 
 @optimizer(scale_by_factored_rms)

@@ -6,9 +6,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -32,11 +31,11 @@ def adam_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
+@lifted(adam_rule, ScaleByAdamState, degree=0)
 def scale_by_adam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     nesterov: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide the averaged gradient by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:
@@ -48,18 +47,11 @@ def scale_by_adam(
     with m = mu / (1 - b1^t), or with `nesterov` m = b1 mu / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t).
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
         nesterov: NAdam's look ahead (Dozat's report has a factor on nu too; like common practice this has none).
-
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980; nesterov: Dozat 2016.
     """
     check_not_both_zero("scale_by_adam", eps=eps, eps_root=eps_root)
-    return leafwise(adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov)
 
 
 @optimizer(scale_by_adam)

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sign, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -32,8 +31,8 @@ def adam_atan2_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
-def scale_by_adam_atan2(b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.27, b: Positive = 1.0) -> Leafwise:
+@lifted(adam_atan2_rule, ScaleByAdamState, degree=0)
+def scale_by_adam_atan2(b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.27, b: Positive = 1.0):
     """Adam's direction through an arc tangent: bounded, and the same for gradients of any scale.
 
     Per leaf, at step t = 1, 2, ...:
@@ -43,16 +42,11 @@ def scale_by_adam_atan2(b1: Decay = 0.9, b2: Decay = 0.999, a: NonNegative = 1.2
         u  <- a atan2(mu / (1 - b1^t), b sqrt(nu / (1 - b2^t)))
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
         a: at least 0, size of u; the default, about 4 / pi, gives 1 where Adam does with b = 1.
         b: above 0, how soon the arc tangent bends.
 
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
-
     Source: Everett et al. 2024, arXiv:2407.05872.
     """
-    return leafwise(adam_atan2_rule, ScaleByAdamState, b1=b1, b2=b2, a=a, b=b)
 
 
 @optimizer(scale_by_adam_atan2)

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, mean_sq, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import zeros_shaped
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -32,10 +31,8 @@ def adam_mini_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
-def scale_by_adam_mini(
-    b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, block_axis: int | None = -1
-) -> Leafwise:
+@lifted(adam_mini_rule, ScaleByAdamState, degree=0)
+def scale_by_adam_mini(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, block_axis: int | None = -1):
     """Adam's direction with one second moment per block.
 
     Per leaf, at step t = 1, 2, ...:
@@ -49,9 +46,6 @@ def scale_by_adam_mini(
     shape (out, in) and embeddings of shape (tokens, dim) want 0. `partition` gives each kind its own.
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of mean |g|^2.
-        eps: above 0, added outside the root.
         block_axis: the axis that counts blocks, or None for one block per leaf. Static.
 
     State: `ScaleByAdamState(count, mu, nu)`, one value per parameter and one per block.
@@ -61,7 +55,7 @@ def scale_by_adam_mini(
     Source: Zhang et al. 2024, Algorithm 1, arXiv:2406.16793.
     """
     per_block = zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True))
-    return leafwise(adam_mini_rule, ScaleByAdamState, nu=per_block, b1=b1, b2=b2, eps=eps, block_axis=block_axis)
+    return {"nu": per_block}
 
 
 @optimizer(scale_by_adam_mini)

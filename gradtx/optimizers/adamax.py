@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -21,8 +20,8 @@ def adamax_rule(
     return debias(mu, b1, s.count) / nu, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
-def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8) -> Leafwise:
+@lifted(adamax_rule, ScaleByAdamState, degree=0)
+def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8):
     """Divide the averaged gradient by the decayed largest gradient.
 
     Per leaf, at step t = 1, 2, ...:
@@ -32,7 +31,6 @@ def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8) ->
         u  <- mu / (1 - b1^t) / s
 
     Args:
-        b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the maximum.
         eps: above 0, inside the maximum; the paper has none.
 
@@ -40,7 +38,6 @@ def scale_by_adamax(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8) ->
 
     Source: Kingma & Ba 2015, Algorithm 2, arXiv:1412.6980.
     """
-    return leafwise(adamax_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @optimizer(scale_by_adamax)

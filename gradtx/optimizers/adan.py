@@ -8,9 +8,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -38,10 +37,10 @@ def adan_rule(
     return ahead / (sqrt(debias(n, b3, s.count) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
 
 
-@transformation(degree=0)
+@lifted(adan_rule, ScaleByAdanState, degree=0)
 def scale_by_adan(
     b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide the averaged gradient, corrected by the averaged change of it, by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ..., with d = g_t - g_(t-1), 0 at t = 1:
@@ -52,19 +51,12 @@ def scale_by_adan(
         u <- (m / (1 - b1^t) + b2 v / (1 - b2^t)) / (sqrt(n / (1 - b3^t) + eps_root) + eps)
 
     Args:
-        b1: in [0, 1), decay of m.
         b2: in [0, 1), decay of v and its weight.
-        b3: in [0, 1), decay of n.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
-
-    State: `ScaleByAdanState(m, v, n, g, count)`, four values per parameter.
 
     Source: Xie et al. 2024, Algorithm 1, arXiv:2208.06677, where b1, b2, b3 stand for 1 - b1, 1 - b2, 1 - b3 here.
     Optax 0.2.8 has 1 - b2 for the factor b2 of d and of v / (1 - b2^t).
     """
     check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
-    return leafwise(adan_rule, ScaleByAdanState, b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_adan)

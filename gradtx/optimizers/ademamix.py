@@ -6,9 +6,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -50,11 +49,11 @@ def simplified_rule(
     return u, s._replace(m=m, n=n)
 
 
-@transformation(degree=0)
+@lifted(ademamix_rule, ScaleByAdemamixState, degree=0)
 def scale_by_ademamix(
     b1: Decay = 0.9, b2: Decay = 0.999, b3: Decay = 0.9999, alpha: NonNegative = 6.0, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide a mix of a fast and a slow average of the gradient by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:
@@ -66,25 +65,19 @@ def scale_by_ademamix(
 
     Args:
         b1: in [0, 1), decay of the fast average.
-        b2: in [0, 1), decay of the average of |g|^2.
         b3: in [0, 1), decay of the slow average; to warm it up, `ademamix_b3_schedule(b1, b3, steps)`.
         alpha: at least 0, weight of the slow average; to warm it up, `ademamix_alpha_schedule(alpha, steps)`.
-        eps: at least 0, outside the root.
-        eps_root: at least 0, inside it; the two are not both 0.
-
-    State: `ScaleByAdemamixState(count, m1, m2, nu)`, three values per parameter.
 
     Source: Pagliardini, Ablin & Grangier 2024, Algorithm 1, arXiv:2409.03137.
     """
     check_not_both_zero("scale_by_ademamix", eps=eps, eps_root=eps_root)
-    return leafwise(ademamix_rule, ScaleByAdemamixState, b1=b1, b2=b2, b3=b3, alpha=alpha, eps=eps, eps_root=eps_root)
 
 
-@transformation(degree=0)
+@lifted(simplified_rule, ScaleBySimplifiedAdEMAMixState, degree=0)
 def scale_by_simplified_ademamix(
     b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0, eps: NonNegative = 1e-8, *,
     eps_root: NonNegative = 0.0,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Divide a mix of the gradient and its decayed sum by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:
@@ -97,19 +90,11 @@ def scale_by_simplified_ademamix(
 
     Args:
         b1: in [0, 1), decay of the sum.
-        b2: in [0, 1), decay of the average of |g|^2.
         alpha: at least 0, weight of the gradient.
-        eps: at least 0, outside the root.
-        eps_root: at least 0, inside it; the two are not both 0.
-
-    State: `ScaleBySimplifiedAdEMAMixState(count, m, n)`, two values per parameter.
 
     Source: Morwani et al. 2025, arXiv:2502.02431.
     """
     check_not_both_zero("scale_by_simplified_ademamix", eps=eps, eps_root=eps_root)
-    return leafwise(
-        simplified_rule, ScaleBySimplifiedAdEMAMixState, b1=b1, b2=b2, alpha=alpha, eps=eps, eps_root=eps_root
-    )
 
 
 @optimizer(scale_by_ademamix)

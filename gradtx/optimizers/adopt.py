@@ -5,9 +5,8 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.precision import cast, real_dtype
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -39,11 +38,11 @@ def adopt_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
+@lifted(adopt_rule, ScaleByAdamState, degree=0)
 def scale_by_adopt(
     b1: Decay = 0.9, b2: Decay = 0.9999, eps: Positive = 1e-6, *, clip_exponent: NonNegative | None = 0.25,
     clip_value: Threshold | None = None, nesterov: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Average gradients, each divided by the root-mean-square of those before it.
 
     Per leaf; step t = 1 sets nu <- |g|^2 and gives u = 0; then at t = 2, 3, ...:
@@ -54,21 +53,11 @@ def scale_by_adopt(
         u  <- mu, or b1 mu + (1 - b1) n with `nesterov`
 
     Args:
-        b1: in [0, 1), decay of the average of n.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, the smallest divisor.
         clip_exponent: at least 0; None limits nothing, as in the paper's Algorithm 1.
         clip_value: at least 0, or a schedule: the limit itself, instead of that power of the step.
-        nesterov: look one step ahead.
-
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Taniguchi et al. 2024, Algorithms 1 and 2, arXiv:2411.02853.
     """
-    return leafwise(
-        adopt_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, clip_exponent=clip_exponent, clip_value=clip_value,
-        nesterov=nesterov,
-    )  # fmt: skip
 
 
 @optimizer(scale_by_adopt)

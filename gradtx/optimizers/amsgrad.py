@@ -9,9 +9,8 @@ from gradtx.core.arguments import OneOf
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -42,11 +41,11 @@ def amsgrad_rule(
     return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu, nu_max=nu_max)
 
 
-@transformation(degree=0)
+@lifted(amsgrad_rule, ScaleByAmsgradState, degree=0)
 def scale_by_amsgrad(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     max_of: MaximumOf = "debiased", debias_mu: bool = True, debias_nu: bool = True,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Adam with the largest second moment so far, so that the step size never grows.
 
     Per leaf, at step t = 1, 2, ..., with mu and nu as in Adam:
@@ -56,23 +55,13 @@ def scale_by_amsgrad(
         u <- mu / (1 - b1^t) / (sqrt(v + eps_root) + eps)
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
         max_of: which second moment the maximum is taken of, "debiased" or "raw" (PyTorch).
         debias_mu: whether to divide mu by 1 - b1^t.
         debias_nu: whether to divide nu or its maximum by 1 - b2^t.
 
-    State: `ScaleByAmsgradState(count, mu, nu, nu_max)`, three values per parameter.
-
     Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself debiases neither.
     """
     check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
-    return leafwise(
-        amsgrad_rule, ScaleByAmsgradState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, max_of=max_of,
-        debias_mu=debias_mu, debias_nu=debias_nu,
-    )  # fmt: skip
 
 
 @optimizer(scale_by_amsgrad, debias_mu=True, debias_nu=True)

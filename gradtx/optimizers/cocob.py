@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import NonNegative, Positive, PositiveNumber
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import CopySlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import coupled_links
@@ -37,8 +37,8 @@ def cocob_rule(g: Array, s: COCOBState, p: Array, *, alpha: ArrayLike) -> tuple[
     return u, s._replace(cumulative_gradients=c, scale=largest, subgradients=total, reward=reward)
 
 
-@transformation
-def scale_by_cocob(alpha: Positive = 100.0, eps: PositiveNumber = 1e-8) -> Leafwise:
+@lifted(cocob_rule, COCOBState, real_only=True)
+def scale_by_cocob(alpha: Positive = 100.0, eps: PositiveNumber = 1e-8):
     """Continuous coin betting, with backpropagation's form of it: turn gradients into steps, without a learning rate.
 
     Per element, from L = eps and G = R = C = 0:
@@ -55,13 +55,9 @@ def scale_by_cocob(alpha: Positive = 100.0, eps: PositiveNumber = 1e-8) -> Leafw
         alpha: above 0; while G < (alpha - 1) L a bet is a share of at most |C| / (alpha L).
         eps: above 0, L at the start.
 
-    State: `COCOBState(init_particles, cumulative_gradients, scale, subgradients, reward)`, five values per parameter.
-
-    Raises: ValueError from `update` without params; TypeError for complex parameters.
-
     Source: Orabona & Tommasi 2017, arXiv:1705.07795, Algorithm 2; differs: eps, where the paper has 0 / 0.
     """
-    return leafwise(cocob_rule, COCOBState, real_only=True, alpha=alpha, scale=eps)
+    return {"scale": eps}
 
 
 @optimizer(scale_by_cocob)

@@ -78,8 +78,6 @@ def dadapt_adamw(
     Args:
         learning_rate: eta >= 0, a factor or a schedule whose largest value is 1.
         b1: in [0, 1), decay of the average of k g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0.
         estim_lr0: d0 > 0, a first estimate that is too small.
         weight_decay: None; a strength or `decoupled(..)`, the formula's lambda; or another kind.
 

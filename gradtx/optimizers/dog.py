@@ -11,9 +11,9 @@ from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate, sqrt
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import CopySlot, NumberSlot, scalar
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import or_coupled
@@ -71,10 +71,8 @@ def ldog_rule(
     return safe_divide(r, sqrt(total + eps)) * g, s._replace(max_dist=r, grad_sum_of_squares=total)
 
 
-@transformation
-def scale_by_dog(
-    init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_kind: FirstStep = "heuristic"
-) -> Leafwise:
+@lifted(dog_rule, DoGState, reduce=dog_step)
+def scale_by_dog(init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_kind: FirstStep = "heuristic"):
     """Scale updates by the largest distance from the start over the root of the sum of squared gradient norms.
 
     Over the whole tree, from G = 0 and r = init_step (1 + ||theta_0||):
@@ -85,26 +83,20 @@ def scale_by_dog(
 
     Args:
         init_step: at least 0, what the first step is made of; the paper has 1e-6, or 1e-4 with batch normalisation.
-        eps: at least 0.
         init_kind: what init_step is: "heuristic", r at the start over 1 + ||theta_0||; "distance", that r itself;
             "learning_rate", the first step size, with r = 0 at the start.
-
-    State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`, one value per parameter.
-
-    Raises: ValueError from `update` without params.
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022, which averages the iterates; differs: nothing.
     """
     relative = scalar(lambda params: relative_to(tree.norm(params), init_step))
-    return leafwise(
-        dog_rule, DoGState, reduce=dog_step, init_step=init_step, eps=eps, init_kind=init_kind,
-        max_dist={"heuristic": relative, "distance": init_step}.get(init_kind, 0),
-        is_init_step=lambda params: jnp.ones((), bool),
-    )  # fmt: skip
+    return {
+        "max_dist": {"heuristic": relative, "distance": init_step}.get(init_kind, 0),
+        "is_init_step": lambda params: jnp.ones((), bool),
+    }
 
 
-@transformation
-def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8) -> Leafwise:
+@lifted(ldog_rule, ScaleByDistanceOverGradientsState)
+def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8):
     """L-DoG: DoG for each parameter array by itself.
 
     Per leaf, from G = 0 and r = reps_rel (1 + ||theta_0||):
@@ -115,17 +107,11 @@ def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: No
 
     Args:
         reps_rel: at least 0, what the first step is made of.
-        eps: at least 0.
-
-    State: `ScaleByDistanceOverGradientsState(max_dist, grad_sum_of_squares, init_params)`, one value per parameter
-        and two per leaf.
-
-    Raises: ValueError from `update` without params.
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022; differs: nothing.
     """
     start = scalar(lambda p: relative_to(tree.norm(p), reps_rel))
-    return leafwise(ldog_rule, ScaleByDistanceOverGradientsState, eps=eps, max_dist=start)
+    return {"max_dist": start}
 
 
 @optimizer(scale_by_dog)

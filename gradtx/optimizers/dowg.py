@@ -10,9 +10,9 @@ from gradtx.core import tree
 from gradtx.core.averages import saturate, sqrt
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegative, PositiveNumber
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import CopySlot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import or_coupled
@@ -40,8 +40,8 @@ def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> 
     return {"step": r_sq / (root + eps), "estim_sq_dist": r_sq, "weighted_sq_norm_grads": v}
 
 
-@transformation
-def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4) -> Leafwise:
+@lifted(dowg_rule, DoWGState, reduce=dowg_step)
+def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4):
     """Scale updates by the largest squared distance from the start over the root of weighted squared gradients.
 
     Over the whole tree, from v = 0 and r^2 = init_estim_sq_dist:
@@ -52,16 +52,11 @@ def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: Positiv
 
     Args:
         init_estim_sq_dist: r^2 > 0 at the start; None means eps.
-        eps: above 0.
-
-    State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`, one value per parameter.
-
-    Raises: ValueError from `update` without params.
 
     Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284; differs: eps, which is from the authors' code.
     """
     start = eps if init_estim_sq_dist is None else init_estim_sq_dist
-    return leafwise(dowg_rule, DoWGState, reduce=dowg_step, eps=eps, estim_sq_dist=start)
+    return {"estim_sq_dist": start}
 
 
 @optimizer(scale_by_dowg)

@@ -3,8 +3,7 @@
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import safe_divide
 from gradtx.core.hyperparameters import NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.trust import leaf_norm
@@ -17,21 +16,16 @@ def fromage_rule(g: Array, p: Array, *, learning_rate: ArrayLike, min_norm: Arra
     return (turn + learning_rate / (1 + r) * p) / r
 
 
-@transformation(degree=0)
-def scale_by_fromage(learning_rate: NonNegative, min_norm: NonNegative = 1e-6) -> Leafwise:
+@lifted(fromage_rule, degree=0)
+def scale_by_fromage(learning_rate: NonNegative, min_norm: NonNegative = 1e-6):
     """The direction of `fromage`, which depends on the learning rate that follows it.
 
     Args:
         learning_rate: eta >= 0, the one that is applied to this direction.
         min_norm: at least 0, the smallest value either norm counts as, so that a leaf of zeros can move.
 
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
-
     Source: Bernstein et al. 2020, Algorithm 1, arXiv:2002.03432; differs: `min_norm`.
     """
-    return leafwise(fromage_rule, learning_rate=learning_rate, min_norm=min_norm)
 
 
 @optimizer(scale_by_fromage)

@@ -3,8 +3,7 @@
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -19,8 +18,8 @@ def laprop_rule(
     return debias(mu, b1, s.count), s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
-def scale_by_laprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15) -> Leafwise:
+@lifted(laprop_rule, ScaleByAdamState, degree=0)
+def scale_by_laprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15):
     """Average gradients that are each divided by the running root-mean-square of their time.
 
     Per leaf, at step t = 1, 2, ...:
@@ -31,15 +30,10 @@ def scale_by_laprop(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-15) -
 
     Args:
         b1: in [0, 1), decay of the average of normalised gradients; unlike Adam's it is free of b2.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root.
-
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Ziyin, Wang & Ueda 2020, Algorithm 1, arXiv:2002.04839. The authors' code puts the learning rate into mu,
         which is the same while it is constant.
     """
-    return leafwise(laprop_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @optimizer(scale_by_laprop)

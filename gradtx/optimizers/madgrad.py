@@ -7,10 +7,10 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, cbrt, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.precision import cast, real_dtype
 from gradtx.core.slots import CopySlot, PositiveSlot, Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -34,8 +34,8 @@ def madgrad_rule(
     return (1 - momentum) * (z - p), s._replace(grad_sum_sq=squares, s=total)
 
 
-@transformation
-def scale_by_madgrad(learning_rate: NonNegative, momentum: Decay = 0.9, eps: Positive = 1e-6) -> Leafwise:
+@lifted(madgrad_rule, MadgradState)
+def scale_by_madgrad(learning_rate: NonNegative, momentum: Decay = 0.9, eps: Positive = 1e-6):
     """Step towards the point that all gradients so far, weighted by sqrt(t), give from the first parameters.
 
     Per leaf, at step t = 1, 2, ..., with w = (eta + eps) sqrt(t):
@@ -48,17 +48,11 @@ def scale_by_madgrad(learning_rate: NonNegative, momentum: Decay = 0.9, eps: Pos
     u is a finished step: it is added to the parameters, and the learning rate is in it.
 
     Args:
-        learning_rate: eta >= 0.
         momentum: in [0, 1), the share of theta that stays.
         eps: above 0, beside the root, and as in the authors' code beside eta too.
 
-    State: `MadgradState(count, grad_sum_sq, s, x0)`, three values per parameter.
-
-    Raises: ValueError from `update` without params.
-
     Source: Defazio & Jelassi 2021, Algorithm 1, arXiv:2101.11075; differs: eps beside eta.
     """
-    return leafwise(madgrad_rule, MadgradState, learning_rate=learning_rate, momentum=momentum, eps=eps)
 
 
 @optimizer(scale_by_madgrad)

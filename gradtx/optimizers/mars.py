@@ -8,9 +8,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, rms, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -38,11 +37,11 @@ def mars_rule(
     return u, s._replace(mu=mu, nu=nu, g=g)
 
 
-@transformation(degree=0)
+@lifted(mars_rule, ScaleByMarsState, degree=0)
 def scale_by_mars(
     b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
     max_norm: Threshold = 1.0,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Adam's direction on variance-reduced gradients, in the approximate form that needs no second gradient.
 
     Per leaf, at step t = 1, 2, ..., with h the gradient of the step before (g itself at t = 1):
@@ -54,17 +53,11 @@ def scale_by_mars(
         u  <- mu / (1 - b1^t) / (sqrt(nu / (1 - b2^t)) + eps)
 
     Args:
-        b1: in [0, 1), decay of the average of c.
-        b2: in [0, 1), decay of the average of |c|^2.
-        eps: above 0, added outside the root.
         gamma: at least 0, strength of the correction.
         max_norm: at least 0, the longest c of a leaf.
 
-    State: `ScaleByMarsState(count, mu, nu, g)`, three values per parameter.
-
     Source: Yuan et al. 2024, Algorithm 2 (MARS-AdamW), arXiv:2411.10438; its code takes h = 0 at t = 1.
     """
-    return leafwise(mars_rule, ScaleByMarsState, b1=b1, b2=b2, eps=eps, gamma=gamma, max_norm=max_norm)
 
 
 @optimizer(scale_by_mars)

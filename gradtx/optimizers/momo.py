@@ -9,10 +9,9 @@ from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, missing_weig
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Count, Scalar
 from gradtx.core.hyperparameters import Decay, NonNegative, Number, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.precision import cast
 from gradtx.core.slots import PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
@@ -112,11 +111,11 @@ def step_numbers(
     return {"step": tau, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
 
 
-@transformation
+@lifted(momo_rule, MomoState, reduce=momo_numbers)
 def momo(
     learning_rate: NonNegative = 1.0, beta: Decay = 0.9, lower_bound: Number = 0.0,
     weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False, *, bias_correction: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """MoMo: momentum whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
     Call `update(updates, state, params, value=loss)`. m, f and c are running averages of g, of the loss and of
@@ -133,24 +132,16 @@ def momo(
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
         bias_correction: start the averages at 0 instead, with rho = 1 - beta^t: min(eta / rho, ..), rho lb for lb.
 
-    State: `MomoState(exp_avg, barf, gamma, lb, count)`, one value per parameter.
-
-    Raises: TypeError from `update` without `value`.
-
     Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 1. In Optax a divides theta alone, not the step.
     """
-    return leafwise(
-        momo_rule, MomoState, reduce=momo_numbers, learning_rate=learning_rate, beta=beta, lower_bound=lower_bound,
-        weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound, bias_correction=bias_correction,
-        lb=lower_bound,
-    )  # fmt: skip
+    return {"lb": lower_bound}
 
 
-@transformation
+@lifted(momo_adam_rule, MomoAdamState, reduce=momo_adam_numbers)
 def momo_adam(
     learning_rate: NonNegative = 0.01, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8,
     lower_bound: Number = 0.0, weight_decay: NonNegative | None = None, adapt_lower_bound: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """MoMo-Adam: Adam whose step size is the largest that a lower bound of the loss allows, up to the learning rate.
 
     Call `update(updates, state, params, value=loss)`. m, f and c are running averages of g, of the loss and of
@@ -162,19 +153,10 @@ def momo_adam(
     Args:
         learning_rate: eta >= 0, the largest step size, or a schedule.
         b1: in [0, 1), decay of the averages of g, loss and <g, theta>.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0.
         lower_bound: lb, below every loss; 0 suits most.
         weight_decay: lambda >= 0, or None. It is proximal, after the step, and tau takes it into account.
         adapt_lower_bound: estimate lb on the way, never below `lower_bound`.
 
-    State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`, two values per parameter.
-
-    Raises: TypeError from `update` without `value`.
-
     Source: Schaipp et al. 2024, arXiv:2305.07583, Algorithm 2. In Optax a divides theta alone, not the step.
     """
-    return leafwise(
-        momo_adam_rule, MomoAdamState, reduce=momo_adam_numbers, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps,
-        lower_bound=lower_bound, weight_decay=weight_decay, adapt_lower_bound=adapt_lower_bound, lb=lower_bound,
-    )  # fmt: skip
+    return {"lb": lower_bound}

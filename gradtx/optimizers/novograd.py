@@ -60,8 +60,6 @@ def scale_by_novograd(
     Args:
         b1: in [0, 1), decay of the sum; the paper takes 0.95.
         b2: in [0, 1), decay of the average of ||g||^2; the paper takes 0.98.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
         weight_decay: None, or lambda >= 0, which enters the momentum as in the paper; needs params.
 
     State: `ScaleByNovogradState(count, mu, nu)`, one value per parameter and one per leaf.

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.fields import History
 from gradtx.core.hyperparameters import Decay, NonNegative, Real
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind
@@ -35,8 +34,8 @@ def whether_first(state: ScaleByOptimisticGradientState) -> dict[str, Array]:
     return {"first": state.is_initial_step, "is_initial_step": jnp.zeros_like(state.is_initial_step)}
 
 
-@transformation(degree=1)
-def scale_by_optimistic_gradient(alpha: Real = 1.0, beta: Real = 1.0) -> Leafwise:
+@lifted(optimistic_rule, ScaleByOptimisticGradientState, reduce=whether_first, degree=1)
+def scale_by_optimistic_gradient(alpha: Real = 1.0, beta: Real = 1.0):
     """Add what the gradient changed by: u <- alpha g_t + beta (g_t - g_(t-1)), with g_0 = g_1.
 
     In games and saddle-point problems this converges where plain gradient steps circle.
@@ -45,14 +44,9 @@ def scale_by_optimistic_gradient(alpha: Real = 1.0, beta: Real = 1.0) -> Leafwis
         alpha: the weight of the gradient.
         beta: the weight of its change, "optimism"; 0 gives alpha g.
 
-    State: `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, one value per parameter.
-
     Source: Daskalakis et al. 2018, arXiv:1711.00141; Mokhtari, Ozdaglar & Pattathil 2020, arXiv:1901.08511.
     """
-    return leafwise(
-        optimistic_rule, ScaleByOptimisticGradientState, reduce=whether_first, alpha=alpha, beta=beta,
-        is_initial_step=lambda params: jnp.ones((), bool),
-    )  # fmt: skip
+    return {"is_initial_step": lambda params: jnp.ones((), bool)}
 
 
 @optimizer(scale_by_optimistic_gradient)

@@ -60,11 +60,9 @@ def scale_by_polyak(
     Args:
         f_min: the least value of the loss, or a guess below it.
         max_learning_rate: gamma_b >= 0, the largest step size; infinity for none.
-        eps: at least 0.
         variant: "sps", where a loss below f_min turns the step around, or "sps+", where it stops it.
         scaling: at least 0, 1/c in the paper, which proves most for c = 1/2.
         weight_decay: None, or lambda >= 0, decay at the step size eta.
-        mask: which parameters decay, as in `add_decayed_weights`.
 
     State: none, or a step count (4 bytes) with a schedule.
 

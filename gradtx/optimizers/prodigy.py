@@ -89,7 +89,6 @@ def prodigy(
         b1: in [0, 1), decay of the average of d g.
         b2: in [0, 1), decay of the average of |d g|^2.
         b3: in [0, 1), decay of n and s; None means sqrt(b2).
-        eps: at least 0.
         estim_lr0: d0 > 0, a first estimate that is too small.
         estim_lr_coef: coef >= 0, the factor to tune if one must.
         safeguard_warmup: leave the learning rate out of s, so that warm-up does not make d too large.

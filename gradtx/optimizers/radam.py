@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -54,11 +53,11 @@ def radam_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation
+@lifted(radam_rule, ScaleByAdamState)
 def scale_by_radam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
     threshold: NonNegative = 5.0, nesterov: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Adam's direction, times a factor for how few gradients its second moment has seen; at first, the average alone.
 
     Per leaf, at step t = 1, 2, ..., with mu, nu, m as in `scale_by_adam` and rho_inf = 2 / (1 - b2) - 1:
@@ -68,21 +67,12 @@ def scale_by_radam(
         u   <- r m / (sqrt(nu / (1 - b2^t) + eps_root) + eps) if rho >= threshold, else m
 
     Args:
-        b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of |g|^2; below 2/3 rho never reaches 5.
-        eps: at least 0, added outside the root.
-        eps_root: at least 0, added inside it; the two are not both 0.
         threshold: at least 0, the rho from which the second moment is used; never for rho <= 4. The paper: above 4.
-        nesterov: look one step ahead, as in `scale_by_adam`.
-
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
 
     Source: Liu et al. 2020, Algorithm 2, arXiv:1908.03265; differs: the threshold is 5, as in the authors' code.
     """
     check_not_both_zero("scale_by_radam", eps=eps, eps_root=eps_root)
-    return leafwise(
-        radam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps, eps_root=eps_root, threshold=threshold, nesterov=nesterov
-    )
 
 
 @optimizer(scale_by_radam)

@@ -11,6 +11,7 @@ from gradtx.core.averages import abs_sq, debias, ema, finite_abs_sq, safe_divide
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative, NonNegativeNumber
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike
@@ -84,10 +85,10 @@ def root(x: Array, eps: ArrayLike, eps_in_sqrt: bool) -> Array:
     return sqrt(x + eps) if eps_in_sqrt else sqrt(x) + eps
 
 
-@transformation(degree=0)
+@lifted(rss_rule, ScaleByRssState, degree=0)
 def scale_by_rss(
     initial_accumulator_value: NonNegativeNumber = 0.1, eps: NonNegative = 1e-7, *, eps_in_sqrt: bool = True
-) -> Leafwise:
+):
     """Divide updates by the root of the sum of all their squares (AdaGrad).
 
     Per leaf:
@@ -99,15 +100,12 @@ def scale_by_rss(
 
     Args:
         initial_accumulator_value: h at the start, >= 0.
-        eps: at least 0, keeps the division finite.
         eps_in_sqrt: where eps is added.
-
-    State: `ScaleByRssState(sum_of_squares)`, one real value per parameter.
 
     Source: Duchi, Hazan & Singer 2011 (JMLR 12).
     """
     start = initial_accumulator_value
-    return leafwise(rss_rule, ScaleByRssState, sum_of_squares=start, eps=eps, eps_in_sqrt=eps_in_sqrt)
+    return {"sum_of_squares": start}
 
 
 @transformation(degree=0)
@@ -125,8 +123,6 @@ def scale_by_rms(
         u  <- g / sqrt(r + eps), or g / (sqrt(r) + eps) without `eps_in_sqrt`
 
     Args:
-        decay: in [0, 1).
-        eps: at least 0.
         eps_in_sqrt: where eps is added; PyTorch adds it outside.
         centered: subtract the squared mean, so that r is a variance.
         bias_correction: divide the averages by the weight gathered so far.

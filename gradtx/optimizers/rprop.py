@@ -8,9 +8,9 @@ from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import sign
 from gradtx.core.hyperparameters import Fraction, NonNegative, NonNegativeNumber, Positive, check_ordered
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -34,11 +34,11 @@ def rprop_rule(
     return u, ScaleByRpropState(step_sizes=delta, prev_updates=u)
 
 
-@transformation(degree=0)
+@lifted(rprop_rule, ScaleByRpropState, real_only=True, degree=0)
 def scale_by_rprop(
     learning_rate: NonNegativeNumber, eta_minus: Fraction = 0.5, eta_plus: Positive = 1.2,
     min_step_size: NonNegative = 1e-6, max_step_size: NonNegative = 50.0,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Replace each element of the update by its sign times a step size of its own.
 
     Per element, from delta = learning_rate, with c = g_t g_(t-1):
@@ -50,10 +50,7 @@ def scale_by_rprop(
         learning_rate: the step size at the start, >= 0.
         eta_minus: in [0, 1], the factor after a change of sign.
         eta_plus: above 0, the factor while the sign stays, usually above 1.
-        min_step_size: at least 0.
         max_step_size: at least 0, not below `min_step_size`.
-
-    State: `ScaleByRpropState(step_sizes, prev_updates)`, two values per parameter.
 
     Raises: ValueError for numbers min_step_size > max_step_size; TypeError from `init` for complex parameters.
 
@@ -61,10 +58,7 @@ def scale_by_rprop(
     Optax 0.2.8 applies each step size one step late, so its first update is 0; here it is applied at once.
     """
     check_ordered("scale_by_rprop", min_step_size=min_step_size, max_step_size=max_step_size)
-    return leafwise(
-        rprop_rule, ScaleByRpropState, real_only=True, step_sizes=learning_rate, eta_minus=eta_minus,
-        eta_plus=eta_plus, min_step_size=min_step_size, max_step_size=max_step_size,
-    )  # fmt: skip
+    return {"step_sizes": learning_rate}
 
 
 @optimizer(scale_by_rprop)

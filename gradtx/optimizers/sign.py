@@ -13,9 +13,9 @@ from gradtx.core.averages import sign
 from gradtx.core.degree import SCALE_FREE
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.momentum import ema
@@ -41,21 +41,16 @@ def lion_rule(
     return size(jnp.abs(c)) * sign(c), s._replace(mu=average(s.mu, g, b2))
 
 
-@transformation(degree=0)
-def scale_by_sign() -> Leafwise:
+@lifted(sign, degree=0)
+def scale_by_sign():
     """Keep only the sign of each element: u <- sign(g), 0 at 0; for complex g, g / |g|.
-
-    State: none.
 
     Source: Bernstein et al. 2018, arXiv:1802.04434.
     """
-    return leafwise(sign)
 
 
-@transformation(degree=lambda arguments: SCALE_FREE if arguments["mode"] == "hard" else None)
-def scale_by_lion(
-    b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard", smooth_beta: NonNegative = 1.0
-) -> Leafwise:
+@lifted(lion_rule, ScaleByLionState, degree=lambda arguments: SCALE_FREE if arguments["mode"] == "hard" else None)
+def scale_by_lion(b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard", smooth_beta: NonNegative = 1.0):
     """Take the sign of an average in which the newest gradient counts more than in the average that is kept.
 
     Per leaf:
@@ -70,11 +65,8 @@ def scale_by_lion(
         mode: "hard", "smooth" or "refined"; the paper has only "hard".
         smooth_beta: at least 0, the slope of "smooth" at 0.
 
-    State: `ScaleByLionState(count, mu)`, one value per parameter.
-
     Source: Chen et al. 2023, Algorithm 2, arXiv:2302.06675; differs: for complex g the functions act on |c|.
     """
-    return leafwise(lion_rule, ScaleByLionState, b1=b1, b2=b2, mode=mode, smooth_beta=smooth_beta)
 
 
 @optimizer(scale_by_sign)

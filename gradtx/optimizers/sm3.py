@@ -10,9 +10,9 @@ from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, ema, safe_divide, sqrt
 from gradtx.core.hyperparameters import Decay, Fraction, NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot, SlotMark, zeros_shaped
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
 
@@ -44,8 +44,8 @@ def sm3_rule(
     return u, ScaleBySM3State(mu=per_axis(v, partial(jnp.max, initial=0)), nu=u)
 
 
-@transformation(degree=0)
-def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8) -> Leafwise:
+@lifted(sm3_rule, ScaleBySM3State, degree=0)
+def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8):
     """Divide updates by the root of sums of squares that whole rows and columns share.
 
     Per leaf, with one vector mu_k per axis k:
@@ -63,7 +63,6 @@ def scale_by_sm3(b1: Decay = 0.9, b2: Fraction = 1.0, eps: NonNegative = 1e-8) -
 
     Source: Anil, Gupta, Koren & Singer 2019, SM3-II, arXiv:1901.11150.
     """
-    return leafwise(sm3_rule, ScaleBySM3State, b1=b1, b2=b2, eps=eps)
 
 
 @optimizer(scale_by_sm3)

@@ -62,11 +62,8 @@ def scale_by_sophia(
     Args:
         curvature: a transformation that gives estimates, such as `hutchinson()`. It gets the extra arguments of
             `update`, and runs only at the steps that need it.
-        b1: in [0, 1), decay of the average of g.
         b2: in [0, 1), decay of the average of the estimates.
-        eps: above 0, the smallest divisor.
         gamma: at least 0; larger clips less. The authors want 10 to 50 % of the elements to stay unclipped.
-        clip_threshold: at least 0; infinity clips nothing.
         update_interval: k >= 1, the steps from one estimate to the next.
         debias: whether mu / (1 - b1^t) stands for mu.
         delayed: whether an estimate serves from the step after it on; then the first step is made with nu = 0.

@@ -8,9 +8,8 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, missing_weight, safe_divide, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, Positive, PositiveInt
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import NumberSlot, PositiveSlot, Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.transforms.decay import DecayKind
@@ -89,12 +88,12 @@ def warm_up(count: Array, place: Array, reset_every: int, steps: ArrayLike, like
     return jnp.where(count < reset_every, 1, 1 - 0.495 * (1 + jnp.cos(jnp.pi * share)))
 
 
-@transformation
+@lifted(spam_rule, ScaleBySpamState)
 def scale_by_spam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-6, *, threshold: NonNegative = 5000.0,
     reset_every: PositiveInt = 500, warmup_steps: NonNegativeNumber = 150, clip_after: NonNegativeNumber = 20,
     debias_since_reset: bool = False,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Adam's direction with spikes clipped entry by entry and both averages reset now and then.
 
     Per leaf, at step t = 1, 2, ..., with k = t mod reset_every:
@@ -108,31 +107,21 @@ def scale_by_spam(
     with w = 1 - 0.495 (1 + cos(pi min(1, k / (warmup_steps + 1)))) after a reset, and 1 before the first.
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root, which is not debiased.
         threshold: at least 0, the largest |g|^2 / nu.
-        reset_every: at least 1. Static.
         warmup_steps: at least 0, after each reset.
         clip_after: at least 0, steps after a reset in which nothing is clipped.
         debias_since_reset: count t in the last line from the last reset; the authors' code does not.
 
-    State: `ScaleBySpamState(count, mu, nu)`, two values per parameter.
-
     Source: Huang et al. 2025, arXiv:2501.06842; differs: no sparse momentum, and where nu is 0 nothing is clipped
         (there the entry would stay 0 until the next reset).
     """
-    return leafwise(
-        spam_rule, ScaleBySpamState, b1=b1, b2=b2, eps=eps, threshold=threshold, reset_every=reset_every,
-        warmup_steps=warmup_steps, clip_after=clip_after, debias_since_reset=debias_since_reset,
-    )  # fmt: skip
 
 
-@transformation
+@lifted(stable_spam_rule, ScaleByStableSpamState)
 def scale_by_stable_spam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, *, norm_decay: Decay = 0.7, norm_sq_decay: Decay = 0.9,
     max_decay: Decay = 0.999, reset_every: PositiveInt = 1000,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Adam's direction on gradients with their largest entries and their norm held to what is usual.
 
     Per leaf, at step t = 1, 2, ..., hats debiased:
@@ -143,23 +132,12 @@ def scale_by_stable_spam(
         u <- Adam's direction for g, its averages and its t counted from the last multiple of reset_every
 
     Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside both roots.
         norm_decay: in [0, 1), of the norm; gamma_1 of the paper.
         norm_sq_decay: in [0, 1), of the squared norm; gamma_2.
         max_decay: in [0, 1), of the largest entry; gamma_3.
-        reset_every: at least 1. Static.
-
-    State: `ScaleByStableSpamState(count, max_mean, norm_mean, norm_sq_mean, mu, nu)`, two values per parameter and
-        three per leaf.
 
     Source: Huang et al. 2025, arXiv:2502.17055; differs: T, a and b are debiased by all steps, resets or not.
     """
-    return leafwise(
-        stable_spam_rule, ScaleByStableSpamState, b1=b1, b2=b2, eps=eps, norm_decay=norm_decay,
-        norm_sq_decay=norm_sq_decay, max_decay=max_decay, reset_every=reset_every,
-    )  # fmt: skip
 
 
 @optimizer(scale_by_spam)

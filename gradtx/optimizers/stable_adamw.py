@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, finite_abs_sq, mean, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
@@ -23,8 +22,8 @@ def stable_adam_rule(
     return u, s._replace(mu=mu, nu=nu)
 
 
-@transformation(degree=0)
-def scale_by_stable_adam(b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6) -> Leafwise:
+@lifted(stable_adam_rule, ScaleByAdamState, degree=0)
+def scale_by_stable_adam(b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6):
     """Adam's direction, shortened per leaf where gradients are larger than their running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:
@@ -35,17 +34,9 @@ def scale_by_stable_adam(b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-6
         r  <- root of the mean over the leaf of |g|^2 / max(v, eps^2)
         u  <- mu / (1 - b1^t) / (sqrt(v) + eps) / max(1, r)
 
-    Args:
-        b1: in [0, 1), decay of the average of g.
-        b2: in [0, 1), decay of the average of |g|^2.
-        eps: above 0, added outside the root.
-
-    State: `ScaleByAdamState(count, mu, nu)`, two values per parameter.
-
     Source: Wortsman et al. 2023, Algorithm 2, arXiv:2304.13013, whose averages with decays that depend on t are
         these, debiased.
     """
-    return leafwise(stable_adam_rule, ScaleByAdamState, b1=b1, b2=b2, eps=eps)
 
 
 @optimizer(scale_by_stable_adam)

@@ -31,10 +31,8 @@ def cosine_decay_schedule(
         init_value ((1 - alpha) ((1 + cos(pi x)) / 2)^exponent + alpha)
 
     Args:
-        init_value: the value at step 0.
         decay_steps: the length of the decay, >= 0; at 0 the value is `alpha init_value` at once.
         alpha: the fraction of `init_value` that stays.
-        exponent: above 0.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983.
     """
@@ -63,13 +61,11 @@ def warmup_cosine_decay_schedule(
         (peak_value - end_value) ((1 + cos(pi x)) / 2)^exponent + end_value
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value at `warmup_steps`.
         warmup_steps: the length of the line, >= 0; at 0 there is none.
         decay_steps: the length of line and decay together, >= `warmup_steps`; where they are equal, the value jumps
             to `end_value` there (Optax refuses that).
         end_value: the value from `decay_steps` on.
-        exponent: above 0.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983; Goyal et al. 2017, arXiv:1706.02677 (warm-up).
     """

@@ -41,7 +41,6 @@ def exponential_decay(
         init_value: the value until `transition_begin`.
         transition_steps: the steps in which the value changes by `decay_rate`, > 0. Optax takes 0, and a
             `decay_rate` of 0, as no decay; here both are errors.
-        decay_rate: above 0.
         transition_begin: the steps before the decay, >= 0.
         staircase: change the value only every `transition_steps`.
         end_value: None, or a lower bound if `decay_rate` < 1, else an upper bound.
@@ -65,9 +64,7 @@ def inverse_time_decay(
         init_value / (1 + decay_rate n)
 
     Args:
-        init_value: the value at step 0.
         transition_steps: the unit of time, > 0.
-        decay_rate: at least 0.
         staircase: change the value only every `transition_steps`.
     """
     return jnp.divide(init_value, 1 + periods(step, 0, transition_steps, staircase) * decay_rate)
@@ -96,11 +93,9 @@ def warmup_exponential_decay_schedule(
         peak_value decay_rate^n, stopped at `end_value`
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value at `warmup_steps`.
         warmup_steps: the length of the line, >= 0; at 0 there is none.
         transition_steps: the steps in which the value changes by `decay_rate`, > 0.
-        decay_rate: above 0.
         transition_begin: the steps at `peak_value` between line and decay, >= 0.
         staircase: change the value only every `transition_steps`.
         end_value: None, or a lower bound if `decay_rate` < 1, else an upper bound.

@@ -25,7 +25,6 @@ def inverse_sqrt_schedule(
     With `init_value=peak_value` it is flat until `warmup_steps`.
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value at `warmup_steps`.
         warmup_steps: the length of the line, >= 0; at 0 there is none, and the decay is that of 1.
 
@@ -59,7 +58,6 @@ def rsqrt_cooldown_schedule(
     both times min(1, (total_steps - t) / cooldown_steps), which is 0 from `total_steps` on.
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value at `warmup_steps`.
         warmup_steps: the length of the line up, >= 0; at 0 there is none.
         cooldown_steps: the length of the line down, in [0, `total_steps`]; at 0 the value jumps to 0 at `total_steps`.

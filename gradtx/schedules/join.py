@@ -65,7 +65,6 @@ def warmup(step: Array, schedule: ScheduleLike, warmup_steps: NonNegativeNumber,
     Args:
         schedule: the schedule that follows, or a function of the step.
         warmup_steps: the length of the line, >= 0; at 0 there is none.
-        init_value: the value at step 0.
     """
     first = schedule(jnp.zeros_like(step))
     rise = between(init_value, first, progress(step, 0, warmup_steps))

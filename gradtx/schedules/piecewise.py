@@ -75,7 +75,6 @@ def piecewise_interpolate_schedule(
 
     Args:
         interpolate_type: `"linear"` or `"cosine"`.
-        init_value: the value at step 0.
         boundaries_and_scales: from step, a whole number >= 0, to scale, >= 0: each scale multiplies the value that the
             step before it has reached. The steps are static.
     """

@@ -81,7 +81,6 @@ def warmup_constant_schedule(
         (1 - x) init_value + x peak_value
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value from `warmup_steps` on.
         warmup_steps: the length of the line, >= 0. At 0 the value is `peak_value` at once (in Optax it is
             `init_value` for ever).

@@ -35,7 +35,6 @@ def wsd_schedule(
         h(x) peak_value + (1 - h(x)) end_value
 
     Args:
-        init_value: the value at step 0.
         peak_value: the value of the flat part.
         warmup_steps: the length of the line up, >= 0; at 0 there is none.
         stable_steps: the length of the flat part, >= 0.
@@ -73,6 +72,5 @@ def powercool_schedule(
         peak_value: the value of the flat part, >= 0.
         coefficient: the value one step before the end, >= 0.
         total_steps: where the value reaches 0, >= 0.
-        exponent: above 0.
     """
     return jnp.minimum(peak_value, coefficient * power(jnp.maximum(total_steps - step, 0), exponent))

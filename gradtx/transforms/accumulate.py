@@ -6,9 +6,8 @@ import jax.numpy as jnp
 
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import PositiveInt
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array
 
 
@@ -26,19 +25,9 @@ def apply_every_rule(g: Array, s: ApplyEvery, *, k: int) -> tuple[Array, ApplyEv
     return jnp.where(place == k - 1, total, 0), s._replace(grad_acc=total)
 
 
-@transformation(degree=1)
-def apply_every(k: PositiveInt = 1) -> Leafwise:
+@lifted(apply_every_rule, ApplyEvery, degree=1)
+def apply_every(k: PositiveInt = 1):
     """Let through the sum of the last k updates at every k-th step, and zeros between.
 
     Other links of a chain still see every step; to run a whole optimizer on accumulated gradients, use `accumulate`.
-
-    Args:
-        k: at least 1. Static.
-
-    State: `ApplyEvery(count, grad_acc)`, one value per parameter.
     """
-    return leafwise(
-        apply_every_rule,
-        ApplyEvery,
-        k=k,
-    )

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.hyperparameters import Axes, NonNegative, Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 
 UNIT_AXES = {0: (), 1: (0,), 2: (0,), 3: (0,), 4: (0, 1, 2), 5: (0, 1, 2, 3)}
@@ -30,8 +29,8 @@ def adaptive_rule(
     return jnp.where(norm > largest, safe_divide(largest, norm), 1) * g
 
 
-@transformation
-def adaptive_grad_clip(clipping: Threshold, eps: NonNegative = 1e-3, axis: Axes | None = None) -> Leafwise:
+@lifted(adaptive_rule)
+def adaptive_grad_clip(clipping: Threshold, eps: NonNegative = 1e-3, axis: Axes | None = None):
     """Shorten the gradient of each unit that is long beside the unit's weights (AGC).
 
     For every unit (output neuron) i:
@@ -44,11 +43,8 @@ def adaptive_grad_clip(clipping: Threshold, eps: NonNegative = 1e-3, axis: Axes 
         axis: the axes that make up one unit, over which norms are taken. By default all but the last for kernels of
             two, four and five axes, the first for three, and everything for vectors and scalars.
 
-    State: none, or a step count (4 bytes) with a schedule.
-
     Raises:
         ValueError: from `update` without params, or for more than five axes without `axis`.
 
     Source: Brock, De, Smith & Simonyan 2021, arXiv:2102.06171.
     """
-    return leafwise(adaptive_rule, clipping=clipping, eps=eps, axis=axis)

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 
 from gradtx.core.averages import abs_sq, rms, sqrt
 from gradtx.core.hyperparameters import NonNegative, Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 
 
@@ -26,8 +25,8 @@ def param_norm_rule(g: Array, p: Array, *, min_scale: ArrayLike) -> Array:
     return jnp.maximum(sqrt(jnp.sum(abs_sq(p))), min_scale) * g
 
 
-@transformation
-def clip_by_block_rms(threshold: Threshold) -> Leafwise:
+@lifted(clip_rms_rule)
+def clip_by_block_rms(threshold: Threshold):
     """Shorten each leaf's update where it is too large: u <- g min(1, threshold / rms(g)).
 
     The root-mean-square is over the leaf, in float32 or wider.
@@ -35,38 +34,25 @@ def clip_by_block_rms(threshold: Threshold) -> Leafwise:
     Args:
         threshold: at least 0, a number or a schedule; infinity clips nothing.
 
-    State: none, or a step count (4 bytes) with a schedule.
-
     Source: Shazeer & Stern 2018, section 6, arXiv:1804.04235.
     """
-    return leafwise(clip_rms_rule, threshold=threshold)
 
 
-@transformation(degree=1)
-def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Leafwise:
+@lifted(param_rms_rule, degree=1)
+def scale_by_param_block_rms(min_scale: NonNegative = 1e-3):
     """Make each leaf's update relative to its parameter: u <- max(rms(theta), min_scale) g.
 
     Args:
         min_scale: at least 0, the scale of a parameter that is zero.
 
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
-
     Source: Shazeer & Stern 2018, section 8, arXiv:1804.04235.
     """
-    return leafwise(param_rms_rule, min_scale=min_scale)
 
 
-@transformation(degree=1)
-def scale_by_param_block_norm(min_scale: NonNegative = 1e-3) -> Leafwise:
+@lifted(param_norm_rule, degree=1)
+def scale_by_param_block_norm(min_scale: NonNegative = 1e-3):
     """Make each leaf's update relative to its parameter's norm: u <- max(||theta||, min_scale) g.
 
     Args:
         min_scale: at least 0, the scale of a parameter that is zero.
-
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
     """
-    return leafwise(param_norm_rule, min_scale=min_scale)

@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array
 
 
@@ -15,16 +14,13 @@ def centralize_rule(g: Array, *, output_axis: int) -> Array:
     return g - jnp.mean(g, axis=axes, keepdims=True)
 
 
-@transformation(degree=1)
-def centralize(output_axis: int = 0) -> Leafwise:
+@lifted(centralize_rule, degree=1)
+def centralize(output_axis: int = 0):
     """Subtract from the gradient of each output unit its mean; vectors and scalars pass through.
 
     Args:
         output_axis: the axis that counts output units. The default 0 is Optax's, and right for weights of shape
             (out, in); Flax and Keras kernels, (..., in, out), want -1.
 
-    State: none.
-
     Source: Yong et al. 2020, arXiv:2004.01461.
     """
-    return leafwise(centralize_rule, output_axis=output_axis)

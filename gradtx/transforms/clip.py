@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from gradtx.core import tree
 from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
@@ -33,20 +32,13 @@ def shortening(updates: PyTree, max_norm: ArrayLike, global_norm: Array | None =
     return {"factor": jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)}
 
 
-@transformation
-def clip(max_delta: Threshold) -> Leafwise:
-    """Limit every element: u <- min(max(g, -max_delta), max_delta).
-
-    Args:
-        max_delta: at least 0, a number or a schedule.
-
-    State: none, or a step count (4 bytes) with a schedule.
-    """
-    return leafwise(clip_rule, max_delta=max_delta)
+@lifted(clip_rule)
+def clip(max_delta: Threshold):
+    """Limit every element: u <- min(max(g, -max_delta), max_delta)."""
 
 
-@transformation(degree=(0, 1))
-def clip_by_global_norm(max_norm: Threshold) -> Leafwise:
+@lifted(shorten_rule, reduce=shortening, degree=(0, 1))
+def clip_by_global_norm(max_norm: Threshold):
     """Shorten the whole update where it is too long: u <- g min(1, max_norm / ||g||).
 
     The norm is over all leaves, in float32 or wider. Where the sum of squares overflows it is infinite, and the result
@@ -56,8 +48,5 @@ def clip_by_global_norm(max_norm: Threshold) -> Leafwise:
     Args:
         max_norm: at least 0, a number or a schedule; infinity clips nothing.
 
-    State: none, or a step count (4 bytes) with a schedule.
-
     Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063.
     """
-    return leafwise(shorten_rule, reduce=shortening, max_norm=max_norm)

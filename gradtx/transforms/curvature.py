@@ -58,9 +58,6 @@ def hutchinson(key: KeyLike = 0) -> Pair:
 
         tx.update(grads, state, params, obj_fn=lambda params: loss(params, batch))
 
-    Args:
-        key: a seed, or a key from `jax.random`.
-
     State: `HutchinsonState(rng_key)`, 8 bytes.
 
     Raises: TypeError from `update` without `obj_fn`, ValueError without params.
@@ -100,7 +97,6 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
 
     Args:
         batch_size: the number of predictions in the mean that `sampled_obj_fn` takes, > 0.
-        key: a seed, or a key from `jax.random`.
 
     State: `GaussNewtonBartlettState(rng_key)`, 8 bytes.
 

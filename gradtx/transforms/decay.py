@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from gradtx.core.arguments import Accept, Interval
 from gradtx.core.averages import agreement
 from gradtx.core.hyperparameters import Hyperparameter, NonNegative, Positive, Real
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.schedule import as_schedule
-from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, Mask
 from gradtx.core.values import Value, maker
 
@@ -45,93 +45,60 @@ def cautious_rule(g: Array, p: Array, *, weight_decay: ArrayLike) -> Array:
     return g + jnp.where(agreement(g, p) >= 0, weight_decay * p, 0)
 
 
-@transformation(degree=1)
-def add_decayed_weights(weight_decay: Real = 0.0, mask: Mask = None) -> Leafwise:
+@lifted(decay_rule, degree=1)
+def add_decayed_weights(weight_decay: Real = 0.0, mask: Mask = None):
     """Add a multiple of the parameters: u <- g + weight_decay theta.
 
     Args:
         weight_decay: a number or a schedule.
         mask: which parameters decay: a tree of booleans or a prefix of one, a function of the parameters that
             gives it, or a pattern on paths such as `"*/kernel"`; None means all.
-
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
     """
-    return leafwise(decay_rule, mask=mask, weight_decay=weight_decay)
 
 
-@transformation(degree=1)
-def add_independent_decay(
-    weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None
-) -> Leafwise:
+@lifted(independent_rule, degree=1)
+def add_independent_decay(weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None):
     """Shrink the parameters by a share that follows the learning rate's shape but not its size.
 
     u <- g - (learning_rate / peak) weight_decay theta, after the learning rate has been applied to g.
 
     Args:
-        weight_decay: lambda >= 0, the share taken at the peak.
         learning_rate: the optimizer's, >= 0.
-        peak: the learning rate at its largest, > 0.
-        mask: which parameters decay, as in `add_decayed_weights`.
-
-    State: none, or a step count (4 bytes) with a schedule.
 
     Source: Wortsman et al. 2023, arXiv:2309.14322.
     """
-    return leafwise(independent_rule, mask=mask, weight_decay=weight_decay, learning_rate=learning_rate, peak=peak)
 
 
-@transformation(degree=1)
-def add_proximal_decay(weight_decay: NonNegative, learning_rate: NonNegative, mask: Mask = None) -> Leafwise:
+@lifted(proximal_rule, degree=1)
+def add_proximal_decay(weight_decay: NonNegative, learning_rate: NonNegative, mask: Mask = None):
     """Shrink the parameters after the step: theta <- (theta + g) / (1 + learning_rate weight_decay).
 
     u <- (g - c theta) / (1 + c), c = learning_rate weight_decay, after the learning rate has been applied to g.
 
     Args:
-        weight_decay: lambda >= 0.
         learning_rate: the optimizer's, >= 0.
-        mask: which parameters decay, as in `add_decayed_weights`.
-
-    State: none, or a step count (4 bytes) with a schedule.
 
     Source: Xie et al. 2024, Algorithm 1, arXiv:2208.06677.
     """
-    return leafwise(proximal_rule, mask=mask, weight_decay=weight_decay, learning_rate=learning_rate)
 
 
-@transformation(degree=1)
-def add_corrected_decay(
-    weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None
-) -> Leafwise:
+@lifted(corrected_rule, degree=1)
+def add_corrected_decay(weight_decay: NonNegative, learning_rate: NonNegative, peak: Positive, mask: Mask = None):
     """Add a multiple of the parameters that follows the learning rate: u <- g + (learning_rate / peak) lambda theta.
 
     Args:
-        weight_decay: lambda >= 0.
         learning_rate: the optimizer's, >= 0, which is applied to u later.
-        peak: the learning rate at its largest, > 0.
-        mask: which parameters decay, as in `add_decayed_weights`.
-
-    State: none, or a step count (4 bytes) with a schedule.
 
     Source: Defazio 2025, arXiv:2506.02285.
     """
-    return leafwise(corrected_rule, mask=mask, weight_decay=weight_decay, learning_rate=learning_rate, peak=peak)
 
 
-@transformation
-def add_cautious_decay(weight_decay: NonNegative, mask: Mask = None) -> Leafwise:
+@lifted(cautious_rule)
+def add_cautious_decay(weight_decay: NonNegative, mask: Mask = None):
     """Add a multiple of the parameters where it does not work against g: u <- g + lambda theta [g theta >= 0].
-
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        mask: which parameters decay, as in `add_decayed_weights`.
-
-    State: none, or a step count (4 bytes) with a schedule.
 
     Source: Chen et al. 2025, arXiv:2510.12402.
     """
-    return leafwise(cautious_rule, mask=mask, weight_decay=weight_decay)
 
 
 class Placement(NamedTuple):
@@ -157,22 +124,13 @@ def weight_decay_kind(body: Callable[P, Callable[[Any], Placement]]) -> Callable
 
 @weight_decay_kind
 def coupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
-    """L2 regularisation: lambda theta is added to the gradient, before anything else sees it.
-
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        mask: which parameters decay, as in `add_decayed_weights`.
-    """
+    """L2 regularisation: lambda theta is added to the gradient, before anything else sees it."""
     return lambda learning_rate: Placement(before=(add_decayed_weights(weight_decay, mask),))
 
 
 @weight_decay_kind
 def decoupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
     """Decoupled decay: theta <- theta - eta (u + lambda theta), u the optimizer's direction.
-
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        mask: which parameters decay, as in `add_decayed_weights`.
 
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101, with lambda times the learning rate as in PyTorch.
     """
@@ -185,11 +143,6 @@ def independent(weight_decay: NonNegative, peak: Positive, mask: Mask = None) ->
 
     The share lambda does not change when the learning rate is tuned, only with its schedule.
 
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        peak: the largest learning rate of the run, > 0.
-        mask: which parameters decay, as in `add_decayed_weights`.
-
     Source: Wortsman et al. 2023, arXiv:2309.14322.
     """
     return lambda learning_rate: Placement(after=(add_independent_decay(weight_decay, learning_rate, peak, mask),))
@@ -198,10 +151,6 @@ def independent(weight_decay: NonNegative, peak: Positive, mask: Mask = None) ->
 @weight_decay_kind
 def proximal(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
     """Proximal decay: theta <- (theta - eta u) / (1 + eta lambda), stable for any eta lambda.
-
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        mask: which parameters decay, as in `add_decayed_weights`.
 
     Source: Zhuang et al. 2022, arXiv:2202.00089; Adan's form.
     """
@@ -216,8 +165,6 @@ def corrected(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> C
     follows. `adamw(eta, weight_decay=corrected(lambda, peak))` is AdamC.
 
     Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        peak: the largest learning rate of the run, > 0.
         mask: which parameters decay; the paper corrects layers that a normalisation follows, and leaves
             the others with plain decay (`partition` gives them another optimizer).
 
@@ -231,10 +178,6 @@ def cautious_decay(weight_decay: NonNegative, mask: Mask = None) -> Callable[[An
     """Cautious decay: theta <- theta - eta (u + lambda theta [u theta >= 0]), u the optimizer's direction.
 
     A parameter decays only where the step already shrinks it, so the minima of the loss stay where they are.
-
-    Args:
-        weight_decay: lambda >= 0, a number or a schedule.
-        mask: which parameters decay, as in `add_decayed_weights`.
 
     Source: Chen et al. 2025, arXiv:2510.12402.
     """

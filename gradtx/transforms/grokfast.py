@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from gradtx.core.averages import ema, mean
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, PositiveInt
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot, zeros_shaped
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 
 
@@ -41,8 +40,8 @@ def window_rule(g: Array, s: GrokfastWindowState, *, size: int, lamb: ArrayLike)
     return u, s._replace(window=window)
 
 
-@transformation(degree=1)
-def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0) -> Leafwise:
+@lifted(grokfast_rule, GrokfastState, degree=1)
+def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0):
     """Amplify the slow part of gradients, which is what generalises late in training.
 
     Per leaf, from h = g at the first step:
@@ -51,23 +50,14 @@ def grokfast(alpha: Decay = 0.98, lamb: NonNegative = 2.0) -> Leafwise:
         u <- g + lamb h
 
     Args:
-        alpha: in [0, 1), decay of the average.
         lamb: at least 0, how much of the average is added.
-
-    State: `GrokfastState(count, ema)`, one value per parameter.
 
     Source: Lee et al. 2024, Algorithm 2 (Grokfast-EMA), arXiv:2405.20233.
     """
-    return leafwise(
-        grokfast_rule,
-        GrokfastState,
-        alpha=alpha,
-        lamb=lamb,
-    )
 
 
-@transformation(degree=1)
-def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0) -> Leafwise:
+@lifted(window_rule, GrokfastWindowState, degree=1)
+def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0):
     """Amplify the slow part of gradients by their mean over a window.
 
     Per leaf, from step t = `size` on, u <- g + lamb (mean of the last `size` gradients); before it, u <- g.
@@ -81,4 +71,4 @@ def grokfast_window(size: PositiveInt = 100, lamb: NonNegative = 5.0) -> Leafwis
     Source: Lee et al. 2024, Algorithm 1 (Grokfast-MA), arXiv:2405.20233.
     """
     window = zeros_shaped(lambda p: jnp.broadcast_to(p, (size, *p.shape)))
-    return leafwise(window_rule, GrokfastWindowState, size=size, lamb=lamb, window=window)
+    return {"window": window}

@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array
 
 
@@ -27,25 +26,18 @@ def nonnegative_rule(g: Array, p: Array) -> Array:
     return jnp.where(p + g < 0, -p, g)
 
 
-@transformation(degree=1)
-def zero_nans() -> Leafwise:
+@lifted(zero_nans_rule, ZeroNansState, degree=1)
+def zero_nans():
     """Replace every NaN by 0; infinities pass.
 
     State: `ZeroNansState(found_nan)`: for each leaf, whether its last update had one.
     """
-    return leafwise(zero_nans_rule, ZeroNansState, found_nan=lambda p: jnp.zeros((), bool))
+    return {"found_nan": lambda p: jnp.zeros((), bool)}
 
 
-@transformation
-def keep_params_nonnegative() -> Leafwise:
+@lifted(nonnegative_rule, real_only=True)
+def keep_params_nonnegative():
     """Shorten each step that would make a parameter negative: u <- max(u, -theta).
 
     It looks at the step itself, so it is last in a chain. A parameter that is negative already is moved to 0.
-
-    State: none.
-
-    Raises:
-        ValueError: from `update` without params.
-        TypeError: for a complex leaf, with its path.
     """
-    return leafwise(nonnegative_rule, real_only=True)

@@ -6,9 +6,8 @@ from gradtx.core.averages import debias as debiased
 from gradtx.core.averages import ema as average
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, Fraction
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike
 
 
@@ -40,8 +39,8 @@ def ema_rule(g: Array, s: EmaState, *, decay: ArrayLike, debias: bool) -> tuple[
     return debiased(m, decay, s.count) if debias else m, s._replace(ema=m)
 
 
-@transformation(degree=1)
-def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False) -> Leafwise:
+@lifted(momentum_rule, TraceState, degree=1)
+def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: bool = False):
     """Accumulate updates with heavy-ball or Nesterov momentum.
 
     Per leaf, from v = 0:
@@ -56,17 +55,13 @@ def scale_by_momentum(decay: Fraction, *, dampening: Fraction = 0.0, nesterov: b
     Args:
         decay: in [0, 1], the share of v that stays at each step.
         dampening: in [0, 1], the share of each g that does not enter v; PyTorch leaves the first step undampened.
-        nesterov: look one step ahead (Sutskever et al. 2013).
-
-    State: `TraceState(trace)`, one value per parameter.
 
     Source: Polyak 1964; Sutskever, Martens, Dahl & Hinton 2013.
     """
-    return leafwise(momentum_rule, TraceState, decay=decay, dampening=dampening, nesterov=nesterov)
 
 
-@transformation(degree=1)
-def ema(decay: Decay, debias: bool = True) -> Leafwise:
+@lifted(ema_rule, EmaState, degree=1)
+def ema(decay: Decay, debias: bool = True):
     """Replace updates by their exponential moving average.
 
     Per leaf, at step t = 1, 2, ...:
@@ -75,9 +70,7 @@ def ema(decay: Decay, debias: bool = True) -> Leafwise:
         u <- m / (1 - decay^t), or m without `debias`
 
     Args:
-        decay: in [0, 1).
         debias: whether to divide by the weight gathered so far.
 
     State: `EmaState(count, ema)`, one value per parameter; it is never debiased.
     """
-    return leafwise(ema_rule, EmaState, decay=decay, debias=debias)

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from gradtx.core.averages import sqrt
 from gradtx.core.fields import RandomKey, RunCount
 from gradtx.core.hyperparameters import KeyLike, NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 
 
@@ -35,8 +34,8 @@ def start_key(key: KeyLike) -> Array:
     return jax.random.key(key) if is_seed else jnp.array(key, copy=True)
 
 
-@transformation(degree=1)
-def add_noise(eta: NonNegative, gamma: NonNegative, key: KeyLike = 0) -> Leafwise:
+@lifted(noise_rule, AddNoiseState, degree=1)
+def add_noise(eta: NonNegative, gamma: NonNegative, key: KeyLike = 0):
     """Add Gaussian noise that fades: u <- g + N(0, eta / t^gamma), t = 1, 2, ...
 
     Every leaf has a random key of its own; the same key with another eta gives the same noise, scaled. A complex
@@ -45,10 +44,9 @@ def add_noise(eta: NonNegative, gamma: NonNegative, key: KeyLike = 0) -> Leafwis
     Args:
         eta: variance of the noise at the first step, >= 0.
         gamma: how fast it fades, >= 0.
-        key: a seed, or a key from `jax.random`.
 
     State: `AddNoiseState(count, rng_key)`, 12 bytes.
 
     Source: Neelakantan et al. 2015, arXiv:1511.06807 (eta in {0.01, 0.3, 1}, gamma = 0.55).
     """
-    return leafwise(noise_rule, AddNoiseState, eta=eta, gamma=gamma, rng_key=lambda params: start_key(key))
+    return {"rng_key": lambda params: start_key(key)}

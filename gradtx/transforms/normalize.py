@@ -6,6 +6,7 @@ from gradtx.core import tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.hyperparameters import NonNegative, Real
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
@@ -20,17 +21,14 @@ def length_of(updates: PyTree, eps: ArrayLike) -> dict[str, Any]:
     return {"length": tree.norm(updates) + eps}
 
 
-@transformation(degree=0)
-def normalize_by_update_norm(scale_factor: Real = 1.0, eps: NonNegative = 1e-6) -> Leafwise:
+@lifted(normalized_rule, reduce=length_of, degree=0)
+def normalize_by_update_norm(scale_factor: Real = 1.0, eps: NonNegative = 1e-6):
     """Divide the whole update by its norm: u <- scale_factor g / (||g|| + eps).
 
     Args:
         scale_factor: a number or a schedule; the length of the result.
         eps: at least 0; with 0 an update of zeros stays zero.
-
-    State: none, or a step count (4 bytes) with a schedule.
     """
-    return leafwise(normalized_rule, reduce=length_of, scale_factor=scale_factor, eps=eps)
 
 
 @transformation(degree=0)

@@ -80,7 +80,6 @@ def differentially_private_aggregate(
     Args:
         l2_norm_clip: C >= 0, the largest norm of one example's gradient.
         noise_multiplier: sigma >= 0, the standard deviation of the noise over C.
-        key: a seed, or a key from `jax.random`.
 
     State: `DifferentiallyPrivateAggregateState(rng_key)`, 8 bytes.
 

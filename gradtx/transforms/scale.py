@@ -2,8 +2,7 @@
 
 from gradtx.core.explicit import zeros_like
 from gradtx.core.hyperparameters import NonNegative, Real, ScheduleLike
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 
 
@@ -27,32 +26,27 @@ def descent_rule(g: Array, *, learning_rate: ArrayLike) -> Array:
     return -learning_rate * g
 
 
-@transformation(degree=1)
-def identity() -> Leafwise:
+@lifted(identity_rule, degree=1)
+def identity():
     """Leave the updates as they are."""
-    return leafwise(identity_rule)
 
 
-@transformation(degree=())
-def set_to_zero() -> Leafwise:
+@lifted(zero_rule, degree=())
+def set_to_zero():
     """Replace the updates by zeros: parameters stay where they are."""
-    return leafwise(zero_rule)
 
 
-@transformation(degree=1)
-def scale(step_size: Real) -> Leafwise:
+@lifted(scale_rule, degree=1)
+def scale(step_size: Real):
     """Multiply the updates by a number: u <- step_size g.
 
     Args:
         step_size: any finite number, or a schedule.
-
-    State: none, or a step count (4 bytes) with a schedule.
     """
-    return leafwise(scale_rule, step_size=step_size)
 
 
-@transformation(degree=1)
-def scale_by_schedule(step_size: ScheduleLike) -> Leafwise:
+@lifted(scale_rule, degree=1)
+def scale_by_schedule(step_size: ScheduleLike):
     """Multiply the updates by a schedule: u <- step_size(count) g, count = 0 at the first update.
 
     Args:
@@ -60,16 +54,12 @@ def scale_by_schedule(step_size: ScheduleLike) -> Leafwise:
 
     State: the step count (4 bytes).
     """
-    return leafwise(scale_rule, step_size=step_size)
 
 
-@transformation(degree=1)
-def scale_by_lr(learning_rate: NonNegative) -> Leafwise:
+@lifted(descent_rule, degree=1)
+def scale_by_lr(learning_rate: NonNegative):
     """Turn a direction into a descent step: u <- -learning_rate g.
 
     Args:
         learning_rate: at least 0, a number or a schedule of the step, which is 0 at the first update.
-
-    State: none, or a step count (4 bytes) with a schedule.
     """
-    return leafwise(descent_rule, learning_rate=learning_rate)

@@ -10,6 +10,7 @@ from gradtx.core.averages import ema, saturate, sqrt
 from gradtx.core.fields import RunCount, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, Positive, PositiveInt, Threshold
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.schedule import as_schedule
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import transformation
@@ -99,8 +100,6 @@ def zclip(
         z_threshold: above 0, the largest z-score that passes.
         decay: in [0, 1), of the statistics.
         max_norm: at least 0, a fixed limit besides; infinity for none.
-        warmup_steps: at least 1. Static.
-        eps: above 0.
 
     State: `ZClipState(count, mean, var)`, 12 bytes. A norm that is not finite is not counted in.
 
@@ -112,8 +111,8 @@ def zclip(
     return leafwise(limited_rule, ZClipState, reduce=z_limit, **numbers)
 
 
-@transformation(degree=(0, 1))
-def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000) -> Leafwise:
+@lifted(limited_rule, AutoClipState, reduce=percentile_limit, degree=(0, 1))
+def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000):
     """Shorten the whole update to a percentile of the norms seen so far: u <- g min(1, P(norms) / ||g||).
 
     Args:
@@ -125,4 +124,4 @@ def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000) -> L
     Source: Seetharaman et al. 2020, arXiv:2007.14469; differs: it keeps all norms of the run.
     """
     norms = scalar(lambda params: jnp.zeros(history), shape=(history,))
-    return leafwise(limited_rule, AutoClipState, reduce=percentile_limit, percentile=percentile, norms=norms)
+    return {"norms": norms}

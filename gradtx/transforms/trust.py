@@ -4,8 +4,7 @@ import jax.numpy as jnp
 
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.hyperparameters import NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.transformation import transformation
+from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike, Mask
 
 
@@ -21,10 +20,10 @@ def trust_rule(g: Array, p: Array, *, min_norm: ArrayLike, trust_coefficient: Ar
     return jnp.where((p_norm == 0) | (g_norm == 0), g, scaled)
 
 
-@transformation(degree=0)
+@lifted(trust_rule, degree=0)
 def scale_by_trust_ratio(
     min_norm: NonNegative = 0.0, trust_coefficient: NonNegative = 1.0, eps: NonNegative = 0.0, *, mask: Mask = None
-) -> Leafwise:
+):
     """Give each leaf's update the length of its parameter: u <- g trust_coefficient ||theta|| / (||g|| + eps).
 
     Where a norm is 0 the leaf's update stays as it is.
@@ -32,13 +31,7 @@ def scale_by_trust_ratio(
     Args:
         min_norm: at least 0, the smallest value either norm counts as.
         trust_coefficient: at least 0, the length of the update relative to the parameter.
-        eps: at least 0, added to the norm of the update.
         mask: which leaves are scaled, as in `add_decayed_weights`; biases and normalisation are often left out.
-
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
 
     Source: You, Gitman & Ginsburg 2017, arXiv:1708.03888; You et al. 2020, arXiv:1904.00962.
     """
-    return leafwise(trust_rule, mask=mask, min_norm=min_norm, trust_coefficient=trust_coefficient, eps=eps)

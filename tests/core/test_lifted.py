@@ -1,0 +1,115 @@
+"""`lifted`: a signature made a transformation by a rule, and what is written in its docstring."""
+
+import inspect
+import pickle
+from typing import NamedTuple
+
+import chex
+import jax.numpy as jnp
+import pytest
+
+import gradtx
+from gradtx.core.docstring import parsed
+from gradtx.core.hyperparameters import check_not_both_zero
+from gradtx.core.slots import NumberSlot, PositiveSlot
+from gradtx.core.typing import Mask
+from gradtx.core.values import Maker
+from gradtx.rules import Count, ema
+
+PARAMS = {"w": jnp.array([1.0, -2.0])}
+GRADS = {"w": jnp.array([4.0, 1.0])}
+
+
+class AverageState(NamedTuple):
+    count: Count
+    nu: PositiveSlot
+    norm: NumberSlot
+
+
+def average_rule(g, s, p, *, b2, eps, share=1.0):
+    nu = ema(s.nu, g * g, b2)
+    return share * (g - p) / (jnp.sqrt(nu) + eps), s._replace(nu=nu)
+
+
+@gradtx.lifted(average_rule, AverageState, real_only=True)
+def average(b2: gradtx.Decay = 0.5, eps: gradtx.Positive = 1.0, *, initial: gradtx.Real = 0.0):
+    """Divide by an average.
+
+    Args:
+        initial: nu at the start.
+    """
+    check_not_both_zero("average", b2=b2, initial=initial)
+    return {"nu": initial}
+
+
+def product_rule(g, *, factor, power):
+    return factor * power * g
+
+
+@gradtx.lifted(product_rule, reduce=lambda updates, value, power: {"factor": value + power}, degree=1)
+def product(power: gradtx.Real = 2.0, mask: Mask = None):
+    """Multiply."""
+
+
+def test_the_rule_gets_what_it_asks_for_by_name():
+    tx = average(0.5, 2.0, initial=3.0)
+    updates, state = tx.update(GRADS, tx.init(PARAMS), PARAMS)
+    nu = 0.5 * 3.0 + 0.5 * GRADS["w"] ** 2
+    chex.assert_trees_all_close(state.nu["w"], nu)
+    chex.assert_trees_all_close(updates["w"], (GRADS["w"] - PARAMS["w"]) / (jnp.sqrt(nu) + 2.0))
+
+
+def test_a_reduction_asks_too_and_a_mask_is_the_rules():
+    tx = product(3.0, mask={"w": True, "b": False})
+    tree = {"w": jnp.ones(2), "b": jnp.ones(1)}
+    updates, _ = tx.update(tree, tx.init(tree), value=1.0)
+    chex.assert_trees_all_close(updates, {"w": jnp.full(2, 12.0), "b": jnp.ones(1)})
+    assert product.degree == 1
+
+
+def test_it_is_a_value_like_any_other():
+    tx = average(0.9, initial=1.0)
+    assert repr(tx) == "average(b2=0.9, eps=1.0, initial=1.0)"
+    assert pickle.loads(pickle.dumps(tx)) == tx
+    assert str(inspect.signature(average)).startswith("(b2: ")
+
+
+def test_the_body_checks():
+    with pytest.raises(ValueError, match="average: b2 and initial must not both be 0"):
+        average(0.0)
+
+
+def test_the_docstring_has_what_is_declared():
+    assert inspect.getdoc(average) == inspect.cleandoc("""Divide by an average.
+
+        Args:
+            b2: in [0, 1), decay of the average of their squares.
+            eps: above 0, keeps the division finite.
+            initial: nu at the start.
+
+        State: `AverageState(count, nu, norm)`, one real value per parameter and one per leaf.
+
+        Raises: ValueError from `update` without params; TypeError for complex parameters.
+        """)
+    assert parsed(product.__doc__).sections == {
+        "State": " none, or a step count (4 bytes) with a schedule.",
+        "Raises": " TypeError from `update` without `value`.",
+    }
+    assert parsed(gradtx.scale_by_sign.__doc__).sections["State"] == " none."
+
+
+def test_signatures_that_do_not_fit_are_refused():
+    def nothing(b2: gradtx.Decay = 0.5): ...
+    def spare(b2: gradtx.Decay = 0.5, eps: gradtx.Real = 0.1, beta: gradtx.Real = 0.1): ...
+
+    with pytest.raises(TypeError, match="nothing: the rule asks for eps, which is no argument here"):
+        gradtx.lifted(average_rule, AverageState)(nothing)
+    with pytest.raises(TypeError, match="spare: nothing asks for beta"):
+        gradtx.lifted(average_rule, AverageState)(spare)()
+
+
+def test_every_argument_of_a_public_maker_has_a_line():
+    makers = {name: x for name, x in vars(gradtx).items() if isinstance(x, Maker)}
+    told = {name: parsed(make.__doc__).arguments for name, make in makers.items()}
+    assert len(makers) > 150
+    assert [f"{name}: {x}" for name, make in makers.items() for x in make.parameters if x not in told[name]] == []
