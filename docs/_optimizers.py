@@ -1,4 +1,4 @@
-"""The docstrings of makers for the reference, which reads sources: decorators complete them when they are called."""
+"""The docstrings of makers and losses for the reference, which reads sources: decorators complete them."""
 
 import importlib
 import inspect
@@ -10,18 +10,18 @@ from gradtx.core.values import Maker
 
 
 class Optimizers(Extension):
-    """Gives a function that becomes a maker the docstring of that, and what it returns."""
+    """Gives a decorated function the docstring that it has when imported, and what a maker returns."""
 
     def on_function(self, *, func: Function, **kwargs: Any) -> None:
         """Read the maker's docstring."""
         del kwargs
         made = getattr(importlib.import_module(func.module.path), func.name, None)
-        if not isinstance(made, Maker) or not func.docstring:
-            return
         old = func.docstring
+        if old is None or not made or inspect.getdoc(made) == old.value:
+            return
         func.docstring = Docstring(
             inspect.getdoc(made) or "", lineno=old.lineno, endlineno=old.endlineno, parent=func,
             parser=old.parser, parser_options=old.parser_options,
         )  # fmt: skip
-        if func.returns is None:
+        if func.returns is None and isinstance(made, Maker):
             func.returns = "GradientTransformation"

@@ -21,15 +21,8 @@ def softmax_cross_entropy(logits: Values, labels: Values, axis: Axis = -1, where
     Args:
         logits: x, of shape (..., classes) for the default axis; -inf excludes a class.
         labels: y, one-hot or any distributions, of a shape that broadcasts with it.
-        axis: along which the classes lie: an axis, several, or None for all.
         where: True at the entries that count: of the shape of the result, for examples, or of the rank of `logits`,
             for single logits. What is left out counts in neither sum; an example without entries costs 0.
-
-    Returns:
-        The loss of each example, of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     log_p, labels = _log_likelihoods(logits, labels, axis, where)
     return -jnp.sum(weighted(labels, log_p), axis)
@@ -47,9 +40,6 @@ def safe_softmax_cross_entropy(logits: Values, labels: Values) -> Array:
 
     Returns:
         The loss of each example, of shape (...); inf where a class with a label has the logit -inf.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     return softmax_cross_entropy(logits, labels)
 
@@ -70,9 +60,6 @@ def softmax_cross_entropy_with_integer_labels(
             array of these axes, in their order.
         where: True at the entries that count: of the shape of the result, for examples, or of the rank of `logits`,
             for single logits. An example whose label's logit is left out costs 0, as with one-hot labels.
-
-    Returns:
-        The loss of each example, of the shape without those axes.
 
     Raises:
         TypeError: labels that are not integers.
@@ -98,14 +85,7 @@ def poly_loss_cross_entropy(
         logits: x, of shape (..., classes) for the default axis.
         labels: y, one-hot or any distributions, of a shape that broadcasts with it.
         epsilon: what is added to the coefficient 1 of 1 - p; a number, or an array of the shape of the result.
-        axis: along which the classes lie: an axis, several, or None for all.
         where: True at the entries that count, of the shape of the result or of the rank of `logits`.
-
-    Returns:
-        The loss of each example, of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Leng et al. 2022, arXiv:2204.12511.
     """
@@ -123,12 +103,6 @@ def sigmoid_binary_cross_entropy(logits: Values, labels: Values) -> Array:
     Args:
         logits: x, of any shape.
         labels: y in [0, 1], of a shape that broadcasts with it.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     return weighted(labels, jax.nn.softplus(-logits)) + weighted(1 - labels, jax.nn.softplus(logits))
 
@@ -147,12 +121,6 @@ def sigmoid_focal_loss(
         labels: y in [0, 1], of a shape that broadcasts with it.
         alpha: in [0, 1], the weight of the positive labels against the negative ones; None for a = 1.
         gamma: at least 0, how fast the weight falls.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Lin, Goyal, Girshick, He & Dollár 2017, arXiv:1708.02002.
     """

@@ -19,14 +19,9 @@ def kl_divergence(log_predictions: Values, targets: Values, axis: Axis = -1, whe
     Args:
         log_predictions: log p; -inf is allowed, and costs nothing where q is 0.
         targets: q >= 0, of a shape that broadcasts with it; at q = 0 the gradient of q log q is taken as 0.
-        axis: along which the distributions lie: an axis, several, or None for all.
-        where: True at the entries that count, of a shape that broadcasts to that of the distributions.
 
     Returns:
         The divergences, of the shape without those axes; at least 0 where both are distributions to rounding.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Kullback & Leibler 1951, On information and sufficiency.
     """
@@ -45,14 +40,9 @@ def kl_divergence_with_log_targets(
     Args:
         log_predictions: log p; -inf is allowed, and costs nothing where q is 0.
         log_targets: log q, of a shape that broadcasts with it; -inf is allowed.
-        axis: along which the distributions lie: an axis, several, or None for all.
-        where: True at the entries that count, of a shape that broadcasts to that of the distributions.
 
     Returns:
         The divergences, of the shape without those axes; at least 0 where both are distributions to rounding.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     log_p, log_q = hide(where, log_predictions, log_targets)
     q = jnp.exp(log_q)
@@ -72,14 +62,9 @@ def generalized_kl_divergence(
     Args:
         log_predictions: log p; -inf is allowed, and costs nothing where q is 0.
         targets: q >= 0, of a shape that broadcasts with it; at q = 0 the gradient of q log q is taken as 0.
-        axis: along which the sums go: an axis, several, or None for all.
-        where: True at the entries that count, of a shape that broadcasts to that of the inputs.
 
     Returns:
         The divergences, at least 0, of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Boyd & Vandenberghe 2004, Convex Optimization, page 90.
     """

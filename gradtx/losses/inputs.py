@@ -11,6 +11,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import shown
+from gradtx.core.docstring import Docstring, parsed, written
 from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, DType
@@ -24,6 +25,12 @@ Values: TypeAlias = jax.Array | np.ndarray
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 """An axis, several, or None for all."""
+
+MEANINGS = {
+    "axis": "along which the sums go: an axis, several, or None for all.",
+    "where": "True at the entries that count, of a shape that broadcasts to that of the inputs.",
+}
+"""What is said of arguments of these names by losses that do not say otherwise."""
 
 Fit: TypeAlias = Literal["broadcast", "equal", "own"]
 
@@ -69,9 +76,24 @@ def loss(*inputs: str, shapes: Fit = "broadcast") -> Callable[[Callable[P, R]], 
                 )
             return jax.tree.map(lambda x: precision.narrow(x, dtype), result)
 
+        rounded.__doc__ = documented(formula, inputs, shapes)
         return compiled(rounded)
 
     return decorate
+
+
+def documented(formula: Callable[..., Any], inputs: tuple[str, ...], shapes: Fit) -> str | None:
+    """The docstring of a formula, with what it leaves out: its axis and mask, its result, and the shapes refused."""
+    if formula.__doc__ is None:
+        return None
+    told, names = parsed(formula.__doc__), inspect.signature(formula).parameters
+    lines = {name: line for name in names if (line := told.arguments.get(name) or MEANINGS.get(name))}
+    result = "example, of the shape without those axes" if "axis" in names else "element"
+    sections = {"Returns": f"\n    The loss of each {result}."}
+    if len(inputs) > 1 and shapes != "own":
+        fit = "are not equal" if shapes == "equal" else "do not broadcast"
+        sections["Raises"] = f"\n    ValueError: the shapes of {spoken(inputs)} {fit}."
+    return written(Docstring(told.text, lines, sections | told.sections))
 
 
 def follow(x: Any, dtype: DType) -> Any:

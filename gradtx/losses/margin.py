@@ -21,12 +21,6 @@ def hinge_loss(predictor_outputs: Values, targets: Values) -> Array:
         predictor_outputs: scores s, of any shape.
         targets: y, -1 or 1, of a shape that broadcasts with it.
 
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
-
     Source: Cortes & Vapnik 1995, Support-vector networks.
     """
     return jnp.maximum(1 - targets * predictor_outputs, 0)
@@ -41,12 +35,6 @@ def perceptron_loss(predictor_outputs: Values, targets: Values) -> Array:
     Args:
         predictor_outputs: scores s, of any shape.
         targets: y, -1 or 1, of the same shape.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: scores and targets of different shapes.
 
     Source: Rosenblatt 1958, The perceptron.
     """
@@ -64,12 +52,6 @@ def sparsemax_loss(logits: Values, labels: Values) -> Array:
     Args:
         logits: scores s, of any shape.
         labels: y, 0 or 1, of a shape that broadcasts with it.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Blondel, Martins & Niculae 2020, arXiv:1901.02324, section 4.4.
     """

@@ -30,9 +30,6 @@ def ranking_softmax_loss(
     Returns:
         What `reduce_fn` returns, or the loss of each list, 0 without items.
 
-    Raises:
-        ValueError: shapes that do not broadcast.
-
     Source: Cao, Qin, Liu, Tsai & Li 2007, Learning to rank: from pairwise approach to listwise approach.
     """
     logits, labels, weights = hide(where, logits, labels, jnp.ones_like(labels) if weights is None else weights)

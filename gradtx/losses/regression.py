@@ -17,12 +17,6 @@ def squared_error(predictions: Values, targets: Values | None = None) -> Array:
     Args:
         predictions: real numbers of any shape.
         targets: of the same shape; zeros by default.
-
-    Returns:
-        The loss of each element, of the shape of `predictions`.
-
-    Raises:
-        ValueError: predictions and targets of different shapes.
     """
     return jnp.square(_error(predictions, targets))
 
@@ -36,12 +30,6 @@ def l2_loss(predictions: Values, targets: Values | None = None) -> Array:
     Args:
         predictions: real numbers of any shape.
         targets: of the same shape; zeros by default.
-
-    Returns:
-        The loss of each element, of the shape of `predictions`.
-
-    Raises:
-        ValueError: predictions and targets of different shapes.
     """
     return jnp.square(_error(predictions, targets)) / 2
 
@@ -57,12 +45,6 @@ def huber_loss(predictions: Values, targets: Values | None = None, *, delta: Arr
         predictions: real numbers of any shape.
         targets: of a shape that broadcasts with theirs; zeros by default.
         delta: above 0, where the parabola becomes a line.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Huber 1964, Robust estimation of a location parameter.
     """
@@ -83,12 +65,6 @@ def log_cosh(predictions: Values, targets: Values | None = None) -> Array:
     Args:
         predictions: real numbers of any shape.
         targets: of a shape that broadcasts with theirs; zeros by default.
-
-    Returns:
-        The loss of each element.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Chen et al. 2019, Log hyperbolic cosine loss improves variational auto-encoder.
     """

@@ -31,14 +31,9 @@ def cosine_similarity(
         predictions: vectors x.
         targets: vectors y, of a shape that broadcasts with theirs.
         epsilon: at least 0, the least squared norm in the denominator.
-        axis: along which the vectors lie: an axis, several, or None for all.
-        where: True at the entries that count, of a shape that broadcasts to that of the vectors.
 
     Returns:
         The similarities, in [-1, 1], of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     x, y = hide(where, predictions, targets)
     return held(jnp.sum(_unit(x, axis, epsilon) * _unit(y, axis, epsilon), axis), -1, 1)
@@ -61,14 +56,9 @@ def cosine_distance(
         predictions: vectors x.
         targets: vectors y, of a shape that broadcasts with theirs.
         epsilon: at least 0, the least squared norm in the denominator.
-        axis: along which the vectors lie: an axis, several, or None for all.
-        where: True at the entries that count, of a shape that broadcasts to that of the vectors.
 
     Returns:
         The distances, in [0, 2], of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
     """
     return 1 - cosine_similarity(predictions, targets, epsilon=epsilon, axis=axis, where=where)
 
@@ -123,16 +113,12 @@ def triplet_margin_loss(
         anchors: vectors a.
         positives: vectors p, which should be near, of a shape that broadcasts with theirs.
         negatives: vectors n, which should be far.
-        axis: along which the vectors lie: an axis, several, or None for all.
         norm_degree: above 0; for math.inf the distance is the largest difference, without eps.
         margin: by how much.
         eps: at least 0, inside the root. At 0 the gradient of the distance of equal vectors is 0.
 
     Returns:
         The loss of each triplet, of the shape without those axes.
-
-    Raises:
-        ValueError: shapes that do not broadcast.
 
     Source: Balntas, Riba, Ponsa & Mikolajczyk 2016, Learning local feature descriptors with triplets. Optax 0.2.8
         takes the powers of the signed differences, which agrees for even degrees only.

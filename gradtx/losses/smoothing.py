@@ -15,7 +15,6 @@ def smooth_labels(labels: Values, alpha: ArrayLike, *, axis: Axis = -1, where: V
     Args:
         labels: one-hot labels, or any distributions y.
         alpha: in [0, 1], the share of the uniform distribution; of a shape that broadcasts to that of the labels.
-        axis: along which the distributions lie: an axis, several, or None for all.
         where: True at the classes that n counts, of a shape that broadcasts to that of the labels. The other entries
             follow the same formula, and are for the loss to leave out.
 

@@ -1,11 +1,14 @@
 """What every loss promises, over the rows: its formula, its gradient, its dtypes, finite gradients at the edges."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gradtx import losses
+from gradtx.core.docstring import parsed
 from tests.losses.rows import ROWS
 
 H = 1e-6
@@ -102,3 +105,18 @@ def test_nan_stays_nan(name):
         inputs = [jnp.asarray(x, jnp.float32 if i < row.floats else None) for i, x in enumerate(row.inputs)]
         inputs[k] = inputs[k].at[(*(0,) * (inputs[k].ndim - 1), 1)].set(jnp.nan)
         assert jnp.isnan(row.loss(*inputs)).any(), f"input {k}"
+
+
+def test_docstrings_tell_every_argument_the_result_and_the_shapes_refused():
+    for name, loss in vars(losses).items():
+        if name.startswith("_") or not callable(loss):
+            continue
+        told = parsed(loss.__doc__)
+        assert [x for x in inspect.signature(loss).parameters if x not in told.arguments] == [], name
+        assert "Returns" in told.sections, name
+    told = parsed(losses.cosine_distance.__doc__)
+    assert told.sections["Raises"] == "\n    ValueError: the shapes of predictions and targets do not broadcast."
+    assert told.arguments["axis"] == "along which the sums go: an axis, several, or None for all."
+    told = parsed(losses.squared_error.__doc__)
+    assert told.sections["Raises"] == "\n    ValueError: the shapes of predictions and targets are not equal."
+    assert told.sections["Returns"] == "\n    The loss of each element."
