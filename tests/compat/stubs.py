@@ -57,7 +57,7 @@ class Stub:
 
     def __str__(self) -> str:
         body = "\n".join([*self.values, "", *self.functions]).strip() + "\n"
-        words = set(re.findall(r"\w+", body))
+        words = set(re.findall(r"\w+", re.sub(r'""".*"""', "", body)))
         used = {f"from {where} import {x}" for where, names in USED.items() for x in names.split() if x in words}
         shown = {line.removesuffix(f" as {line.split()[-1]}") for line in self.imports if " as " in line}
         imports = sorted((self.imports | used) - shown) + ["import jax"] * ("jax" in words)

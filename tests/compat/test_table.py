@@ -58,14 +58,20 @@ def test_chains_give_each_link_what_it_takes():
     assert made.heavy.__doc__ == "Heavy ball; see `gradtx.heavy`."
 
 
-def test_translations_get_the_pair_and_the_arguments():
+def test_links_are_left_out():
+    made = chains("m", {"clip": optax.clip, "up": optax.scale}, "f | max_delta=None step_size=1.0 | clip? up | F")
+    assert made.f(step_size=2.0) == made.f(None, 2.0) == optax.chain(optax.scale(2.0))
+    assert made.f(0.0, 2.0) == optax.chain(optax.clip(0.0), optax.scale(2.0))
+
+
+def test_translations_get_what_makes_the_pair_and_the_arguments():
     @translation("b1>step_size=0.9 times>-=2.0", gradtx.scale)
-    def doubled(own, b1, times):
+    def doubled(make, b1, times):
         """Twice."""
-        return optax.chain(own, optax.scale(times * b1))
+        return optax.chain(make(), make(step_size=times))
 
     u, _ = doubled(3.0).update(PARAMS, doubled(3.0).init(PARAMS))
-    assert u[0] == 18
+    assert u[0] == 6
     assert doubled(3.0) == doubled(3.0) != doubled(2.0)
 
 

@@ -24,21 +24,17 @@ from gradtx.core.peers import introduce
 show(
     __name__,
     """
-accumulate: MultiSteps skip_large_updates skip_not_finite
 base: EmptyState GradientTransformation GradientTransformationExtraArgs MaskOrFn OptState Params ScalarOrSchedule
     Schedule TransformInitFn TransformUpdateExtraArgsFn TransformUpdateFn Updates identity init_empty_state set_to_zero
     stateless stateless_with_tree_map with_extra_args_support
 combine: chain freeze masked multi_transform named_chain partition selective_transform
-condition: conditionally_mask conditionally_transform
 inject: inject_hyperparams inject_stateful_hyperparams
 linesearch: scale_by_backtracking_linesearch scale_by_zoom_linesearch value_and_grad_from_state
-lookahead: lookahead
 losses: convex_kl_divergence cosine_distance cosine_similarity ctc_loss ctc_loss_with_forward_probs
     generalized_kl_divergence hinge_loss huber_loss kl_divergence l2_loss log_cosh ntxent safe_softmax_cross_entropy
     sigmoid_binary_cross_entropy sigmoid_focal_loss smooth_labels softmax_cross_entropy
     softmax_cross_entropy_with_integer_labels squared_error
 microbatching: microbatch
-monitor: measure_with_ema monitor snapshot
 numerics: global_norm matrix_inverse_pth_root multi_normal nnls power_iteration safe_increment safe_int32_increment
     safe_norm safe_root_mean_squares scale_gradient
 schedules: WrappedSchedule constant_schedule cosine_decay_schedule cosine_onecycle_schedule exponential_decay
@@ -54,10 +50,12 @@ states: AdaptiveGradClipState AddDecayedWeightsState AddNoiseState ApplyEvery Ap
     ScaleByScheduleState ScaleByTrustRatioState ScaleByZoomLinesearchState ScaleState ShouldSkipUpdateFunction
     SnapshotState TraceState ZeroNansState ZoomLinesearchInfo
 update: apply_updates incremental_update periodic_update
-alias: adafactor fromage lbfgs optimistic_adam polyak_sgd
+wrappers: MultiSteps conditionally_mask conditionally_transform lookahead measure_with_ema monitor skip_large_updates
+    skip_not_finite snapshot
+alias: fromage optimistic_adam polyak_sgd
 transforms.links: add_decayed_weights add_noise apply_every per_example_global_norm_clip per_example_layer_norm_clip
     scale_by_learning_rate zero_nans
-transforms.directions: scale_by_adan scale_by_distance_over_gradients scale_by_factored_rms scale_by_lbfgs
+transforms.directions: scale_by_distance_over_gradients scale_by_factored_rms scale_by_lbfgs
     scale_by_lion scale_by_polyak scale_by_rprop scale_by_sm3
 """,
 )

@@ -2,6 +2,7 @@
 
 # Written by `python -m tests.compat.stubs`.
 
+from collections.abc import Callable
 from gradtx.combine.condition import ApplyIfFiniteState as ApplyIfFiniteState
 from gradtx.combine.condition import ConditionallyMaskState as ConditionallyMaskState
 from gradtx.combine.condition import ConditionallyTransformState as ConditionallyTransformState
@@ -19,12 +20,7 @@ from gradtx.compat.optax import second_order as second_order
 from gradtx.compat.optax import transforms as transforms
 from gradtx.compat.optax import tree as tree
 from gradtx.compat.optax import tree_utils as tree_utils
-from gradtx.compat.optax.accumulate import MultiSteps as MultiSteps
-from gradtx.compat.optax.accumulate import skip_large_updates as skip_large_updates
-from gradtx.compat.optax.accumulate import skip_not_finite as skip_not_finite
-from gradtx.compat.optax.alias import adafactor as adafactor
 from gradtx.compat.optax.alias import fromage as fromage
-from gradtx.compat.optax.alias import lbfgs as lbfgs
 from gradtx.compat.optax.alias import optimistic_adam as optimistic_adam
 from gradtx.compat.optax.alias import polyak_sgd as polyak_sgd
 from gradtx.compat.optax.base import DTypeOrNone
@@ -52,16 +48,11 @@ from gradtx.compat.optax.combine import masked as masked
 from gradtx.compat.optax.combine import named_chain as named_chain
 from gradtx.compat.optax.combine import partition as partition
 from gradtx.compat.optax.combine import selective_transform as selective_transform
-from gradtx.compat.optax.condition import conditionally_mask as conditionally_mask
-from gradtx.compat.optax.condition import conditionally_transform as conditionally_transform
 from gradtx.compat.optax.inject import WrappedSchedule as WrappedSchedule
 from gradtx.compat.optax.inject import inject_hyperparams as inject_hyperparams
 from gradtx.compat.optax.linesearch import value_and_grad_from_state as value_and_grad_from_state
 from gradtx.compat.optax.losses import convex_kl_divergence as convex_kl_divergence
 from gradtx.compat.optax.microbatching import microbatch as microbatch
-from gradtx.compat.optax.monitor import measure_with_ema as measure_with_ema
-from gradtx.compat.optax.monitor import monitor as monitor
-from gradtx.compat.optax.monitor import snapshot as snapshot
 from gradtx.compat.optax.numerics import global_norm as global_norm
 from gradtx.compat.optax.numerics import safe_int32_increment as safe_int32_increment
 from gradtx.compat.optax.schedules import constant_schedule as constant_schedule
@@ -85,12 +76,7 @@ from gradtx.compat.optax.states import MultiStepsState as MultiStepsState
 from gradtx.compat.optax.states import ScaleByAdanState as ScaleByAdanState
 from gradtx.compat.optax.states import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
 from gradtx.compat.optax.states import SnapshotState as SnapshotState
-from gradtx.compat.optax.transforms.directions import scale_by_adan as scale_by_adan
 from gradtx.compat.optax.transforms.directions import scale_by_distance_over_gradients as scale_by_distance_over_gradients
-from gradtx.compat.optax.transforms.directions import scale_by_factored_rms as scale_by_factored_rms
-from gradtx.compat.optax.transforms.directions import scale_by_lbfgs as scale_by_lbfgs
-from gradtx.compat.optax.transforms.directions import scale_by_lion as scale_by_lion
-from gradtx.compat.optax.transforms.directions import scale_by_polyak as scale_by_polyak
 from gradtx.compat.optax.transforms.links import add_decayed_weights as add_decayed_weights
 from gradtx.compat.optax.transforms.links import add_noise as add_noise
 from gradtx.compat.optax.transforms.links import per_example_global_norm_clip as per_example_global_norm_clip
@@ -104,6 +90,12 @@ from gradtx.compat.optax.tree_search import tree_map_params as tree_map_params
 from gradtx.compat.optax.update import apply_updates as apply_updates
 from gradtx.compat.optax.update import incremental_update as incremental_update
 from gradtx.compat.optax.update import periodic_update as periodic_update
+from gradtx.compat.optax.wrappers import MultiSteps as MultiSteps
+from gradtx.compat.optax.wrappers import measure_with_ema as measure_with_ema
+from gradtx.compat.optax.wrappers import monitor as monitor
+from gradtx.compat.optax.wrappers import skip_large_updates as skip_large_updates
+from gradtx.compat.optax.wrappers import skip_not_finite as skip_not_finite
+from gradtx.compat.optax.wrappers import snapshot as snapshot
 from gradtx.core.selection import MaskedNode as MaskedNode
 from gradtx.core.states import EmptyState as EmptyState
 from gradtx.core.states import ScaleByScheduleState as ScaleByScheduleState
@@ -156,6 +148,7 @@ from gradtx.transforms.momentum import TraceState as TraceState
 from gradtx.transforms.noise import AddNoiseState as AddNoiseState
 from gradtx.wrappers.inject import InjectHyperparamsState as InjectHyperparamsState
 from gradtx.wrappers.inject import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
+from typing import Any
 import jax
 
 AdaptiveGradClipState = EmptyState
@@ -183,6 +176,14 @@ def adadelta(
     weight_decay: ScalarOrSchedule = 0.0, weight_decay_mask: MaskOrFn = None
 ) -> GradientTransformationExtraArgs:
     """Adadelta with coupled weight decay; see `gradtx.adadelta`."""
+def adafactor(
+    learning_rate: ScalarOrSchedule | None = None, min_dim_size_to_factor: int = 128, decay_rate: Number = 0.8,
+    decay_offset: Number = 0, multiply_by_parameter_scale: bool = True, clipping_threshold: Number | None = 1.0,
+    momentum: Number | None = None, dtype_momentum: DTypeOrNone = ...,
+    weight_decay_rate: ScalarOrSchedule | None = None, eps: Number = 1e-30, factored: bool = True,
+    weight_decay_mask: MaskOrFn = None
+) -> GradientTransformationExtraArgs:
+    """Adafactor; differs from `gradtx.adafactor`: None is the rate 1, and decay is not multiplied by the rate."""
 def adagrad(
     learning_rate: ScalarOrSchedule, initial_accumulator_value: Number = 0.1, eps: Number = 1e-07
 ) -> GradientTransformationExtraArgs:
@@ -233,6 +234,14 @@ def clip_by_block_rms(threshold: Number) -> GradientTransformationExtraArgs:
     """As `gradtx.clip_by_block_rms`."""
 def clip_by_global_norm(max_norm: Number) -> GradientTransformationExtraArgs:
     """As `gradtx.clip_by_global_norm`."""
+def conditionally_mask(
+    inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """Run a transformation at some steps; at the others updates are zero; as `conditionally_transform`."""
+def conditionally_transform(
+    inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """Run a transformation at some steps; at the others updates pass through."""
 def ema(decay: Number, debias: bool = True, accumulator_dtype: DTypeOrNone = None) -> GradientTransformationExtraArgs:
     """As `gradtx.ema`."""
 def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
@@ -250,6 +259,11 @@ def lars(
     nesterov: bool = False
 ) -> GradientTransformationExtraArgs:
     """LARS; see `gradtx.lars`."""
+def lbfgs(
+    learning_rate: ScalarOrSchedule | None = None, memory_size: int = 10, scale_init_precond: bool = True,
+    linesearch: GradientTransformation | None = ...
+) -> GradientTransformationExtraArgs:
+    """L-BFGS; see `gradtx.lbfgs` and `scale_by_lbfgs`."""
 def lion(
     learning_rate: ScalarOrSchedule, b1: Number = 0.9, b2: Number = 0.99, mu_dtype: DTypeOrNone = None,
     weight_decay: ScalarOrSchedule = 0.001, mask: MaskOrFn = None
@@ -318,6 +332,10 @@ def scale_by_adam(
     """As `gradtx.scale_by_adam`."""
 def scale_by_adamax(b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-08) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_adamax`."""
+def scale_by_adan(
+    b1: Number = 0.98, b2: Number = 0.92, b3: Number = 0.99, eps: Number = 1e-08, eps_root: Number = 0.0
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_adan`; Optax weighs the change of the gradient by 1 - b2 (see `config`)."""
 def scale_by_amsgrad(
     b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-08, eps_root: Number = 0.0, mu_dtype: DTypeOrNone = None,
     bias_correction_mu: bool = True, bias_correction_nu: bool = True
@@ -333,6 +351,17 @@ def scale_by_belief(
     b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-16, eps_root: Number = 1e-16, *, nesterov: bool = False
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_belief`."""
+def scale_by_factored_rms(
+    factored: bool = True, decay_rate: Number = 0.8, step_offset: Number = 0, min_dim_size_to_factor: int = 128,
+    epsilon: Number = 1e-30, decay_rate_fn: Callable[[jax.Array, jax.Array | float], jax.Array | float] = ...
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_factored_rms`, with arrays of one zero for what is not kept."""
+def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_lbfgs`, keeping every pair."""
+def scale_by_lion(
+    b1: Number = 0.9, b2: Number = 0.99, mu_dtype: DTypeOrNone = None, *, mode: str = 'hard', smooth_beta: Number = 1.0
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_lion`; an unknown mode is refused at the first update."""
 def scale_by_novograd(
     b1: Number = 0.9, b2: Number = 0.25, eps: Number = 1e-08, eps_root: Number = 0.0, weight_decay: Number = 0.0,
     mu_dtype: DTypeOrNone = None
@@ -344,6 +373,10 @@ def scale_by_param_block_norm(min_scale: Number = 0.001) -> GradientTransformati
     """As `gradtx.scale_by_param_block_norm`."""
 def scale_by_param_block_rms(min_scale: Number = 0.001) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_param_block_rms`."""
+def scale_by_polyak(
+    f_min: Number = 0.0, max_learning_rate: Number = 1.0, eps: Number = 0.0, variant: str = 'sps'
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_polyak`; an unknown variant is refused at the first update."""
 def scale_by_radam(
     b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-08, eps_root: Number = 0.0, threshold: Number = 5.0, *,
     nesterov: bool = False

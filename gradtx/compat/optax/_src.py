@@ -96,6 +96,12 @@ MORE: dict[str, Mapping[str, Any]] = {
 """What some of them have besides."""
 
 
+MOVED = """accumulate condition contrib.adaptive contrib.parameter_free contrib.sam contrib.schedule_free contrib.sophia
+    lookahead monitor transforms.accumulation transforms.adding transforms.clipping transforms.constraining
+    transforms.moments transforms.scaling transforms.squares"""
+"""Where 0.1.0 had what is in one place today: pairs that were pickled then are found there."""
+
+
 def _alias(parent: str, name: str, names: dict[str, Any]) -> None:
     """Make a module of these names, and put it where `import` and its parent have it."""
     at = HERE if parent == "_src" else getattr(ROOT, parent)
@@ -112,9 +118,9 @@ for _parent, _names in BESIDE.items():
     _public_names = {key: x for key, x in {**vars(states), **vars(_public)}.items() if not key.startswith("_")}
     for _name in _names.split():
         _alias(_parent, _name, {**_public_names, **MORE.get(f"{_parent}.{_name}", {})})
-# Where 0.1.0 had what Optax has in one place: pairs that were pickled then are found there.
-for _name in ("accumulation", "adding", "clipping", "constraining", "moments", "scaling", "squares"):
-    _alias("transforms", _name, {key: x for key, x in vars(ROOT).items() if not key.startswith("_")})
+for _module in MOVED.split():
+    sys.modules[f"{ROOT.__name__}.{_module}"] = ModuleType(_module)
+    vars(sys.modules[f"{ROOT.__name__}.{_module}"]).update(vars(ROOT) | vars(ROOT.contrib))
 # As in Optax, those of `_src` have each other, so that `from optax._src.transform import *` gives `base`, too.
 for _name in BESIDE["_src"].split():
     vars(getattr(HERE, _name)).update({other: getattr(HERE, other) for other in ("base", "numerics", "utils")})

@@ -4,8 +4,6 @@ import warnings
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
-
 import gradtx
 from gradtx.compat.optax import base
 from gradtx.compat.optax.base import DTypeOrNone, MaskOrFn, Number, Pair, ScalarOrSchedule
@@ -54,9 +52,13 @@ LINKS: dict[str, Any] = {
     "heavy_ball": heavy_ball,
     "masked_trust_ratio": masked_trust_ratio,
     "minus": lambda learning_rate: made.scale(-learning_rate),
+    "of_size": lambda multiply_by_parameter_scale: made.scale_by_param_block_rms(),
+    "rate_or_down": lambda learning_rate: scale_by_learning_rate(1.0 if learning_rate is None else learning_rate),
     "rms": rms,
     "rate": scale_by_learning_rate,
+    "search": lambda linesearch: base.identity() if linesearch is None else linesearch,
     "trust_ratio": lambda: made.scale_by_trust_ratio(0.0),
+    "up": lambda learning_rate: scale_by_learning_rate(learning_rate, flip_sign=False),
 }
 """What the links below are made by."""
 
@@ -64,6 +66,11 @@ optimizers = chains(
     "gradtx.compat.optax",
     LINKS,
     """
+adafactor | learning_rate=None min_dim_size_to_factor decay_rate decay_offset>step_offset:number
+    multiply_by_parameter_scale=True clipping_threshold>threshold:optional=1.0 momentum>decay:optional=None
+    dtype_momentum>accumulator_dtype:dtype=float32 weight_decay_rate>weight_decay:rate=None eps>epsilon factored
+    weight_decay_mask>mask | scale_by_factored_rms clip_by_block_rms? up? of_size? averaged? decayed? down |
+    Adafactor; differs from `gradtx.adafactor`: None is the rate 1, and decay is not multiplied by the rate.
 adabelief | learning_rate! b1 b2 eps eps_root * nesterov | scale_by_belief rate | AdaBelief
 adadelta | learning_rate=None rho eps weight_decay weight_decay_mask>mask | decayed scale_by_adadelta rate |
     Adadelta with coupled weight decay
@@ -81,6 +88,8 @@ amsgrad | learning_rate! b1 b2 eps eps_root mu_dtype bias_correction_mu bias_cor
 lamb | learning_rate! b1 b2 eps=1e-6 eps_root weight_decay mask | scale_by_adam decayed trust_ratio rate | LAMB
 lars | learning_rate! weight_decay weight_decay_mask>mask=True trust_coefficient=0.001 eps=0.0 trust_ratio_mask=True
     momentum=0.9 nesterov | decayed masked_trust_ratio rate heavy_ball | LARS
+lbfgs | learning_rate=None memory_size scale_init_precond linesearch:search=zoom | scale_by_lbfgs rate_or_down search |
+    L-BFGS; see `gradtx.lbfgs` and `scale_by_lbfgs`.
 lion | learning_rate! b1 b2 mu_dtype weight_decay=1e-3 mask | scale_by_lion decayed rate | Lion
 noisy_sgd | learning_rate! eta=0.01 gamma=0.55 key:key * seed:int | add_noise rate |
     Gradient descent with noise that fades
@@ -101,32 +110,12 @@ signum | learning_rate! beta>decay=0.9 accumulator_dtype | averaged scale_by_sig
 sm3 | learning_rate:number! momentum>b1=0.9 | scale_by_sm3 minus | SM3
 yogi | learning_rate! b1 b2 eps | scale_by_yogi rate | Yogi
 """,
+    search=base.GradientTransformation | None,
+    zoom=scale_by_zoom_linesearch(20, initial_guess_strategy="one"),
 )
 optimizers["nadam"] = partial(optimizers.adam, nesterov=True)
 optimizers["nadamw"] = partial(optimizers.adamw, nesterov=True)
 globals().update(optimizers)
-
-
-def adafactor(
-    learning_rate: ScalarOrSchedule | None = None, min_dim_size_to_factor: int = 128, decay_rate: Number = 0.8,
-    decay_offset: Number = 0, multiply_by_parameter_scale: bool = True, clipping_threshold: Number | None = 1.0,
-    momentum: Number | None = None, dtype_momentum: DTypeOrNone = jnp.float32,
-    weight_decay_rate: ScalarOrSchedule | None = None, eps: Number = 1e-30, factored: bool = True,
-    weight_decay_mask: MaskOrFn = None,
-) -> Pair:  # fmt: skip
-    """Adafactor; differs from `gradtx.adafactor`: None is the rate 1, and decay is not multiplied by the rate."""
-    links = [directions.scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
-    if clipping_threshold is not None:
-        links.append(made.clip_by_block_rms(clipping_threshold))
-    if learning_rate is not None:
-        links.append(scale_by_learning_rate(learning_rate, flip_sign=False))
-    if multiply_by_parameter_scale:
-        links.append(made.scale_by_param_block_rms())
-    if momentum is not None:
-        links.append(made.ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
-    if weight_decay_rate is not None:
-        links.append(decayed(weight_decay_rate, weight_decay_mask))
-    return chain(*links, made.scale(-1))
 
 
 @remembered
@@ -174,16 +163,3 @@ def optimistic_adam(
         made.scale_by_optimistic_gradient(learning_rate, beta),
         scale_by_learning_rate(1.0),
     )
-
-
-ZOOM = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
-
-
-def lbfgs(
-    learning_rate: ScalarOrSchedule | None = None, memory_size: int = 10, scale_init_precond: bool = True,
-    linesearch: base.GradientTransformation | None = ZOOM,
-) -> Pair:  # fmt: skip
-    """L-BFGS; see `gradtx.lbfgs` and `scale_by_lbfgs`."""
-    down = made.scale(-1.0) if learning_rate is None else scale_by_learning_rate(learning_rate)
-    search = base.identity() if linesearch is None else linesearch
-    return chain(directions.scale_by_lbfgs(memory_size, scale_init_precond), down, search)

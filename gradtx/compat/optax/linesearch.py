@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 import gradtx
 from gradtx.compat.optax.base import OptState, Pair, Params, PyTree, Updated, Updates
-from gradtx.compat.optax.table import translation
+from gradtx.compat.optax.table import Make, translation
 from gradtx.compat.optax.tree_search import tree_get
 from gradtx.core.typing import Array
 from gradtx.search.line import reused, slope
@@ -32,9 +32,9 @@ class Kept(NamedTuple):
 @translation(
     """max_backtracking_steps:int! slope_rtol:float decrease_factor:float increase_factor:float max_learning_rate:float
     atol:float rtol:float store_grad verbose>-=False""",
-    gradtx.scale_by_backtracking_linesearch, relative=False,
-)  # fmt: skip
-def scale_by_backtracking_linesearch(own: Pair, atol: float, verbose: bool, **_: Any) -> Pair:
+    gradtx.scale_by_backtracking_linesearch,
+)
+def scale_by_backtracking_linesearch(make: Make, atol: float, verbose: bool, **_: Any) -> Pair:
     """Scale updates by a step that lets the loss fall enough; `verbose` prints a search that fails.
 
     An extra argument of `update` that `value_fn` does not take is a TypeError.
@@ -43,16 +43,16 @@ def scale_by_backtracking_linesearch(own: Pair, atol: float, verbose: bool, **_:
     def failures(state: OptState, slope: Array) -> dict[str, Array]:
         return {FLAG_NO_STEPSIZE_FOUND: state.info.decrease_error > atol}
 
-    return _search("scale_by_backtracking_linesearch", own, failures if verbose else None)
+    return _search("scale_by_backtracking_linesearch", make(relative=False), failures if verbose else None)
 
 
 @translation(
     """max_linesearch_steps:int! max_learning_rate:float tol:float increase_factor:float slope_rtol:float
     curv_rtol:float approx_dec_rtol:real stepsize_precision:float initial_guess_strategy verbose>-=False""",
-    gradtx.scale_by_zoom_linesearch, relative=False,
-)  # fmt: skip
+    gradtx.scale_by_zoom_linesearch,
+)
 def scale_by_zoom_linesearch(
-    own: Pair, max_linesearch_steps: int, max_learning_rate: float | None, tol: float, verbose: bool, **_: Any
+    make: Make, max_linesearch_steps: int, max_learning_rate: float | None, tol: float, verbose: bool, **_: Any
 ) -> Pair:
     """Scale updates by a step that satisfies the strong Wolfe conditions; `verbose` prints a search that fails.
 
@@ -60,6 +60,7 @@ def scale_by_zoom_linesearch(
     takes as `grad` the conjugate of what `jax.grad` gives, and the state keeps what `jax.grad` gives. An extra
     argument of `update` that `value_fn` does not take is a TypeError.
     """
+    own = make(relative=False)
     longest = jnp.inf if max_learning_rate is None else max_learning_rate
 
     def failures(state: OptState, slope: Array) -> dict[str, Array]:

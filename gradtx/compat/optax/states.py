@@ -1,21 +1,26 @@
 """States with Optax's names and fields: gradtx's own where they agree, else types of the same name."""
 
+# pyright: reportUntypedNamedTuple=false
+
+from collections import namedtuple
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.combine.partition import PartitionState
-from gradtx.compat.optax.base import Params, Updates
+from gradtx.compat.optax.base import Pair, Params, Updates, translated
 from gradtx.compat.optax.names import show
-from gradtx.core.states import EmptyState
+from gradtx.compat.optax.remember import remembered
+from gradtx.core.states import EmptyState, ScaleByScheduleState
+from gradtx.optimizers import adan, ademamix
 
 __getattr__ = show(
     __name__,
     """
 gradtx.combine: condition.ApplyIfFiniteState condition.ConditionallyMaskState condition.ConditionallyTransformState
     masked.MaskedState
-gradtx.core: states.ScaleByScheduleState selection.MaskedNode
+gradtx.core: selection.MaskedNode
 gradtx.optimizers: adabelief.ScaleByBeliefState adadelta.ScaleByAdaDeltaState adafactor.FactoredState
     adam.ScaleByAdamState amsgrad.ScaleByAmsgradState dog.ScaleByDistanceOverGradientsState
     novograd.ScaleByNovogradState rms.ScaleByRStdDevState rms.ScaleByRmsState rms.ScaleByRssState
@@ -31,20 +36,32 @@ EMPTY = """AdaptiveGradClipState AddDecayedWeightsState ClipByGlobalNormState Cl
 globals().update(dict.fromkeys(EMPTY.split(), EmptyState), MultiTransformState=PartitionState)
 
 
-class WeightDecaySchedule(NamedTuple):
-    """State of `add_decayed_weights` with a schedule."""
+ScaleByAdanState = namedtuple("ScaleByAdanState", "m v n g t")
+ScaleByAdemamixState = namedtuple("ScaleByAdemamixState", "count count_m2 m1 m2 nu")
+ScaleBySimplifiedAdEMAMixState = namedtuple("ScaleBySimplifiedAdEMAMixState", "t m n")
+WeightDecaySchedule = namedtuple("WeightDecaySchedule", "count")  # of `add_decayed_weights` with a schedule
+HutchinsonState = namedtuple("HutchinsonState", "key")
+MuonState = namedtuple("MuonState", "count mu ns_coeffs")  # the last of shape (3,) or (steps, 3)
+MultiStepsState = namedtuple(
+    "MultiStepsState", "mini_step gradient_step inner_opt_state acc_grads skip_state", defaults=[()]
+)
+LookaheadState = namedtuple("LookaheadState", "fast_state steps_since_sync")
+SAMState = namedtuple("SAMState", "steps_since_sync opt_state adv_state cache")
+MonitorState = namedtuple("MonitorState", "measurements measure_states")
+SnapshotState = namedtuple("SnapshotState", "measurement")
+RENAMED = {
+    ScaleByAdanState: adan.ScaleByAdanState,
+    ScaleBySimplifiedAdEMAMixState: ademamix.ScaleBySimplifiedAdEMAMixState,
+    WeightDecaySchedule: ScaleByScheduleState,
+}
+"""Optax's states that are gradtx's with other names for fields."""
 
-    count: Any
 
-
-class ScaleByAdanState(NamedTuple):
-    """State of `scale_by_adan`."""
-
-    m: Updates
-    v: Updates
-    n: Updates
-    g: Updates
-    t: Any
+@remembered
+def renamed(tx: Pair, state: str) -> Pair:
+    """The same with a state of Optax's type, named in `RENAMED`."""
+    theirs: Any = globals()[state]
+    return translated(tx, lambda own: theirs(*own), lambda given: RENAMED[theirs](*given))
 
 
 class LookaheadParams(NamedTuple):
@@ -57,36 +74,6 @@ class LookaheadParams(NamedTuple):
     def init_synced(cls, params: Params) -> "LookaheadParams":
         """Both copies equal to `params`, in buffers of their own."""
         return cls(fast=params, slow=jax.tree.map(jnp.copy, params))
-
-
-class LookaheadState(NamedTuple):
-    """State of `lookahead`."""
-
-    fast_state: Any
-    steps_since_sync: Any
-
-
-class MultiStepsState(NamedTuple):
-    """State of `MultiSteps`."""
-
-    mini_step: Any
-    gradient_step: Any
-    inner_opt_state: Any
-    acc_grads: Any
-    skip_state: Any = ()
-
-
-class MonitorState(NamedTuple):
-    """State of `monitor`."""
-
-    measurements: dict[str, Any]
-    measure_states: dict[str, Any]
-
-
-class SnapshotState(NamedTuple):
-    """State of `snapshot`."""
-
-    measurement: dict[str, Any]
 
 
 class ShouldSkipUpdateFunction(Protocol):

@@ -7,13 +7,15 @@
     adam          | learning_rate! b1 b2 eps eps_root mu_dtype * nesterov | scale_by_adam scale_by_learning_rate | Adam
     ''')
 
-A row says `name | words | what it is made of | documentation`; a line that is indented goes on with it. A word is
-Optax's name of an argument, then, in this order, what does not follow from what takes it:
+A row says `name | words | what it is made of | documentation`; a line that is indented goes on with it. In `same` it
+is made of a maker, the same name if none is told, its fixed arguments, `debias=True`, and `-> Type` for a state of
+Optax's in `states`. In place of a maker whose name `deviating` has, too, its one is taken where `config` asks for it.
+A word is Optax's name of an argument, then, in this order, what does not follow from what takes it:
 
     >name,name      its name there; of several each gets it, or of a tuple each its part; >- if it does not go there
     @slot,slot      it is the dtype of these slots
     :kind           its annotation, one of `KINDS`
-    =default or !   its default, or that it has none
+    =default or !   its default, a literal or one of `KINDS`, or that it has none
 
 and `*` stands before those that are given by name only.
 """
@@ -22,16 +24,21 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from inspect import signature
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax import base
+from gradtx.compat.optax import base, deviating
 from gradtx.compat.optax.base import Number, Pair, Schedule, expose
 from gradtx.compat.optax.combine import chain
+from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.names import with_documentation
 from gradtx.compat.optax.remember import remembered
+from gradtx.compat.optax.states import renamed
 
 WORD = re.compile(r"(\w+)(?:>([\w,]+|-))?(?:@([\w,]+))?(?::(\w+))?(!)?(?:=(.+))?")
 EMPTY = inspect.Parameter.empty
@@ -39,14 +46,18 @@ KINDS: dict[str, Any] = {
     "any": Any, "axes": int | tuple[int, ...], "betas": tuple[Number, Number], "bool": bool,
     "dtype": base.DTypeOrNone, "float": float, "inner": base.GradientTransformation, "int": int,
     "key": jax.Array | int, "mask": base.MaskOrFn, "number": Number, "optional": Number | None,
-    "rate": base.ScalarOrSchedule, "real": float | None, "schedule": Schedule, "str": str,
+    "rate": base.ScalarOrSchedule, "real": float | None, "schedule": Schedule, "str": str, "float32": jnp.float32,
     "tx": base.GradientTransformation,
 }  # fmt: skip
-"""The annotations that words name."""
+"""The annotations and defaults that words name."""
 
 BY_NAME = {"dtype": "dtype", "mask": "mask", "learning_rate": "rate", "weight_decay": "rate"}
 BY_DEFAULT: dict[Any, str] = {bool: "bool", int: "int", str: "str"}
 """Those of words that name none: by how the argument's name ends, else by the type of its default, else a number."""
+
+
+Make: TypeAlias = Callable[..., Any]
+"""What a translation is given to make its pair by, of its arguments or of others in their place."""
 
 
 class Names(dict[str, Callable[..., Pair]]):
@@ -74,14 +85,17 @@ class Argument(NamedTuple):
         return dict(zip(self.names, parts, strict=True))
 
 
-def same(module: str, text: str) -> Names:
-    """The pairs that makers of gradtx make, of the same name or the name and the fixed arguments of the third field."""
+def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., Any] = expose) -> Names:
+    """The pairs that makers make, those of gradtx or of a module of it, after what `through` does with them."""
     found = Names()
     for name, words, make, doc in _rows(text):
-        of, *fixed = (make or name).split()
+        made, _, state = make.partition("->")
+        of, *fixed = made.split() or [name]
+        if "=" in of:
+            of, fixed = name, [of, *fixed]
         constants = {key: ast.literal_eval(x) for key, x in (pair.split("=") for pair in fixed)}
-        body, arguments = _exposing(words, getattr(gradtx, of), constants)
-        doc = with_documentation(doc or f"As `gradtx.{of}`.", getattr(gradtx, of))
+        body, arguments = _exposing(words, getattr(makers, of), constants, through, state.strip())
+        doc = with_documentation(doc or f"As `{makers.__name__}.{of}`.", getattr(makers, of))
         found[name] = _function(module, name, arguments, body, doc)
     return found
 
@@ -89,26 +103,31 @@ def same(module: str, text: str) -> Names:
 def chains(module: str, known: Mapping[str, Any], text: str, **kinds: Any) -> Names:
     """Chains of the links that the third field names, each made with those of the arguments that it takes.
 
-    `kinds` are annotations besides `KINDS`.
+    A link whose name ends in `?` is left out where its first argument is None or False. `kinds` are more of `KINDS`.
     """
     found = Names()
     for name, words, links, doc in _rows(text):
-        made = [known[link] for link in links.split()]
+        made = {link: known[link.rstrip("?")] for link in links.split()}
         doc = doc if doc.endswith(".") else f"{doc}; see `gradtx.{name}`."
         found[name] = _function(module, name, *_chaining(words, made, kinds), doc)
     return found
 
 
 def translation(
-    words: str, make: Callable[..., Any], **fixed: Any
-) -> Callable[[Callable[..., Pair]], Callable[..., Pair]]:
-    """Decorate a function from the pair that `make` makes, and the arguments by name, to the pair wanted."""
-    own, arguments = _exposing(words, make, fixed)
+    words: str, make: Callable[..., Any], through: Callable[..., Any] = expose, **kinds: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function to what is wanted from `make` and the arguments by name.
 
-    def decorate(translate: Callable[..., Pair]) -> Callable[..., Pair]:
-        body = lambda given: translate(own(given), **given)
+    `make()` is the pair of gradtx's maker of these arguments, or of others in their place where they are given. `kinds`
+    are more of `KINDS`.
+    """
+    own, arguments = _exposing(words, make, {}, through, kinds=kinds)
+
+    def decorate(translate: Callable[..., Any]) -> Callable[..., Any]:
+        body = lambda given: translate(partial(own, given), **given)
         doc = with_documentation(translate.__doc__ or "", make)
-        return remembered(_function(translate.__module__, translate.__name__, arguments, body, doc))
+        returns = signature(translate).return_annotation
+        return remembered(_function(translate.__module__, translate.__name__, arguments, body, doc, returns))
 
     return decorate
 
@@ -120,29 +139,35 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _exposing(
-    words: str, make: Callable[..., Any], fixed: dict[str, Any]
-) -> tuple[Callable[..., Pair], list[Argument]]:
+    words: str, make: Callable[..., Any], fixed: dict[str, Any], through: Callable[..., Any], state: str = "",
+    kinds: Mapping[str, Any] = {},
+) -> tuple[Callable[..., Any], list[Argument]]:  # fmt: skip
     """What makes the pair of a maker's from Optax's arguments by name, and these."""
-    arguments = _read(words, inspect.signature(make).parameters)
+    arguments = _read(words, signature(make).parameters, KINDS | {**kinds})
 
-    def body(given: dict[str, Any]) -> Pair:
+    def body(given: dict[str, Any], **others: Any) -> Any:
+        chosen = getattr(deviating, make.__name__, make) if reproduces_optax() else make
         stored = {slot: given[a.parameter.name] for a in arguments for slot in a.slots}
-        return expose(make, stored=stored, **_passed_on(arguments, given), **fixed)
+        named = _passed_on(arguments, given) | fixed | others
+        pair = through(chosen, **named, **{"stored": stored} if stored else {})
+        return renamed(pair, state) if state else pair
 
     return body, arguments
 
 
 def _chaining(
-    words: str, links: list[Callable[..., Any]], kinds: dict[str, Any]
+    words: str, links: dict[str, Callable[..., Any]], kinds: dict[str, Any]
 ) -> tuple[list[Argument], Callable[..., Pair]]:
-    signatures = [inspect.signature(link).parameters for link in links]
-    known = {n: p for parameters in reversed(signatures) for n, p in parameters.items()}
-    arguments, takes = _read(words, known, KINDS | kinds), list(map(frozenset, signatures))
+    takes = {name: list(signature(link).parameters.values()) for name, link in links.items()}
+    known = {p.name: p for parameters in reversed(takes.values()) for p in parameters}
+    arguments = _read(words, known, KINDS | kinds)
 
     def body(given: dict[str, Any]) -> Pair:
         named = _passed_on(arguments, given)
-        inside = ({n: x for n, x in named.items() if n in mine} for mine in takes)
-        return chain(*(link(**mine) for link, mine in zip(links, inside, strict=True)))
+        first = lambda name: named[takes[name][0].name]
+        absent = lambda name: name[-1] == "?" and (first(name) is None or first(name) is False)
+        mine = lambda name: {p.name: named[p.name] for p in takes[name] if p.name in named}
+        return chain(*(link(**mine(name)) for name, link in links.items() if not absent(name)))
 
     return arguments, body
 
@@ -152,13 +177,14 @@ def _passed_on(arguments: list[Argument], given: dict[str, Any]) -> dict[str, An
 
 
 def _function(
-    module: str, name: str, arguments: list[Argument], body: Callable[[dict[str, Any]], Pair], doc: str | None
-) -> Callable[..., Pair]:
-    signature = inspect.Signature([a.parameter for a in arguments], return_annotation=Pair)
+    module: str, name: str, arguments: list[Argument], body: Callable[[dict[str, Any]], Any], doc: str | None,
+    returns: Any = Pair,
+) -> Callable[..., Any]:  # fmt: skip
+    takes = inspect.Signature([a.parameter for a in arguments], return_annotation=returns)
 
-    def function(*args: Any, **kwargs: Any) -> Pair:
+    def function(*args: Any, **kwargs: Any) -> Any:
         try:
-            bound = signature.bind(*args, **kwargs)
+            bound = takes.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
         bound.apply_defaults()
@@ -166,7 +192,7 @@ def _function(
 
     function.__name__ = function.__qualname__ = name
     function.__module__, function.__doc__ = module, doc
-    vars(function)["__signature__"] = signature
+    vars(function)["__signature__"] = takes
     return function
 
 
@@ -179,7 +205,8 @@ def _read(words: str, known: Mapping[str, inspect.Parameter], kinds: dict[str, A
             continue
         parts: Any = WORD.fullmatch(word)
         name, there, slots, kind, required, default = parts.groups()
-        told = ast.literal_eval(default) if default else EMPTY if required else None
+        given = kinds[default] if default in kinds else ast.literal_eval(default or "None")
+        told = EMPTY if required else given
         value = told if default or required or slots else known[(there or name).partition(",")[0]].default
         parameter = inspect.Parameter(name, passed, default=value, annotation=_annotation(name, kind, value, kinds))
         names = [] if slots or there == "-" else (there or name).split(",")

@@ -10,29 +10,20 @@ from gradtx.compat.optax.base import GradientTransformationExtraArgs
 from gradtx.compat.optax.base import MaskOrFn
 from gradtx.compat.optax.base import Number
 from gradtx.compat.optax.base import ScalarOrSchedule
-from gradtx.compat.optax.contrib.adaptive import ScaleByAdemamixState as ScaleByAdemamixState
-from gradtx.compat.optax.contrib.adaptive import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
-from gradtx.compat.optax.contrib.adaptive import scale_by_acprop as scale_by_acprop
-from gradtx.compat.optax.contrib.adaptive import scale_by_ademamix as scale_by_ademamix
-from gradtx.compat.optax.contrib.adaptive import scale_by_adopt as scale_by_adopt
+from gradtx.compat.optax.contrib.directions import differentially_private_aggregate as differentially_private_aggregate
 from gradtx.compat.optax.contrib.matrices import GaLoreDimensionNumbers as GaLoreDimensionNumbers
 from gradtx.compat.optax.contrib.matrices import MuonDimensionNumbers as MuonDimensionNumbers
-from gradtx.compat.optax.contrib.matrices import MuonState as MuonState
 from gradtx.compat.optax.contrib.matrices import NumbersOrFn
 from gradtx.compat.optax.contrib.matrices import muon as muon
 from gradtx.compat.optax.contrib.matrices import scale_by_galore as scale_by_galore
 from gradtx.compat.optax.contrib.matrices import scale_by_muon as scale_by_muon
-from gradtx.compat.optax.contrib.optimizers import differentially_private_aggregate as differentially_private_aggregate
-from gradtx.compat.optax.contrib.sam import SAMState as SAMState
-from gradtx.compat.optax.contrib.sam import normalize as normalize
-from gradtx.compat.optax.contrib.sam import sam as sam
-from gradtx.compat.optax.contrib.schedule_free import ScheduleFreeState as ScheduleFreeState
-from gradtx.compat.optax.contrib.schedule_free import schedule_free as schedule_free
-from gradtx.compat.optax.contrib.schedule_free import schedule_free_adamw as schedule_free_adamw
-from gradtx.compat.optax.contrib.schedule_free import schedule_free_eval_params as schedule_free_eval_params
-from gradtx.compat.optax.contrib.schedule_free import schedule_free_sgd as schedule_free_sgd
-from gradtx.compat.optax.contrib.sophia import HutchinsonState as HutchinsonState
-from gradtx.compat.optax.contrib.sophia import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
+from gradtx.compat.optax.contrib.wrappers import ScheduleFreeState as ScheduleFreeState
+from gradtx.compat.optax.contrib.wrappers import schedule_free_eval_params as schedule_free_eval_params
+from gradtx.compat.optax.states import HutchinsonState as HutchinsonState
+from gradtx.compat.optax.states import MuonState as MuonState
+from gradtx.compat.optax.states import SAMState as SAMState
+from gradtx.compat.optax.states import ScaleByAdemamixState as ScaleByAdemamixState
+from gradtx.compat.optax.states import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
 from gradtx.core.states import EmptyState
 from gradtx.optimizers.cocob import COCOBState as COCOBState
 from gradtx.optimizers.dadapt import DAdaptAdamWState as DAdaptAdamWState
@@ -102,6 +93,8 @@ def galore(
     weight_dimension_numbers: NumbersOrFn | None = None
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.galore(side="larger", fix_signs=False)`; see `scale_by_galore`."""
+def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> GradientTransformationExtraArgs:
+    """As `gradtx.hutchinson`; `random_seed` is a key, and without one the state holds the numbers of key 0."""
 def madgrad(
     learning_rate: ScalarOrSchedule, momentum: Number = 0.9, weight_decay: Number = 0.0, eps: Number = 1e-06
 ) -> GradientTransformationExtraArgs:
@@ -121,6 +114,8 @@ def momo_adam(
     lower_bound: Number = 0.0, weight_decay: Number = 0.0, adapt_lower_bound: bool = False
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.momo_adam`; Optax's weight decay divides the parameters alone, not the step (see `config`)."""
+def normalize() -> GradientTransformationExtraArgs:
+    """Give the whole update the norm 1; zeros stay zeros."""
 def prodigy(
     learning_rate: ScalarOrSchedule = 1.0, betas: tuple[jax.Array | float, jax.Array | float] = (0.9, 0.999),
     beta3: Number | None = None, eps: Number = 1e-08, estim_lr0: Number = 1e-06, estim_lr_coef: Number = 1.0,
@@ -132,6 +127,25 @@ def reduce_on_plateau(
     accumulation_size: int = 1, min_scale: float = 0.0
 ) -> GradientTransformationExtraArgs:
     """Multiply updates by a scale that falls when a value has stopped falling; `update` without `value` is a TypeError."""
+def sam(
+    optimizer: GradientTransformation, adv_optimizer: GradientTransformation, sync_period: int = 2,
+    reset_state: bool = True, opaque_mode: bool = False, batch_axis_name: str | None = None
+) -> GradientTransformationExtraArgs:
+    """Give an optimizer the gradient at a point uphill from the parameters; `adv_optimizer` is followed backwards there."""
+def scale_by_acprop(
+    b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-16, eps_root: Number = 1e-16
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_acprop`; Optax centres the variance at the average before the step (see `config`)."""
+def scale_by_ademamix(
+    b1: Number = 0.9, b2: Number = 0.999, b3: ScalarOrSchedule = 0.9999, alpha: ScalarOrSchedule = 6.0,
+    eps: Number = 1e-08, eps_root: Number = 0.0, mu_dtype: DTypeOrNone = None
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_ademamix`, with a step count of its own for the schedules of `b3` and `alpha`."""
+def scale_by_adopt(
+    b1: Number = 0.9, b2: Number = 0.9999, eps: Number = 1e-06, mu_dtype: DTypeOrNone = None, *, nesterov: bool = False,
+    use_clipping: bool = True, clip_value_fn: Callable[[jax.Array], Any] = ...
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_adopt`, with the limit as a function of the step count."""
 def scale_by_cocob(alpha: Number = 100.0, eps: Number = 1e-08) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_cocob`."""
 def scale_by_madgrad(
@@ -142,6 +156,21 @@ def scale_by_simplified_ademamix(
     b1: Number = 0.99, b2: Number = 0.95, alpha: ScalarOrSchedule = 0.0, eps: Number = 1e-08, eps_root: Number = 0.0
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_simplified_ademamix`."""
+def schedule_free(
+    base_optimizer: GradientTransformation, learning_rate: ScalarOrSchedule, b1: float = 0.9,
+    weight_lr_power: float = 2.0, state_dtype: DTypeOrNone = None
+) -> GradientTransformationExtraArgs:
+    """Train at a point between an optimizer's iterates and their average; see `gradtx.schedule_free`."""
+def schedule_free_adamw(
+    learning_rate: ScalarOrSchedule = 0.0025, warmup_steps: int | None = None, b1: float = 0.9, b2: float = 0.999,
+    eps: float = 1e-08, weight_decay: float = 0.0, weight_lr_power: float = 2.0, state_dtype: DTypeOrNone = None
+) -> GradientTransformationExtraArgs:
+    """Schedule-free AdamW."""
+def schedule_free_sgd(
+    learning_rate: ScalarOrSchedule = 1.0, warmup_steps: int | None = None, b1: float = 0.9,
+    weight_decay: float | None = None, weight_lr_power: float = 2.0, state_dtype: DTypeOrNone = None
+) -> GradientTransformationExtraArgs:
+    """Schedule-free SGD."""
 def simplified_ademamix(
     learning_rate: ScalarOrSchedule, b1: Number = 0.99, b2: Number = 0.95, alpha: ScalarOrSchedule = 0.0,
     eps: Number = 1e-08, eps_root: Number = 0.0, weight_decay: Number = 0.0, mask: MaskOrFn = None

@@ -1,33 +1,35 @@
-"""Optimizers of `optax.contrib` that Optax only spells otherwise; see `table`."""
+"""What is in `optax.contrib` that Optax only spells otherwise; see `table`."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
-import gradtx
-from gradtx.compat.optax import alias
-from gradtx.compat.optax.base import Number, Pair, expose
-from gradtx.compat.optax.contrib import adaptive, matrices, parameter_free, sophia
+from gradtx.compat.optax import alias, base
+from gradtx.compat.optax.base import Number, Pair
+from gradtx.compat.optax.contrib import directions, matrices
 from gradtx.compat.optax.table import chains, same
-from gradtx.compat.optax.transforms.links import key_or_seed, scale_by_learning_rate
+from gradtx.compat.optax.transforms.links import add_decayed_weights
+
+InitStep = tuple[Literal["distance", "learning_rate", "heuristic"], Number]
 
 
-def differentially_private_aggregate(
-    l2_norm_clip: Number, noise_multiplier: Number, key: jax.Array | int | None = None, *, seed: int | None = None
-) -> Pair:
-    """As `gradtx.differentially_private_aggregate`; `seed` is an old name of `key`."""
-    return expose(gradtx.differentially_private_aggregate, l2_norm_clip, noise_multiplier, key_or_seed(key, seed))
-
-
-def up(learning_rate: Any) -> Pair:
-    """A rate that is no step down."""
-    return scale_by_learning_rate(learning_rate, flip_sign=False)
+def optional_decay(weight_decay: Number | None = None, mask: base.MaskOrFn = None) -> Pair:
+    """`add_decayed_weights`, or `identity` without a decay."""
+    return base.identity() if weight_decay is None else add_decayed_weights(weight_decay, mask)
 
 
 made = same(
     "gradtx.compat.optax.contrib",
     """
+normalize | | scale_to_norm rho=1.0 | Give the whole update the norm 1; zeros stay zeros.
+mechanize | base_optimizer:inner! weight_decay:float eps:float s_init:float num_betas | |
+    Learn the scale of an optimizer's updates; see `gradtx.mechanize`.
+split_real_and_imaginary | inner:inner! | |
+    Run a transformation on the real and imaginary parts of complex leaves as on two parameters.
+scale_by_acprop | b1 b2 eps eps_root | |
+    As `gradtx.scale_by_acprop`; Optax centres the variance at the average before the step (see `config`).
+scale_by_simplified_ademamix | b1 b2 alpha:rate eps eps_root | -> ScaleBySimplifiedAdEMAMixState
 dadapt_adamw | learning_rate betas>b1,b2:betas=(0.9,0.999) eps estim_lr0 weight_decay:number=0.0
 prodigy | learning_rate betas>b1,b2:betas=(0.9,0.999) beta3>b3 eps estim_lr0 estim_lr_coef weight_decay:number=0.0
     safeguard_warmup | prodigy eps_of_new_d=True | As `gradtx.prodigy(eps_of_new_d=True)`.
@@ -38,8 +40,8 @@ scale_by_madgrad | learning_rate! momentum eps
 """,
 )
 LINKS: dict[str, Any] = {
-    **alias.LINKS, **vars(adaptive), **vars(matrices), **vars(parameter_free), **vars(sophia), **made,
-    "aggregate": differentially_private_aggregate, "up": up,
+    **alias.LINKS, **vars(directions), **vars(matrices), **made,
+    "aggregate": directions.differentially_private_aggregate, "optional_decay": optional_decay,
 }  # fmt: skip
 globals().update(
     made,
@@ -74,6 +76,6 @@ sophia | learning_rate! b1 b2 eps weight_decay:number=1e-4 weight_decay_mask>mas
 """,
         limit=Callable[[jax.Array], Any],
         numbers=matrices.NumbersOrFn,
-        step=parameter_free.InitStep,
+        step=InitStep,
     ),
 )

@@ -2,13 +2,10 @@
 
 from gradtx.compat.optax.names import show
 
-__getattr__ = show(
+show(
     __name__,
     """
-accumulate: MultiSteps skip_large_updates skip_not_finite
 combine: chain freeze masked named_chain partition selective_transform
-condition: ConditionFn conditionally_mask conditionally_transform
-monitor: measure_with_ema monitor snapshot
 states: AddNoiseState ApplyIfFiniteState ConditionallyMaskState ConditionallyTransformState EmaState MaskedNode
     MaskedState MonitorState MultiStepsState NonNegativeParamsState PartitionState ShouldSkipUpdateFunction
     SnapshotState TraceState ZeroNansState
@@ -16,5 +13,7 @@ transforms.links: add_decayed_weights add_noise per_example_global_norm_clip per
     unitwise_norm zero_nans
 transforms.spelled: adaptive_grad_clip apply_if_finite clip clip_by_block_rms clip_by_global_norm ema flatten
     keep_params_nonnegative trace
+wrappers: ConditionFn MultiSteps conditionally_mask conditionally_transform measure_with_ema monitor skip_large_updates
+    skip_not_finite snapshot
 """,
 )

@@ -11,57 +11,44 @@ from gradtx.compat.optax import base, deviating, states
 from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.table import translation
+from gradtx.compat.optax.table import Make, translation
 from gradtx.core import errors, precision
 from gradtx.optimizers.adafactor import factored_axes
-from gradtx.optimizers.adan import ScaleByAdanState as OurAdanState
 
 
-@remembered
-def scale_by_adan(
-    b1: Number = 0.98, b2: Number = 0.92, b3: Number = 0.99, eps: Number = 1e-8, eps_root: Number = 0.0
-) -> Pair:
-    """As `gradtx.scale_by_adan`; Optax weighs the change of the gradient by 1 - b2 (see `config`)."""
-    make = deviating.scale_by_adan if reproduces_optax() else gradtx.scale_by_adan
-    own = expose(make, b1, b2, b3, eps, eps_root=eps_root)
-    return translated(own, lambda s: states.ScaleByAdanState(*s), lambda s: OurAdanState(*s))
-
-
-def scale_by_lion(
-    b1: Number = 0.9, b2: Number = 0.99, mu_dtype: base.DTypeOrNone = None, *, mode: str = "hard",
-    smooth_beta: Number = 1.0,
-) -> Pair:  # fmt: skip
+@translation("b1 b2 mu_dtype@mu * mode smooth_beta", gradtx.scale_by_lion)
+def scale_by_lion(make: Make, **_: Any) -> Pair:
     """As `gradtx.scale_by_lion`; an unknown mode is refused at the first update."""
     try:
-        return expose(gradtx.scale_by_lion, b1, b2, mode=mode, smooth_beta=smooth_beta, stored={"mu": mu_dtype})
+        return make()
     except ValueError as error:
-        return base.refused_at_update(scale_by_lion(b1, b2, mu_dtype), error)
+        return base.refused_at_update(make(mode="hard"), error)
 
 
-def scale_by_polyak(
-    f_min: Number = 0.0, max_learning_rate: Number = 1.0, eps: Number = 0.0, variant: str = "sps"
-) -> Pair:
+@translation("f_min max_learning_rate:number eps variant", gradtx.scale_by_polyak)
+def scale_by_polyak(make: Make, **_: Any) -> Pair:
     """As `gradtx.scale_by_polyak`; an unknown variant is refused at the first update."""
     try:
-        return expose(gradtx.scale_by_polyak, f_min, max_learning_rate, eps, variant)
+        return make()
     except ValueError as error:
         return base.refused_at_update(base.identity(), error)
 
 
 @translation("b1 b2 eps", gradtx.scale_by_sm3)
-def scale_by_sm3(own: Pair, **_: Number) -> Pair:
+def scale_by_sm3(make: Make, **_: Any) -> Pair:
     """As `gradtx.scale_by_sm3`, with a list of vectors for each leaf."""
 
     def of(kind: type[Any]) -> Callable[[Any], Any]:
         each = lambda state: jax.tree.map(lambda _, vectors: kind(vectors), state.nu, state.mu)
         return lambda state: states.ScaleBySM3State(mu=each(state), nu=state.nu)
 
-    return translated(own, of(list), of(tuple))
+    return translated(make(), of(list), of(tuple))
 
 
 @translation("learning_rate:number! eta_minus eta_plus min_step_size max_step_size", gradtx.scale_by_rprop)
-def scale_by_rprop(own: Pair, **_: Number) -> Pair:
+def scale_by_rprop(make: Make, **_: Any) -> Pair:
     """As `gradtx.scale_by_rprop`; Optax makes each step one update late (see `config`)."""
+    own = make()
 
     def late(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
         _, new_state = own.update(updates, state, params)
@@ -77,27 +64,25 @@ def scale_by_distance_over_gradients(
     global_scale: Number = 1.0,
 ) -> Pair:  # fmt: skip
     """As `gradtx.scale_by_distance_over_gradients`, times a number; sums of squares are arrays of one float32."""
-    by_distance = gradtx.scale_by_distance_over_gradients
 
     def ours(*args: Any) -> gradtx.GradientTransformation:
-        return gradtx.chain(base.built(by_distance, args, {}), base.built(gradtx.scale, (global_scale,), {}))
+        direction = base.built(gradtx.scale_by_distance_over_gradients, args, {})
+        return gradtx.chain(direction, base.built(gradtx.scale, (global_scale,), {}))
 
-    def pack(state: Any) -> OptState:
-        sums = jax.tree.map(lambda x: jnp.float32(x).reshape(1), state[0].grad_sum_of_squares)
-        return state[0]._replace(grad_sum_of_squares=sums)
+    def shaped(state: Any, shape: Any) -> Any:
+        sums = jax.tree.map(lambda x: jnp.float32(x).reshape(shape), state.grad_sum_of_squares)
+        return state._replace(grad_sum_of_squares=sums)
 
-    def unpack(state: Any) -> OptState:
-        sums = jax.tree.map(lambda x: x.reshape(()), state.grad_sum_of_squares)
-        return state._replace(grad_sum_of_squares=sums), base.EmptyState()
-
-    return translated(expose(ours, reps_rel, eps, stored={"init_params": param_dtype}), pack, unpack)
+    own = expose(ours, reps_rel, eps, stored={"init_params": param_dtype})
+    return translated(own, lambda s: shaped(s[0], 1), lambda s: (shaped(s, ()), base.EmptyState()))
 
 
-def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Pair:
+@translation("memory_size=10 scale_init_precond=True", deviating.scale_by_lbfgs)
+def scale_by_lbfgs(make: Make, memory_size: int, **_: Any) -> Pair:
     """As `gradtx.scale_by_lbfgs`, keeping every pair."""
     if memory_size < 1:
         raise ValueError(f"scale_by_lbfgs: memory_size must be at least 1, got {memory_size}")
-    return expose(deviating.scale_by_lbfgs, memory_size, scale_init_precond)
+    return make()
 
 
 def decay_rate_pow(i: jax.Array, exponent: Number = 0.8) -> jax.Array:
@@ -105,20 +90,19 @@ def decay_rate_pow(i: jax.Array, exponent: Number = 0.8) -> jax.Array:
     return 1 - jnp.asarray(i + 1, jnp.float32) ** -exponent
 
 
-@remembered
+@translation(
+    "factored decay_rate step_offset:number=0 min_dim_size_to_factor epsilon decay_rate_fn>-:rates=power",
+    gradtx.scale_by_factored_rms, rates=Callable[[jax.Array, Number], Number], power=decay_rate_pow,
+)  # fmt: skip
 def scale_by_factored_rms(
-    factored: bool = True, decay_rate: Number = 0.8, step_offset: Number = 0, min_dim_size_to_factor: int = 128,
-    epsilon: Number = 1e-30, decay_rate_fn: Callable[[jax.Array, Number], Number] = decay_rate_pow,
-) -> Pair:  # fmt: skip
+    make: Make, factored: bool, decay_rate: Number, min_dim_size_to_factor: int, decay_rate_fn: Any, **_: Any
+) -> Pair:
     """As `gradtx.scale_by_factored_rms`, with arrays of one zero for what is not kept.
 
     Where the step is below `step_offset`, the default `decay_rate_fn` has no value in Optax (see `config`).
     """
     as_given = reproduces_optax() or decay_rate_fn is not decay_rate_pow
-    own = expose(
-        gradtx.scale_by_factored_rms, factored, decay_rate, step_offset, min_dim_size_to_factor, epsilon,
-        b2=(lambda t: decay_rate_fn(t - 1, decay_rate)) if as_given else None,
-    )  # fmt: skip
+    own = make(b2=(lambda t: decay_rate_fn(t - 1, decay_rate)) if as_given else None)
 
     def each(absent: Callable[[Any], Any], state: Any, params: Params) -> Any:
         is_factored = lambda p: factored_axes(jnp.shape(p), min_dim_size_to_factor, factored) is not None

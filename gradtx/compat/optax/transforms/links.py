@@ -11,8 +11,8 @@ from gradtx.compat.optax import base
 from gradtx.compat.optax.base import MaskOrFn, Number, Pair, PyTree, ScalarOrSchedule, as_floats, expose, translated
 from gradtx.compat.optax.combine import masked
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import ScaleByScheduleState, WeightDecaySchedule
-from gradtx.compat.optax.table import translation
+from gradtx.compat.optax.states import renamed
+from gradtx.compat.optax.table import Make, translation
 from gradtx.compat.optax.transforms.spelled import made
 from gradtx.core.errors import describe
 from gradtx.transforms.adaptive_clip import unit_norm
@@ -33,8 +33,7 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule | None = None, *, fli
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None) -> Pair:
     """As `gradtx.add_decayed_weights`; a mask makes it `masked`."""
     tx = expose(gradtx.add_decayed_weights, weight_decay)
-    if callable(weight_decay):
-        tx = translated(tx, lambda s: WeightDecaySchedule(s.count), lambda s: ScaleByScheduleState(s.count))
+    tx = renamed(tx, "WeightDecaySchedule") if callable(weight_decay) else tx
     return tx if mask is None else masked(tx, mask)
 
 
@@ -61,14 +60,15 @@ def key_or_seed(key: jax.Array | int | None, seed: int | None) -> jax.Array | in
 
 
 @translation("k", gradtx.apply_every)
-def apply_every(own: Pair, k: int) -> Pair:
+def apply_every(make: Make, k: int) -> Pair:
     """As `gradtx.apply_every`, with a count that starts anew every k steps."""
-    return translated(own, lambda s: s._replace(count=s.count % k), lambda s: s)
+    return translated(make(), lambda s: s._replace(count=s.count % k), lambda s: s)
 
 
 @translation("", gradtx.zero_nans)
-def zero_nans(own: Pair) -> Pair:
+def zero_nans(make: Make) -> Pair:
     """As `gradtx.zero_nans`, whatever state is given."""
+    own = make()
     return Pair(own.init, lambda updates, state, params=None, **extra_args: own.update(updates, own.init(updates)))
 
 

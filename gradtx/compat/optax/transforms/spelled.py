@@ -20,6 +20,8 @@ scale                        | step_size!
 scale_by_adadelta            | rho eps
 scale_by_adam                | b1 b2 eps eps_root mu_dtype@mu * nesterov
 scale_by_adamax              | b1 b2 eps
+scale_by_adan                | b1 b2 b3 eps eps_root | -> ScaleByAdanState |
+    As `gradtx.scale_by_adan`; Optax weighs the change of the gradient by 1 - b2 (see `config`).
 scale_by_amsgrad             | b1 b2 eps eps_root mu_dtype@mu bias_correction_mu>debias_mu bias_correction_nu>debias_nu
 scale_by_belief              | b1 b2 eps eps_root * nesterov
 scale_by_novograd            | b1 b2 eps eps_root weight_decay:number=0.0 mu_dtype@mu
