@@ -7,6 +7,8 @@ import tokenize
 from pathlib import Path
 
 import gradtx
+from gradtx.core.docstring import parsed
+from gradtx.core.values import Maker
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gradtx"
@@ -124,6 +126,20 @@ def test_public_names_are_documented():
     modules = exports()
     # No page of docs/reference shows the module where these live.
     assert [name for name in PUBLIC if f"::: {modules[name]}" not in reference] == []
+
+
+def test_docstrings_name_every_argument_or_none():
+    """As help() shows them: what arguments share is written by decorators."""
+    told = {name: (x, parsed(x.__doc__).arguments) for name, x in PUBLIC.items() if hasattr(x, "__name__")}
+    functions = {name: y for name, y in told.items() if isinstance(y[0], Maker) or (inspect.isfunction(y[0]) and y[1])}
+    assert len(functions) > 250
+    missing = [
+        f"{name}: {x}"
+        for name, (function, lines) in functions.items()
+        for x in inspect.signature(function).parameters
+        if x not in lines
+    ]
+    assert missing == []
 
 
 def exports():

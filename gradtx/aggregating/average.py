@@ -59,7 +59,7 @@ def average_rule(g: Array, s: AccumulateAvgUpdatesState, *, share: Array) -> tup
     return jnp.where(s.ready, avg, 0), s._replace(avg_grad=jnp.where(s.ready, 0, avg))
 
 
-def count_up(state: AccumulateAvgUpdatesState, updates: PyTree, accumulation_steps: int) -> dict[str, Any]:
+def count_up(state: AccumulateAvgUpdatesState, updates: PyTree, accumulation_steps: int) -> dict[str, Array]:
     """The n-th update has the share 1 / n."""
     n = state.micro_step + 1
     ready = n == accumulation_steps

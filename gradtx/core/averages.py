@@ -148,6 +148,12 @@ def divide_up_to(x: Array, y: Array, most: ArrayLike) -> Array:
     return jnp.where(long, most, safe_divide(x, jnp.where(long, 1, y)))
 
 
+def shortening(size: Array, most: ArrayLike) -> Array:
+    """min(1, most / size): what makes `size` at most `most`; 1 where it is NaN."""
+    long = size > most
+    return jnp.where(long, most / jnp.where(long, size, 1), 1)
+
+
 def saturate(x: Array, power: int = 1) -> Array:
     """`x`, held where its `power` is the largest finite number of its dtype; infinity too, but NaN stays.
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from gradtx.combine.optimizer import optimizer
-from gradtx.core.averages import abs_sq, ema, sqrt
+from gradtx.core.averages import abs_sq, ema, shortening, sqrt
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.lifted import lifted
 from gradtx.core.precision import cast, real_dtype
@@ -14,11 +14,7 @@ from gradtx.transforms.decay import DecayKind
 
 def limit(x: Array, bound: ArrayLike) -> Array:
     """`x` with a modulus of at most `bound`."""
-    if not jnp.iscomplexobj(x):
-        return jnp.clip(x, -bound, bound)
-    size = jnp.abs(x)
-    long = size > bound
-    return x * jnp.where(long, bound / jnp.where(long, size, 1), 1)
+    return x * shortening(jnp.abs(x), bound) if jnp.iscomplexobj(x) else jnp.clip(x, -bound, bound)
 
 
 def adopt_rule(

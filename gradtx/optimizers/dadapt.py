@@ -1,6 +1,6 @@
 """D-Adaptation: Adam whose learning rate is a lower bound on the distance to the solution."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -43,7 +43,7 @@ def dadapt_rule(
 
 def dadapt_numbers(
     updates: PyTree, state: DAdaptAdamWState, learning_rate: Array, b1: Array, b2: Array, eps: Array
-) -> dict[str, Any]:
+) -> dict[str, Array]:
     """The step size k and the new numerator n, of s and v before this step."""
     d = state.estim_lr
     step = d * learning_rate

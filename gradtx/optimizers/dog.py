@@ -1,6 +1,6 @@
 """DoG, distance over gradients: the step size is the way travelled over the root of all squared gradients."""
 
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
@@ -17,6 +17,7 @@ from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import or_coupled
+from gradtx.transforms.scale import scale_rule
 
 FirstStep: TypeAlias = Annotated[str, OneOf("heuristic", "distance", "learning_rate")]
 """What DoG's first number is."""
@@ -44,14 +45,9 @@ def relative_to(norm: Array, share: ArrayLike) -> Array:
     return precision.number_in(share, norm.dtype) * (1 + norm)
 
 
-def dog_rule(g: Array, s: DoGState, *, step: ArrayLike) -> tuple[Array, DoGState]:
-    """u = step g."""
-    return step * g, s
-
-
 def dog_step(
     updates: PyTree, state: DoGState, params: PyTree, init_step: Array, eps: Array, init_kind: str
-) -> dict[str, Any]:
+) -> dict[str, Array]:
     """r <- max(r, ||theta - theta_0||); G <- G + ||g||^2; step = r / sqrt(G + eps)."""
     r = jnp.maximum(state.max_dist, sqrt(saturate(tree.distance_sq(params, state.init_params))))
     total = saturate(state.sum_sq_norm_grads + tree.norm_sq(updates))
@@ -59,7 +55,7 @@ def dog_step(
     if init_kind == "learning_rate":
         step = jnp.where(state.is_init_step, init_step, step)
     no_longer = jnp.zeros_like(state.is_init_step)
-    return {"step": step, "max_dist": r, "sum_sq_norm_grads": total, "is_init_step": no_longer}
+    return {"step_size": step, "max_dist": r, "sum_sq_norm_grads": total, "is_init_step": no_longer}
 
 
 def ldog_rule(
@@ -71,7 +67,7 @@ def ldog_rule(
     return safe_divide(r, sqrt(total + eps)) * g, s._replace(max_dist=r, grad_sum_of_squares=total)
 
 
-@lifted(dog_rule, DoGState, reduce=dog_step)
+@lifted(scale_rule, DoGState, reduce=dog_step)
 def scale_by_dog(init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *, init_kind: FirstStep = "heuristic"):
     """Scale updates by the largest distance from the start over the root of the sum of squared gradient norms.
 

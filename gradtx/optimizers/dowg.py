@@ -1,6 +1,6 @@
 """DoWG, distance over weighted gradients: DoG whose sum weighs later gradients by the way travelled."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -13,9 +13,10 @@ from gradtx.core.hyperparameters import NonNegative, PositiveNumber
 from gradtx.core.lifted import lifted
 from gradtx.core.slots import CopySlot
 from gradtx.core.transformation import GradientTransformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Array, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import or_coupled
+from gradtx.transforms.scale import scale_rule
 
 
 class DoWGState(NamedTuple):
@@ -26,21 +27,16 @@ class DoWGState(NamedTuple):
     estim_sq_dist: Scalar  # r^2, the largest ||theta - theta_0||^2
 
 
-def dowg_rule(g: Array, s: DoWGState, *, step: ArrayLike) -> tuple[Array, DoWGState]:
-    """u = step g."""
-    return step * g, s
-
-
-def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> dict[str, Any]:
+def dowg_step(updates: PyTree, state: DoWGState, params: PyTree, eps: Array) -> dict[str, Array]:
     """r^2 <- max(r^2, ||theta - theta_0||^2); v <- v + r^2 ||g||^2; step = r^2 / (sqrt(v) + eps)."""
     r_sq = jnp.maximum(state.estim_sq_dist, saturate(tree.distance_sq(params, state.init_params)))
     norm_sq = saturate(tree.norm_sq(updates))
     v = saturate(state.weighted_sq_norm_grads + r_sq * norm_sq)
     root = jnp.maximum(sqrt(v), sqrt(r_sq) * sqrt(norm_sq))  # the larger only where v has overflowed
-    return {"step": r_sq / (root + eps), "estim_sq_dist": r_sq, "weighted_sq_norm_grads": v}
+    return {"step_size": r_sq / (root + eps), "estim_sq_dist": r_sq, "weighted_sq_norm_grads": v}
 
 
-@lifted(dowg_rule, DoWGState, reduce=dowg_step)
+@lifted(scale_rule, DoWGState, reduce=dowg_step)
 def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: PositiveNumber = 1e-4):
     """Scale updates by the largest squared distance from the start over the root of weighted squared gradients.
 
@@ -55,8 +51,7 @@ def scale_by_dowg(init_estim_sq_dist: PositiveNumber | None = None, eps: Positiv
 
     Source: Khaled, Mishchenko & Jin 2023, arXiv:2305.16284; differs: eps, which is from the authors' code.
     """
-    start = eps if init_estim_sq_dist is None else init_estim_sq_dist
-    return {"estim_sq_dist": start}
+    return {"estim_sq_dist": eps if init_estim_sq_dist is None else init_estim_sq_dist}
 
 
 @optimizer(scale_by_dowg)

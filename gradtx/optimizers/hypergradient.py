@@ -1,6 +1,6 @@
 """Hypergradient descent: the learning rate goes downhill too, by the gradient of the loss with respect to it."""
 
-from typing import Annotated, Any, NamedTuple, TypeAlias, cast
+from typing import Annotated, NamedTuple, TypeAlias, cast
 
 import jax.numpy as jnp
 
@@ -40,7 +40,7 @@ def follow_rule(u: Array, s: HypergradientState, *, eta: ArrayLike) -> tuple[Arr
 
 def adapted(
     state: HypergradientState, gradient: PyTree, hypergrad_lr: Array, max_learning_rate: Array, form: str
-) -> dict[str, Any]:
+) -> dict[str, Array]:
     """eta <- eta + beta <g, u>, or eta (1 + beta <g, u> / (||g|| ||u||)), u of the step before."""
     product = saturate(tree.vdot(gradient, state.direction))
     if form == "multiplicative":

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from gradtx.combine.optimizer import optimizer
-from gradtx.core.averages import abs_sq, debias, ema, rms, sqrt
+from gradtx.core.averages import abs_sq, debias, ema, rms, shortening, sqrt
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, Positive, Threshold
 from gradtx.core.lifted import lifted
@@ -29,9 +29,7 @@ def mars_rule(
 ) -> tuple[Array, ScaleByMarsState]:  # fmt: skip
     """Adam's direction on c = g + gamma b1 / (1 - b1) (g - g of the step before), shortened to max_norm."""
     c = g + gamma * b1 / (1 - b1) * jnp.where(s.count == 1, 0, g - s.g)
-    norm = rms(c) * g.size**0.5
-    long = norm > max_norm
-    c = c * jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)
+    c = c * shortening(rms(c) * g.size**0.5, max_norm)
     mu, nu = ema(s.mu, c, b1), ema(s.nu, abs_sq(c), b2)
     u = debias(mu, b1, s.count) / (sqrt(debias(nu, b2, s.count)) + eps)
     return u, s._replace(mu=mu, nu=nu, g=g)

@@ -1,6 +1,6 @@
 """MoMo: momentum and Adam with a step size from the loss, a Polyak step size for averaged losses and gradients."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -61,7 +61,7 @@ def momo_adam_rule(
 def momo_numbers(
     updates: PyTree, state: MomoState, params: PyTree, value: Array, learning_rate: Array, beta: Array,
     lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, bias_correction: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, ArrayLike]:  # fmt: skip
     """The averages after this step, the step size, and the new lower bound."""
     count = state.count.astype(state.barf.dtype) + 1
     decay = beta if bias_correction else jnp.where(state.count == 0, 0, beta)
@@ -75,7 +75,7 @@ def momo_numbers(
 def momo_adam_numbers(
     updates: PyTree, state: MomoAdamState, params: PyTree, value: Array, learning_rate: Array, b1: Array, b2: Array,
     eps: Array, lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, ArrayLike]:  # fmt: skip
     """The same with the norm that Adam's denominator makes."""
     count = state.count.astype(state.barf.dtype) + 1
     weight, weight_sq = missing_weight(b1, count), missing_weight(b2, count)
@@ -93,7 +93,7 @@ def step_numbers(
     updates: PyTree, state: MomoState | MomoAdamState, params: PyTree, value: Array, learning_rate: Array, decay: Array,
     lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, weight: Array,
     norm_sq: Array,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, ArrayLike]:  # fmt: skip
     """tau = min(eta / rho, max(a (f - rho lb - c) + <m, theta>, 0) / ||m||^2), a = 1 + eta lambda, rho = `weight`."""
     shrink = 0.0 if weight_decay is None else learning_rate * weight_decay
     f = ema(state.barf, value, decay)

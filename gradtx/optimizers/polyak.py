@@ -1,6 +1,6 @@
 """Polyak's step size: how far the loss is from its least value, over the squared norm of the gradient."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import jax.numpy as jnp
 
@@ -16,30 +16,25 @@ from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, Mask, PyTree
 from gradtx.transforms.decay import DecayKind
 from gradtx.transforms.own_decay import inside
-from gradtx.transforms.scale import scale_by_lr
+from gradtx.transforms.scale import scale_by_lr, scale_rule
 
 PolyakVariant: TypeAlias = Annotated[str, OneOf("sps", "sps+")]
 """What a loss below its least value does: turn the step around, or stop it."""
 
 
-def step_rule(g: Array, *, step: ArrayLike) -> Array:
-    """u = step g."""
-    return step * g
-
-
-def decayed_step_rule(g: Array, p: Array, *, step: ArrayLike, weight_decay: ArrayLike) -> Array:
-    """u = step (g + weight_decay p)."""
-    return step * (g + weight_decay * p)
+def decayed_rule(g: Array, p: Array, *, step_size: ArrayLike, weight_decay: ArrayLike) -> Array:
+    """u = step_size (g + weight_decay p)."""
+    return step_size * (g + weight_decay * p)
 
 
 def polyak_step(
     updates: PyTree, value: Array, f_min: Array, max_learning_rate: Array, eps: Array, variant: str, scaling: Array
-) -> dict[str, Any]:
+) -> dict[str, Array]:
     """min(scaling (f - f_min) / (||g||^2 + eps), max_learning_rate)."""
     gap = scaling * (one_number("scale_by_polyak", "value", value) - f_min)
     if variant == "sps+":
         gap = jnp.maximum(gap, 0)
-    return {"step": divide_up_to(gap, saturate(tree.norm_sq(updates) + eps), max_learning_rate)}
+    return {"step_size": divide_up_to(gap, saturate(tree.norm_sq(updates) + eps), max_learning_rate)}
 
 
 @transformation
@@ -63,6 +58,7 @@ def scale_by_polyak(
         variant: "sps", where a loss below f_min turns the step around, or "sps+", where it stops it.
         scaling: at least 0, 1/c in the paper, which proves most for c = 1/2.
         weight_decay: None, or lambda >= 0, decay at the step size eta.
+        mask: which parameters decay, as in `add_decayed_weights`.
 
     State: none, or a step count (4 bytes) with a schedule.
 
@@ -70,7 +66,7 @@ def scale_by_polyak(
 
     Source: Loizou et al. 2021, arXiv:2002.10542; sps+: Garrigos et al. 2023, arXiv:2307.14528.
     """
-    rule, masks = (step_rule, None) if weight_decay is None else (decayed_step_rule, {"weight_decay": mask})
+    rule, masks = (scale_rule, None) if weight_decay is None else (decayed_rule, {"weight_decay": mask})
     return leafwise(
         rule, reduce=polyak_step, masks=masks, f_min=f_min, max_learning_rate=max_learning_rate, eps=eps,
         variant=variant, scaling=scaling, weight_decay=weight_decay,

@@ -1,6 +1,6 @@
 """Prodigy: Adam whose learning rate is an estimate of the distance to the solution."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -45,7 +45,7 @@ def prodigy_rule(
 def prodigy_numbers(
     updates: PyTree, state: ProdigyState, params: PyTree, learning_rate: Array, b1: Array, b2: Array, b3: Array | None,
     estim_lr0: Array, estim_lr_coef: Array, safeguard_warmup: bool, bias_correction: bool, eps_of_new_d: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Array]:  # fmt: skip
     """The step size k, the weight of g in s, the new numerator n, and the d that eps is multiplied by."""
     d, b3 = state.estim_lr, b2**0.5 if b3 is None else b3
     k = step = d * learning_rate

@@ -6,119 +6,62 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
-from gradtx.core.eager import compiled
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.projections.simplex import onto_simplex
-from gradtx.projections.vectors import arrays, check_scale, join, resize, sizes
+from gradtx.projections.vectors import join, projection, resize, sizes
 
 
-@compiled
+@projection()
 def projection_l1_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with sum |y| <= scale.
 
         y = x                              where sum |x| <= scale, else
         y = x / |x| max(|x| - tau, 0)      with the tau for which sum |y| = scale
 
-    Args:
-        tree: arrays, taken together as one vector; a complex number counts by its modulus.
-        scale: at least 0, the radius.
-
-    Returns:
-        A tree like `tree`, computed in float32 or wider.
-
-    Raises:
-        ValueError: for a negative scale.
-
     Source: Duchi, Shalev-Shwartz, Singer & Chandra 2008, section 4.
     """
-    check_scale("projection_l1_ball", scale)
-    tree = arrays(tree)
     size, split = join(sizes(tree))
     inside = jnp.sum(size) <= precision.cast(scale, size.dtype)
     return _where(inside, tree, _l1_sphere(tree, size, split, scale))
 
 
-@compiled
+@projection()
 def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with sum |y| = scale: |x| projected onto the simplex, with the signs of x.
 
     Args:
         tree: arrays, taken together as one vector; a complex number counts by its modulus, and 0 is positive.
-        scale: at least 0, the radius.
-
-    Returns:
-        A tree like `tree`, computed in float32 or wider.
-
-    Raises:
-        ValueError: for a negative scale.
     """
-    check_scale("projection_l1_sphere", scale)
-    tree = arrays(tree)
     return _l1_sphere(tree, *join(sizes(tree)), scale)
 
 
-@compiled
+@projection()
 def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
-    """The nearest tree with ||y|| <= scale: y = x min(1, scale / ||x||).
-
-    Args:
-        tree: arrays, real or complex, taken together as one vector.
-        scale: at least 0, the radius.
-
-    Returns:
-        A tree like `tree`, computed in float32 or wider.
-
-    Raises:
-        ValueError: for a negative scale.
-    """
-    check_scale("projection_l2_ball", scale)
-    tree = arrays(tree)
+    """The nearest tree with ||y|| <= scale: y = x min(1, scale / ||x||)."""
     size, split = join(sizes(tree))
     norm = _norm(size)
     return _where(norm <= precision.cast(scale, norm.dtype), tree, _l2_sphere(tree, size, split, norm, scale))
 
 
-@compiled
+@projection()
 def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
-    """The nearest tree with ||y|| = scale: y = x scale / ||x||, and for x = 0 one with equal elements.
-
-    Args:
-        tree: arrays, real or complex, taken together as one vector.
-        scale: at least 0, the radius.
-
-    Returns:
-        A tree like `tree`, computed in float32 or wider.
-
-    Raises:
-        ValueError: for a negative scale.
-    """
-    check_scale("projection_l2_sphere", scale)
-    tree = arrays(tree)
+    """The nearest tree with ||y|| = scale: y = x scale / ||x||, and for x = 0 one with equal elements."""
     size, split = join(sizes(tree))
     return _l2_sphere(tree, size, split, _norm(size), scale)
 
 
-@compiled
+@projection()
 def projection_linf_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with |y| <= scale everywhere: y = x / |x| min(|x|, scale).
 
     Args:
         tree: arrays; a complex number counts by its modulus.
-        scale: at least 0, the radius.
-
-    Returns:
-        A tree like `tree`.
-
-    Raises:
-        ValueError: for a negative scale.
     """
-    check_scale("projection_linf_ball", scale)
 
     def leaf(x: Array, size: Array) -> Array:
         radius = precision.cast(scale, size.dtype)
         return jnp.where(size <= radius, x, resize(x, jnp.minimum(size, radius)))
 
-    tree = arrays(tree)
     return jax.tree.map(leaf, tree, sizes(tree))
 
 

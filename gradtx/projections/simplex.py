@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.eager import compiled
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.projections.vectors import arrays, check_real, check_scale, join
+from gradtx.projections.vectors import join, projection
 
 
-@compiled
+@projection(real=True)
 def projection_simplex(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree of non-negative numbers with a given sum: for the sum 1, a distribution.
 
@@ -26,15 +25,8 @@ def projection_simplex(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
         A tree like `tree`, computed in float32 or wider. Its derivative is finite everywhere: on the elements that
         are not 0 it takes away their mean.
 
-    Raises:
-        TypeError: for a complex leaf.
-        ValueError: for a negative scale.
-
     Source: Held, Wolfe & Crowder 1974; Duchi, Shalev-Shwartz, Singer & Chandra 2008, Figure 1.
     """
-    check_real("projection_simplex", tree)
-    check_scale("projection_simplex", scale)
-    tree = arrays(tree)
     x, split = join(tree)
     return precision.round_like(split(onto_simplex(x, precision.cast(scale, x.dtype))), tree)
 

@@ -1,14 +1,52 @@
 """What the projections share: a tree as one vector of wide numbers and back, sizes and directions of its elements."""
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.docstring import Docstring, parsed, written
+from gradtx.core.eager import compiled
 from gradtx.core.errors import describe, path_str
 from gradtx.core.typing import Array, ArrayLike, PyTree
+
+P = ParamSpec("P")
+
+
+Onto: TypeAlias = Callable[Concatenate[PyTree, P], PyTree]
+
+ARGUMENTS = {
+    "tree": "arrays, taken together as one vector; a complex number counts by its modulus.",
+    "scale": "at least 0, the radius.",
+}
+
+
+def projection(*, real: bool = False) -> Callable[[Onto[P]], Onto[P]]:
+    """Decorate a projection with a scale: it sees arrays of floating-point or complex numbers, and scales >= 0.
+
+    What the docstring leaves out of arguments, result and errors is written here. `real` refuses complex leaves.
+    """
+
+    def decorate(onto: Onto[P]) -> Onto[P]:
+        name, told = onto.__name__, parsed(onto.__doc__)
+
+        @functools.wraps(onto)
+        def checked(tree: PyTree, *args: P.args, **kwargs: P.kwargs) -> PyTree:
+            if real:
+                check_real(name, tree)
+            for scale in (*args, *kwargs.values()):
+                check_scale(name, cast(ArrayLike, scale))
+            return onto(arrays(tree), *args, **kwargs)
+
+        refused = "\n    TypeError: for a complex leaf." * real + "\n    ValueError: for a negative scale."
+        sections = {"Returns": "\n    A tree like `tree`, computed in float32 or wider.", "Raises": refused}
+        checked.__doc__ = written(Docstring(told.text, ARGUMENTS | told.arguments, sections | told.sections))
+        return compiled(checked)
+
+    return decorate
 
 
 def arrays(tree: PyTree) -> PyTree:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from gradtx.core.averages import abs_sq, rms, sqrt
+from gradtx.core.averages import abs_sq, rms, shortening, sqrt
 from gradtx.core.hyperparameters import NonNegative, Threshold
 from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
@@ -10,9 +10,7 @@ from gradtx.core.typing import Array, ArrayLike
 
 def clip_rms_rule(g: Array, *, threshold: ArrayLike) -> Array:
     """u = g min(1, threshold / rms(g))."""
-    size = rms(g)
-    long = size > threshold
-    return g * jnp.where(long, threshold / jnp.where(long, size, 1), 1)
+    return g * shortening(rms(g), threshold)
 
 
 def param_rms_rule(g: Array, p: Array, *, min_scale: ArrayLike) -> Array:

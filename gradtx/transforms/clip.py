@@ -1,15 +1,15 @@
 """Clipping: by value and by norm."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import tree
+from gradtx.core.averages import shortening
 from gradtx.core.extras import one_number
 from gradtx.core.hyperparameters import Threshold
 from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.transforms.scale import scale_rule
 
 
 def clip_rule(g: Array, *, max_delta: ArrayLike) -> Array:
@@ -19,17 +19,11 @@ def clip_rule(g: Array, *, max_delta: ArrayLike) -> Array:
     return jnp.clip(g, -max_delta, max_delta)
 
 
-def shorten_rule(g: Array, *, factor: Array) -> Array:
-    """u = factor g."""
-    return factor * g
-
-
-def shortening(updates: PyTree, max_norm: ArrayLike, global_norm: Array | None = None) -> dict[str, Any]:
+def global_shortening(updates: PyTree, max_norm: ArrayLike, global_norm: Array | None = None) -> dict[str, Array]:
     """The factor min(1, max_norm / ||g||); where the norm is given, it counts as ||g||."""
     given = global_norm is not None
     norm = one_number("clip_by_global_norm", "global_norm", global_norm) if given else tree.norm(updates)
-    long = norm > max_norm
-    return {"factor": jnp.where(long, max_norm / jnp.where(long, norm, 1), 1)}
+    return {"step_size": shortening(norm, max_norm)}
 
 
 @lifted(clip_rule)
@@ -37,7 +31,7 @@ def clip(max_delta: Threshold):
     """Limit every element: u <- min(max(g, -max_delta), max_delta)."""
 
 
-@lifted(shorten_rule, reduce=shortening, degree=(0, 1))
+@lifted(scale_rule, reduce=global_shortening, degree=(0, 1))
 def clip_by_global_norm(max_norm: Threshold):
     """Shorten the whole update where it is too long: u <- g min(1, max_norm / ||g||).
 

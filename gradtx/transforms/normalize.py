@@ -1,7 +1,5 @@
 """Normalised updates: the direction of the whole update without its length."""
 
-from typing import Any
-
 from gradtx.core import tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.hyperparameters import NonNegative, Real
@@ -16,7 +14,7 @@ def normalized_rule(g: Array, *, scale_factor: ArrayLike, length: Array) -> Arra
     return scale_factor * safe_divide(g, length.astype(g.dtype))
 
 
-def length_of(updates: PyTree, eps: ArrayLike) -> dict[str, Any]:
+def length_of(updates: PyTree, eps: ArrayLike) -> dict[str, Array]:
     """||g|| + eps over the whole tree."""
     return {"length": tree.norm(updates) + eps}
 

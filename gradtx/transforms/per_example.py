@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import errors, precision, tree
+from gradtx.core.averages import shortening
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, NonNegativeNumber
@@ -118,10 +119,9 @@ def _clipped_sum(name: str, grads: PyTree, limit: Any) -> tuple[PyTree, Array]:
     wide = precision.widen(grads)
     norms = jax.vmap(tree.norm)(wide)
     limit = precision.cast(limit, norms.dtype)
-    long = norms > limit
-    factors = jnp.where(long, limit / jnp.where(long, norms, 1), 1)
+    factors = shortening(norms, limit)
     total = jax.tree.map(lambda g: jnp.tensordot(precision.cast(factors, g.dtype), g, axes=1), wide)
-    return total, jnp.sum(long, dtype=jnp.int32)
+    return total, jnp.sum(norms > limit, dtype=jnp.int32)
 
 
 def _check_examples(name: str, grads: PyTree, params: PyTree = None) -> int:

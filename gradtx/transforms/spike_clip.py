@@ -1,20 +1,19 @@
 """Clipping against spikes: limits on the gradient's norm that follow its own history."""
 
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
 from gradtx.core import tree
 from gradtx.core.arguments import Interval
-from gradtx.core.averages import ema, saturate, sqrt
+from gradtx.core.averages import ema, saturate, shortening, sqrt
 from gradtx.core.fields import RunCount, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, Positive, PositiveInt, Threshold
-from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.lifted import lifted
 from gradtx.core.schedule import as_schedule
 from gradtx.core.slots import scalar
-from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, PyTree
+from gradtx.transforms.scale import scale_rule
 
 Percentile: TypeAlias = Annotated[Hyperparameter, Interval("[0, 100]", schedule=as_schedule)]
 """A number in [0, 100], or a schedule."""
@@ -35,21 +34,10 @@ class AutoClipState(NamedTuple):
     norms: Scalar  # the last norms, the oldest overwritten first
 
 
-def limited_rule(g: Array, *, factor: Array) -> Array:
-    """u = factor g."""
-    return factor * g
-
-
-def limiting(norm: Array, limit: Array) -> Array:
-    """The factor min(1, limit / norm)."""
-    long = norm > limit
-    return jnp.where(long, limit / jnp.where(long, norm, 1), 1)
-
-
 def z_limit(
     updates: PyTree, state: ZClipState, decay: Array, z_threshold: Array, max_norm: Array, eps: Array,
     warmup_steps: int,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Array]:  # fmt: skip
     """The norm that a norm of too large a z-score is brought to, and the statistics with that norm counted in."""
     norm, deviation = tree.norm(updates), sqrt(state.var)
     z = (norm - state.mean) / (deviation + eps)
@@ -61,10 +49,10 @@ def z_limit(
     mean = jnp.where(warming, state.mean + (seen - state.mean) / t, ema(state.mean, seen, decay))
     population = state.var + ((seen - state.mean) * (seen - mean) - state.var) / t
     var = jnp.where(warming, population, ema(state.var, (seen - mean) ** 2, decay))
-    return {"factor": limiting(norm, jnp.minimum(limit, max_norm)), "mean": mean, "var": saturate(var)}
+    return {"step_size": shortening(norm, jnp.minimum(limit, max_norm)), "mean": mean, "var": saturate(var)}
 
 
-def percentile_limit(updates: PyTree, state: AutoClipState, percentile: Array) -> dict[str, Any]:
+def percentile_limit(updates: PyTree, state: AutoClipState, percentile: Array) -> dict[str, Array]:
     """The percentile of the norms so far, this one included, interpolated as NumPy does."""
     norm, length = tree.norm(updates), len(state.norms)
     largest = jnp.finfo(norm.dtype).max / 4
@@ -76,14 +64,14 @@ def percentile_limit(updates: PyTree, state: AutoClipState, percentile: Array) -
     below = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, n - 1)
     low, high = ordered[below], ordered[jnp.minimum(below + 1, n - 1)]
     limit = low + (place - below.astype(norm.dtype)) * (high - low)
-    return {"factor": limiting(norm, limit), "norms": norms}
+    return {"step_size": shortening(norm, limit), "norms": norms}
 
 
-@transformation(degree=(0, 1))
+@lifted(scale_rule, ZClipState, reduce=z_limit, degree=(0, 1))
 def zclip(
     z_threshold: Positive = 2.5, decay: Decay = 0.97, max_norm: Threshold = 1.0, *, warmup_steps: PositiveInt = 25,
     eps: Positive = 1e-6,
-) -> Leafwise:  # fmt: skip
+):  # fmt: skip
     """Shorten the whole update where its norm is an outlier among the recent ones.
 
     With n = ||g|| and its running mean and variance, at step t = 1, 2, ...:
@@ -105,13 +93,9 @@ def zclip(
 
     Source: Kumar et al. 2025, arXiv:2504.02507, with the authors' warm-up; differs: nothing.
     """
-    numbers: dict[str, Any] = dict(
-        z_threshold=z_threshold, decay=decay, max_norm=max_norm, warmup_steps=warmup_steps, eps=eps
-    )
-    return leafwise(limited_rule, ZClipState, reduce=z_limit, **numbers)
 
 
-@lifted(limited_rule, AutoClipState, reduce=percentile_limit, degree=(0, 1))
+@lifted(scale_rule, AutoClipState, reduce=percentile_limit, degree=(0, 1))
 def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000):
     """Shorten the whole update to a percentile of the norms seen so far: u <- g min(1, P(norms) / ||g||).
 
@@ -123,5 +107,4 @@ def autoclip(percentile: Percentile = 10.0, *, history: PositiveInt = 1000):
 
     Source: Seetharaman et al. 2020, arXiv:2007.14469; differs: it keeps all norms of the run.
     """
-    norms = scalar(lambda params: jnp.zeros(history), shape=(history,))
-    return {"norms": norms}
+    return {"norms": scalar(lambda params: jnp.zeros(history), shape=(history,))}

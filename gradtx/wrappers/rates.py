@@ -182,7 +182,7 @@ def _steps(link: GradientTransformation, state: Any) -> Iterator[Step]:
 
 def _factor(link: GradientTransformation, pair: Any, state: Any) -> Any:
     """What a link multiplies whole updates by, where it does nothing else."""
-    if isinstance(pair, Leafwise) and pair.rule is scale_rule:
+    if isinstance(pair, Leafwise) and pair.rule is scale_rule and "step_size" in pair.hyper:
         h = pair.hyper["step_size"]
         return _last(h, state) if isinstance(h, Schedule) else h
     if link.name == "reduce_on_plateau":

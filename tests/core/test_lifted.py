@@ -13,7 +13,6 @@ from gradtx.core.docstring import parsed
 from gradtx.core.hyperparameters import check_not_both_zero
 from gradtx.core.slots import NumberSlot, PositiveSlot
 from gradtx.core.typing import Mask
-from gradtx.core.values import Maker
 from gradtx.rules import Count, ema
 
 PARAMS = {"w": jnp.array([1.0, -2.0])}
@@ -106,10 +105,3 @@ def test_signatures_that_do_not_fit_are_refused():
         gradtx.lifted(average_rule, AverageState)(nothing)
     with pytest.raises(TypeError, match="spare: nothing asks for beta"):
         gradtx.lifted(average_rule, AverageState)(spare)()
-
-
-def test_every_argument_of_a_public_maker_has_a_line():
-    makers = {name: x for name, x in vars(gradtx).items() if isinstance(x, Maker)}
-    told = {name: parsed(make.__doc__).arguments for name, make in makers.items()}
-    assert len(makers) > 150
-    assert [f"{name}: {x}" for name, make in makers.items() for x in make.parameters if x not in told[name]] == []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gradtx import projections
+from gradtx.core.docstring import parsed
 
 SCALED = [
     projections.projection_simplex,
@@ -169,3 +170,12 @@ def test_agrees_with_optax():
         chex.assert_trees_all_close(ours(FLAT, 0.3), theirs(FLAT, 0.3))  # theirs takes a tree with a tree only
         ours, theirs = projections.projection_box, optax.projections.projection_box
         chex.assert_trees_all_close(ours(FLAT, -0.5, 0.5), theirs(FLAT, -0.5, 0.5))
+
+
+def test_docstrings_tell_what_projections_share():
+    told = parsed(projections.projection_l2_ball.__doc__)
+    assert told.arguments["scale"] == "at least 0, the radius."
+    assert told.sections["Returns"] == "\n    A tree like `tree`, computed in float32 or wider."
+    assert told.sections["Raises"] == "\n    ValueError: for a negative scale."
+    refused = parsed(projections.projection_simplex.__doc__).sections["Raises"]
+    assert refused == "\n    TypeError: for a complex leaf.\n    ValueError: for a negative scale."
