@@ -51,7 +51,7 @@ class Aggregator(GradientTransformation):
 
 def aggregation(body: Callable[P, TransformationLike]) -> Callable[P, Aggregator]:
     """Turn a function of hyperparameters into a maker of aggregators, as `transformation` does for transformations."""
-    return cast(Any, maker(Aggregator, body))
+    return cast("Callable[P, Aggregator]", maker(Aggregator, body))
 
 
 @aggregation

@@ -75,7 +75,7 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
             jnp.zeros((), jnp.int32), jnp.zeros((), jnp.bool_), start("mean_grads"), start("sum_sq_diff_grads")
         )
 
-    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[tuple[PyTree, dict[str, Any]], Any]:
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[tuple[PyTree, dict[str, PyTree]], Any]:
         n = get_batch_size_from_per_elt_updates(updates, per_elt_axis)
         like = jax.tree.map(lambda g: jnp.zeros((), g.dtype), updates)
         wide = precision.widen(updates)

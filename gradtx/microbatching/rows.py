@@ -1,6 +1,6 @@
 """Functions of one row over a batch, in micro-batches: `jax.vmap`, and gradients of single examples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -123,7 +123,7 @@ def micro_grad(
     return call
 
 
-def _rows(args: Sequence[Any], kwargs: dict[str, Any], batch: dict[Any, int]) -> int:
+def _rows(args: Sequence[Any], kwargs: Mapping[str, Any], batch: dict[Any, int]) -> int:
     """The rows of the whole batch."""
     key, axis = next(iter(batch.items()))
     first = jax.tree.leaves(kwargs[key] if isinstance(key, str) else args[key])[0]

@@ -111,5 +111,6 @@ def sgdr_schedule(step: Array, cosine_kwargs: Cycles) -> Array:
     """
     if not cosine_kwargs:
         raise ValueError("sgdr_schedule: cosine_kwargs must have at least one cycle, got none")
-    lengths = [precision.cast(cycle.decay_steps, step.dtype) for cycle in cast(Any, cosine_kwargs)[:-1]]
-    return joined(step, cosine_kwargs, list(accumulate(lengths)))
+    cycles = cast("Sequence[Schedule]", cosine_kwargs)
+    lengths = [precision.cast(cycle.decay_steps, step.dtype) for cycle in cycles[:-1]]
+    return joined(step, cycles, list(accumulate(lengths)))

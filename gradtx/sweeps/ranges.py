@@ -27,7 +27,7 @@ class Range(Value):
 
 def _range(body: Callable[P, Quantile]) -> Callable[P, Range]:
     """Turn a function that returns a quantile function into a maker of ranges."""
-    return cast(Any, maker(Range, body))
+    return cast("Callable[P, Range]", maker(Range, body))
 
 
 @_range

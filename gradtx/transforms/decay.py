@@ -119,7 +119,7 @@ class WeightDecay(Value):
 
 def weight_decay_kind(body: Callable[P, Callable[[Any], Placement]]) -> Callable[P, WeightDecay]:
     """Turn a function that says where weight decay goes into a maker of `WeightDecay` values."""
-    return cast(Any, maker(WeightDecay, body))
+    return cast("Callable[P, WeightDecay]", maker(WeightDecay, body))
 
 
 @weight_decay_kind
