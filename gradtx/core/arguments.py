@@ -96,7 +96,10 @@ class Interval(Accept):
         """The range as a docstring says it: `at least 0`, `in [0, 1)`; empty where it is all numbers."""
         if self.high < math.inf:
             return f"in {self.text}"
-        return "" if self.low == -math.inf else f"{'above' if self.low_open else 'at least'} {self.low:g}"
+        if self.low == -math.inf:
+            return ""
+        infinity = "" if self.high_open else ", infinity included"
+        return f"{'above' if self.low_open else 'at least'} {self.low:g}{infinity}"
 
     def convert(self, where: str, name: str, x: Any) -> Any:
         if callable(x) and self.schedule is not None:

@@ -54,8 +54,7 @@ def scale_by_adam_mini(b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8,
 
     Source: Zhang et al. 2024, Algorithm 1, arXiv:2406.16793.
     """
-    per_block = zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True))
-    return {"nu": per_block}
+    return {"nu": zeros_shaped(lambda p: jnp.sum(p, shared_axes(p.ndim, block_axis), keepdims=True))}
 
 
 @optimizer(scale_by_adam_mini)

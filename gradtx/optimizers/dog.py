@@ -106,8 +106,7 @@ def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: No
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022; differs: nothing.
     """
-    start = scalar(lambda p: relative_to(tree.norm(p), reps_rel))
-    return {"max_dist": start}
+    return {"max_dist": scalar(lambda p: relative_to(tree.norm(p), reps_rel))}
 
 
 @optimizer(scale_by_dog)

@@ -104,8 +104,7 @@ def scale_by_rss(
 
     Source: Duchi, Hazan & Singer 2011 (JMLR 12).
     """
-    start = initial_accumulator_value
-    return {"sum_of_squares": start}
+    return {"sum_of_squares": initial_accumulator_value}
 
 
 @transformation(degree=0)
