@@ -54,6 +54,8 @@ from gradtx.core.leafwise import leafwise as leafwise
 from gradtx.core.lifted import lifted as lifted
 from gradtx.core.pack import pack as pack
 from gradtx.core.peers import introduce as _introduce
+from gradtx.core.placed import over as over
+from gradtx.core.placed import placed as placed
 from gradtx.core.schedule import Schedule as Schedule
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.schedule import schedule as schedule

@@ -10,9 +10,10 @@ from gradtx.core import precision
 from gradtx.core.each import each
 from gradtx.core.eager import at_once, compiled, outside
 from gradtx.core.errors import is_none, path_str, structure_mismatch
+from gradtx.core.lying import lying_as, shielded
 from gradtx.core.one_pass import in_one_pass
 from gradtx.core.stacks import Packed
-from gradtx.core.transformation import GradientTransformation, as_transformation
+from gradtx.core.transformation import GradientTransformation, Pair, as_transformation
 from gradtx.core.typing import Array, DType, PyTree
 
 
@@ -25,7 +26,7 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
             parameter stays as it is.
 
     Returns:
-        The new parameters, of the shapes and dtypes of `params`.
+        The new parameters, of the shapes and dtypes of `params`, lying as these do.
 
     Raises:
         ValueError: the trees, or the shapes of two leaves, differ.
@@ -40,6 +41,11 @@ def _apply_eagerly(params: PyTree, updates: PyTree) -> PyTree:
 
 
 def _apply(params: PyTree, updates: PyTree) -> PyTree:
+    return lying_as(_added(shielded(params), updates), params)
+
+
+def _added(params: PyTree, updates: PyTree) -> PyTree:
+    """The sums; they lie as they may."""
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     try:
         matched = treedef.flatten_up_to(updates)
@@ -108,8 +114,12 @@ def _step(
     tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: dict[str, Any], *,
     in_place: bool = True,
 ) -> Any:  # fmt: skip
-    def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
-        updates, state = tx.update(precision.widen(grads), state, params, **extra)
-        return apply_updates(params, updates), state
+    pair = tx.made_as().build()
+    update = pair.free if isinstance(pair, Pair) and pair.free else tx.update
 
-    return in_one_pass(whole, params, state, grads, in_place=in_place)
+    def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
+        updates, state = update(precision.widen(grads), state, params, **extra)
+        return _added(params, updates), state
+
+    new, state = in_one_pass(whole, shielded(params), state, grads, in_place=in_place)
+    return lying_as(new, params), state

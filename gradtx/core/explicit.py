@@ -48,6 +48,8 @@ def automatically(function: Callable[..., Any], operands: Any, shardings: Any) -
     cut: Any = next((sharding for sharding in known if any(sharding.spec)), None)
     if cut is None:
         return function(*operands)
+    anywhere = NamedSharding(cut.mesh, PartitionSpec())
+    shardings = jax.tree.map(lambda sharding: anywhere if sharding.mesh.empty else sharding, shardings)
     run: Any = jax.sharding.auto_axes(function, out_sharding=shardings)
     with jax.sharding.use_abstract_mesh(cut.mesh):
         return run(*operands)

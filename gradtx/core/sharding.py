@@ -1,8 +1,10 @@
 """Where a state lies on a mesh, without allocating it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from gradtx.core.transformation import GradientTransformation, as_transformation
@@ -10,10 +12,11 @@ from gradtx.core.typing import PyTree
 
 
 def state_sharding(tx: GradientTransformation, params: PyTree) -> PyTree:
-    """The sharding of every leaf of `tx.init(params)`: a slot lies as its parameter does, all else is replicated.
+    """The sharding of every leaf of `tx.init(params)`: a slot lies as its parameter does, or as `placed` has it.
 
-    Nothing is allocated or compiled: `init` is traced on an explicit copy of the mesh, whose types carry shardings.
-    Use it to restore a checkpoint, or for `jax.jit(tx.init, out_shardings=gradtx.state_sharding(tx, params))`.
+    All else is replicated. Nothing is allocated or compiled: `init` is traced on an explicit copy of the mesh, whose
+    types carry shardings. Use it to restore a checkpoint, or for
+    `jax.jit(tx.init, out_shardings=gradtx.state_sharding(tx, params))`.
 
     Args:
         tx: a transformation.
@@ -25,16 +28,29 @@ def state_sharding(tx: GradientTransformation, params: PyTree) -> PyTree:
     Raises:
         ValueError: parameters on several meshes.
     """
-    shardings = [getattr(p, "sharding", None) for p in jax.tree.leaves(params)]
-    named = [s for s in shardings if isinstance(s, NamedSharding)]
-    meshes = {s.mesh for s in named}
+    return shardings_of("state_sharding", as_transformation(tx).init, params)
+
+
+def mesh_of(where: str, params: PyTree) -> Mesh | None:
+    """The mesh of parameters that are not traced; None where they lie on none.
+
+    Raises:
+        ValueError: several.
+    """
+    shardings = [getattr(p, "sharding", None) for p in jax.tree.leaves(params) if not isinstance(p, jax.core.Tracer)]
+    meshes: Any = {s.mesh for s in shardings if isinstance(s, NamedSharding)}
     if len(meshes) > 1:
-        raise ValueError(f"state_sharding: params lie on {len(meshes)} meshes, wanted one: {meshes}")
-    init = as_transformation(tx).init
-    if not meshes:
+        raise ValueError(f"{where}: params lie on {len(meshes)} meshes, wanted one: {meshes}")
+    return meshes.pop() if meshes else None
+
+
+def shardings_of(where: str, init: Callable[[PyTree], Any], params: PyTree) -> PyTree:
+    """The sharding of every leaf of `init(params)`, for `state_sharding`."""
+    mesh = mesh_of(where, params)
+    if mesh is None:
+        shardings = [getattr(p, "sharding", None) for p in jax.tree.leaves(params)]
         alone = next((s for s in shardings if s is not None), jax.sharding.SingleDeviceSharding(jax.devices()[0]))
         return jax.tree.map(lambda _: alone, jax.eval_shape(init, params))
-    mesh: Any = meshes.pop()
     explicit = Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Explicit,) * len(mesh.axis_names))
 
     def typed(p: Any) -> jax.ShapeDtypeStruct:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from gradtx.core import precision
 from gradtx.core.eager import outside
 from gradtx.core.fields import Mark, marks
+from gradtx.core.lying import zeros_of
 from gradtx.core.stacks import Stack
 from gradtx.core.typing import Array, DType, PyTree
 from gradtx.core.varying import vary_as_all, vary_with
@@ -54,7 +55,7 @@ class ShapedStart:
         kept = slot_dtype(p.dtype, self.real)
         on_one_device = lambda: isinstance(getattr(p, "sharding", None), jax.sharding.SingleDeviceSharding | None)
         if isinstance(p, jax.core.Tracer) or (isinstance(p, jax.Array) and not on_one_device()):
-            return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), self.view(_zeros_of(p))))(p)
+            return jax.jit(lambda p: jax.tree.map(lambda x: x.astype(kept), self.view(zeros_of(p))))(p)
         shapes = _shapes_of(self.view, p.shape, p.dtype)
         if on_one_device():
             # What is committed to no device stays so: else the second step would compile again.
@@ -181,8 +182,7 @@ def check_one_number(value: Any) -> None:
 def like(p: Any, dtype: DType, *, value: Any) -> Array:
     """An array of `value` with the shape and the sharding of `p`, in `dtype`.
 
-    Under `jit` nothing but data ties an output to the sharding of an input, and XLA removes a tie that it can see
-    through. It cannot see through p - p, which is not zero where p is not finite; so that is the tie.
+    Under `jit` nothing but data ties an output to the sharding of an input.
     """
     check_one_number(value)
     if not isinstance(p, jax.Array):
@@ -193,7 +193,7 @@ def like(p: Any, dtype: DType, *, value: Any) -> Array:
         like = jnp.full_like(p, value, dtype=dtype)
         return jnp.array(like, copy=True) if p.shape == () else like  # not the array that `value` may be
     full = jnp.full_like(p, value, dtype=dtype)
-    return full + _zeros_of(p).astype(full.dtype)
+    return full + zeros_of(p).astype(full.dtype)
 
 
 def filled(shape: tuple[int, ...], value: Any, dtype: DType, place: Any = None) -> Array:
@@ -222,11 +222,6 @@ def _filler(shape: tuple[int, ...], dtype: Any, place: Any) -> Callable[[Any], A
 @lru_cache(maxsize=1024)
 def _shapes_of(view: Callable[[Array], Any], shape: tuple[int, ...], dtype: DType) -> Any:
     return jax.eval_shape(view, jax.ShapeDtypeStruct(shape, dtype))
-
-
-def _zeros_of(p: Array) -> Array:
-    """Real zeros that XLA takes to depend on `p`."""
-    return jnp.where(jnp.isfinite(p), p - p, 0).real
 
 
 Slot: TypeAlias = Annotated[Array, SlotMark()]

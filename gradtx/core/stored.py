@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from gradtx.core import precision
 from gradtx.core.arguments import Accept, IsDType
 from gradtx.core.selection import check_used, matches
-from gradtx.core.slots import SlotMark
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, DType, PyTree
-from gradtx.core.walk import map_declared
+from gradtx.core.walk import map_chosen
 
 
 class IsCodec(Accept):
@@ -65,18 +64,7 @@ def stored(inner: Inner, /, *codecs: Codec, **slots: Codec) -> Pair:
     tx = cast(GradientTransformation, inner)
 
     def init(params: PyTree) -> Any:
-        state, seen = tx.init(params), dict[str, None]()
-
-        def kept(name: str, mark: SlotMark, slot: PyTree) -> PyTree:
-            seen[name] = None
-            codec = slots.get(name, codecs[0] if codecs else None)
-            return slot if codec is None else in_codec(codec, slot)
-
-        state = map_declared(kept, state, params)
-        unknown = [name for name in slots if name not in seen]
-        if unknown:
-            raise ValueError(f"stored: {tx.name} has no slot {unknown[0]}; it has {', '.join(seen) or 'none'}")
-        return state
+        return map_chosen("stored", tx.name, in_codec, codecs, slots, tx.init(params), params)
 
     return Pair(init, tx.update, "anything", through=tx)
 

@@ -37,6 +37,7 @@ class Pair(NamedTuple):
     starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
     types: Any = None  # of these starts, once they are known
     through: Any = None  # the transformation whose state this is, and whose updates these are
+    free: Any = None  # `update`, its updates lying anywhere: for who adds them to the parameters at once
 
 
 class GradientTransformation(Value, Apparent):

@@ -1,6 +1,6 @@
 """Walking a state by what its types declare: the one place that takes states apart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -33,6 +33,38 @@ def map_declared(
     new = {path: f(name, mark, tree) for path, name, mark, tree in declared(state, params, kind, inner=inner)}
     is_field: Any = lambda path, _: path in new
     return jax.tree_util.tree_map_with_path(new.get, state, is_leaf=is_field, is_leaf_takes_path=True)
+
+
+def map_chosen(
+    where: str, name: str, f: Callable[[Any, PyTree], PyTree], general: Sequence[Any], named: Mapping[str, Any],
+    state: PyTree, params: PyTree,
+) -> PyTree:  # fmt: skip
+    """The state with `f(choice, slot)` in place of every slot that a user chose something for.
+
+    Args:
+        where: who asks, for errors.
+        name: of the transformation whose state it is.
+        f: what to apply.
+        general: the choice for slots that are not named, if any.
+        named: that for slots by name.
+        state: the state.
+        params: the parameters.
+
+    Raises:
+        ValueError: a name that no slot has.
+    """
+    seen = dict[str, None]()
+
+    def chosen(field: str, mark: Any, slot: PyTree) -> PyTree:
+        seen[field] = None
+        choice = named.get(field, general[0] if general else None)
+        return slot if choice is None else f(choice, slot)
+
+    state = map_declared(chosen, state, params)
+    unknown = [field for field in named if field not in seen]
+    if unknown:
+        raise ValueError(f"{where}: {name} has no slot {unknown[0]}; it has {', '.join(seen) or 'none'}")
+    return state
 
 
 def declared(

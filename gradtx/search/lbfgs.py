@@ -11,6 +11,7 @@ from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.errors import check_params, is_none
+from gradtx.core.explicit import laid_out_like
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint, JointCount
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
@@ -168,7 +169,7 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
         updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None, *, value: ArrayLike | None = None
     ) -> tuple[PyTree, ScaleByLBFGSState]:  # fmt: skip
         check_params(name, params)
-        like = lambda x, slot: jax.tree.map(lambda a, b: precision.cast(a, b.dtype), x, slot)
+        like = lambda x, slot: jax.tree.map(lambda a, b: laid_out_like(precision.cast(a, b.dtype), b), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)
         state = remembered(state, like(params, state.params), g, weigh)
         loss = None if value is None else precision.cast(one_number(name, "value", value), state.weights_memory.dtype)
