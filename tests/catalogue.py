@@ -57,9 +57,9 @@ FIRST = [
 LEFT_OUT = {row.id for row in FIRST if composed(row) or (row in combinators.ROWS and row not in combinators.HARDEST)}
 
 
-def under_laws(rows: list[Row]) -> pytest.MarkDecorator:
-    """Run a law over some of the transformations."""
-    slow = lambda row: [] if row.id in FOUNDATION else [pytest.mark.slow]
+def under_laws(rows: list[Row], others: pytest.MarkDecorator = pytest.mark.slow) -> pytest.MarkDecorator:
+    """Run a law over some of the transformations; those that are not the foundation's are marked."""
+    slow = lambda row: [] if row.id in FOUNDATION else [others]
     marks = lambda row: [pytest.mark.exhaustive] if row.id in LEFT_OUT else slow(row)
     return pytest.mark.parametrize("row", [pytest.param(row, id=row.id, marks=marks(row)) for row in rows])
 

@@ -10,7 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 import gradtx
-from tests.catalogue import ROWS
+from tests.catalogue import FIRST
 from tests.support import FEW, at, make_grads, make_params, plain
 
 HALF = 10
@@ -18,8 +18,8 @@ HALF = 10
 
 @cache
 def rows():
-    """The rows of optimizers and wrappers, by a name of its own for each."""
-    kept = [row for row in ROWS if row.tx.maker.__module__.split(".")[1] in ("optimizers", "wrappers")]
+    """The first row of each optimizer and wrapper, by a name of its own for each."""
+    kept = [row for row in FIRST if row.tx.maker.__module__.split(".")[1] in ("optimizers", "wrappers")]
     return {f"{i}-{row.id}": row for i, row in enumerate(kept) if not row.tx.name.startswith("scale_by_")}
 
 

@@ -14,8 +14,8 @@ STEPS = 6
 PHASE = jnp.exp(0.7j).astype(jnp.complex64)
 
 
-def rows_of(*kinds):
-    return under_laws([row for row in FIRST if row.complex in kinds and not row.random])
+def rows_of(*kinds, others=pytest.mark.slow):
+    return under_laws([row for row in FIRST if row.complex in kinds and not row.random], others)
 
 
 def pairs(tree):
@@ -61,8 +61,17 @@ def test_a_phase_rotates_the_updates(row):
     assert types_of(state) == types_of(row.tx.init(params))
 
 
-@rows_of("modulus", "refused")
+@rows_of("refused")
+def test_what_is_refused_runs_on_split_leaves(row):
+    check_split(row)
+
+
+@rows_of("modulus", others=pytest.mark.exhaustive)  # the same wrapper around what does not need it
 def test_splitting_gives_the_run_on_pairs(row):
+    check_split(row)
+
+
+def check_split(row):
     params, grads = make_params(jnp.complex64, shapes=FEW), make_grads(STEPS, jnp.complex64, shapes=FEW)
     _, updates = program(row, gradtx.split_real_and_imaginary(row.tx))(params, grads)
     _, apart = program(row, row.tx)(pairs(params), pairs(grads))

@@ -1,4 +1,4 @@
-"""Every transformation against its float64 oracle: 1e-12 in x64, 1e-5 in float32."""
+"""Every row against its float64 oracle: 1e-12 in x64; and each transformation's first row 1e-5 in float32."""
 
 import chex
 import jax
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests import oracles
-from tests.catalogue import ROWS, Row, parametrized
+from tests.catalogue import FIRST, ROWS, Row, parametrized, under_laws
 from tests.support import make_grads, make_params, train
 
 STEPS = 20
@@ -29,7 +29,7 @@ def test_oracle_x64(row):
         chex.assert_trees_all_close(updates, expected(row, params, grads), rtol=1e-12, atol=1e-12)
 
 
-@parametrized(WITH_ORACLE)
+@under_laws([row for row in FIRST if row.oracle is not None])
 def test_oracle_float32(row):
     params, grads = make_params(), make_grads(STEPS)
     _, _, updates = jax.jit(lambda p, g: train(row.tx, p, g, row.extra))(params, grads)

@@ -74,7 +74,7 @@ plans = st.one_of(
     subtrees, *[containers(subtrees)] * 2, st.tuples(arrays, subtrees, subtrees).map(lambda xs: ("list", xs))
 )
 chains = st.lists(st.sampled_from(range(len(MAKERS))), min_size=1, max_size=3)
-settings = hypothesis.settings(max_examples=80, deadline=None, derandomize=True, database=None)
+settings = hypothesis.settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 
 def build(plan, rng):

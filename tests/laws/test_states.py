@@ -79,21 +79,20 @@ def test_trees_are_kept(row):
 
 
 @every_transformation
-def test_missing_update_leaves_parameter_and_slots_alone(row):
+def test_a_missing_update_stays_so_and_keeps_its_slots(row):
     skip_exempt(row, "tree")
     params = {"w": make_params()["matrix"], "frozen": make_params()["vector"]}
     grads = {"w": make_params(seed=3)["matrix"], "frozen": None}
+    step = lambda g, s, p: row.tx.update(g, s, p, **extra_of(row, p, p))
     state = row.tx.init(params)
-    updates, _ = row.tx.update(grads, state, params, **extra_of(row, params, params))
+    updates, after = jax.eval_shape(step, grads, state, params)
     assert updates["frozen"] is None
-    after = gradtx.apply_updates(params, updates)
-    chex.assert_trees_all_equal(after["frozen"], params["frozen"])
+    assert types_of(after) == types_of(state)
 
 
 @every_transformation
 def test_empty_trees(row):
     skip_exempt(row, "tree")
     step = lambda p: row.tx.update(p, row.tx.init(p), p, **extra_of(row, p, p))[0]
-    assert step({}) == {}
-    for params in ((), []):
+    for params in ({}, (), []):
         assert jax.eval_shape(step, params) == params

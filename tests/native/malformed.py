@@ -23,6 +23,7 @@ def code(op, to=2, x=0, y=1, z=0, s=0):
 ADD, STORE = code("add"), code("store", y=0)
 UNKNOWN = lambda op: np.array([op, *ADD[1:]], np.int32)
 SIZES = np.array([2, 1, 1, 1], np.int32)
+TWO = dict(sizes=np.array([2, 1, 1, 2], np.int32), arrays=[X] * 4, results=[F32] * 2)  # leaves
 # What differs from a call that adds two arrays: attributes, and `scalars`, `arrays`, `results`, `aliases`.
 CASES = {
     "no leaves": dict(sizes=np.array([2, 1, 1, 0], np.int32)),
@@ -63,6 +64,9 @@ CASES = {
     "reads beyond": dict(reads=np.array([1], np.int32)),
     "negative reads": dict(reads=np.array([-1], np.int32)),
     "too many reads": dict(reads=np.zeros(65, np.int32)),
+    "reads beyond, of the last leaf": TWO | dict(reads=np.array([0, 1], np.int32)),
+    "negative reads of the last leaf": TWO | dict(reads=np.array([0, -1], np.int32)),
+    "reads that the leaves cannot share": TWO | dict(reads=np.zeros(3, np.int32)),
     "scalars of float64": dict(scalars=np.zeros(1)),
     "scalars of int32": dict(scalars=np.zeros(1, np.int32)),
     "no scalars": dict(scalars=np.zeros(0, np.float32)),
@@ -94,8 +98,11 @@ CASES = {
 WHOLE = {
     "as it is": {},
     "a scalar": dict(code=code("mul", y=-1)),
+    "as many reads as there may be": dict(reads=np.zeros(64, np.int32)),
     "overwritten when it was read": dict(aliases={1: 0}),
     "the latest result": dict(code=[STORE, code("add", 2, 2, 1)], aliases={1: 0}),
+    "each leaf's scalar": TWO
+    | dict(code=code("mul", y=-1), scalars=np.array([3, 2], np.float32), reads=np.array([1, 0], np.int32)),
 }
 
 

@@ -38,5 +38,6 @@ def test_malformed_calls_through_xla():
     assert len(broken) > 50
     for name, told in broken.items():
         assert isinstance(told, str) and f"INVALID_ARGUMENT: {REFUSED}" in told, f"{name}: {told}"
-    doubled = [[2.0 * k for k in range(8)]]
-    assert whole == dict.fromkeys(whole, doubled) | {"a scalar": [[1.0 * k for k in range(8)]]}
+    times = lambda *factors: [[factor * k for k in range(8)] for factor in factors]
+    others = {"a scalar": times(1.0), "each leaf's scalar": times(2.0, 3.0)}
+    assert whole == dict.fromkeys(whole, times(2.0)) | others

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.state.names import entries
 from tests.catalogue import ROWS, parametrized
 from tests.state.written import CASES, PARAMS, STEPS, falling, read, trained
 from tests.support import FEW, make_params, plain
@@ -244,3 +245,23 @@ def test_every_state_goes_into_wrappers_and_back(row):
     back, report = gradtx.restore(tx.init(params), gradtx.state_dict(into))
     chex.assert_trees_all_equal(plain(back), plain(state))
     assert not report.missing and not report.counted
+
+
+@pytest.mark.parametrize("stale", ["as much", "less"])
+def test_a_dictionary_of_both_kinds_of_names_is_taken_for_that_which_fits_better(stale):
+    """Those of today where both fit as well: what version 0.1.0 wrote was the earlier."""
+    tx = gradtx.monitor(gradtx.accumulate(gradtx.adam(0.1), 1))
+    state = trained(tx)
+    other = {name: np.zeros_like(x) for name, x in in_full(state).items()}
+    now = {name: np.asarray(x) for name, x in gradtx.state_dict(state).items()}
+    if stale == "as much":
+        back, _ = gradtx.restore(tx.init(PARAMS), other | now)
+    else:  # what was written in full fits all, what has today's names but one
+        name, *_ = now.keys() - other.keys()
+        back, _ = gradtx.restore(tx.init(PARAMS), in_full(state) | {name: np.full_like(now[name], 7)})
+    chex.assert_trees_all_equal(back, state)
+
+
+def in_full(state):
+    """A state's arrays by the names that version 0.1.0 wrote."""
+    return {e.in_full: np.asarray(e.value) for e in entries(state) if e.is_leaf}
