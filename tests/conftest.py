@@ -26,9 +26,14 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # After so many bytes, or mappings of memory (of which systems allow 65,530), a process lets its programs go.
 MOST_MEMORY, MOST_MAPS = 6 * 2**30, 30_000
+# Files and folders whose numbers depend on the release of JAX the most: marked, for `.ci/run` to run them everywhere.
+RELEASE = ("test_convergence.py", "examples", "test_training.py")
+# These take long: they begin first, or one process would be at one of them when all others are done.
+LONG = (*RELEASE, "test_resume.py", "docs")
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -37,12 +42,21 @@ def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run what is marked exhaustive, which takes minutes more")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if lies_in(RELEASE, item):
+            item.add_marker("release")
+    items.sort(key=lambda item: not lies_in(LONG, item))
     if config.getoption("--slow"):
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
+def lies_in(names, item):
+    return not {item.path.name, item.path.parent.name}.isdisjoint(names)
 
 
 def pytest_collection_finish():
