@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.border import widely
 from gradtx.core.eager import compiled
 from gradtx.core.errors import describe, is_inexact
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
 @compiled
+@widely
 def safe_norm(
-    x: ArrayLike,
+    x: Array,
     min_norm: ArrayLike,
     ord: int | float | str | None = None,
     axis: int | tuple[int, ...] | None = None,
@@ -34,18 +36,17 @@ def safe_norm(
     Returns:
         The norms, computed in float32 or wider, in the real dtype of `x`.
     """
-    x = _floating(x)
-    wide = precision.widen(x)
-    least = precision.cast(min_norm, precision.real_dtype(wide.dtype))
+    least = precision.cast(min_norm, precision.real_dtype(x.dtype))
     norm = partial(jnp.linalg.norm, ord=ord, axis=axis)
-    above = jax.lax.stop_gradient(norm(wide, keepdims=keepdims)) > least
-    spread = jnp.reshape(above, jax.eval_shape(partial(norm, keepdims=True), wide).shape)
-    regular = jnp.where(spread, wide, 1)  # has a norm with a derivative everywhere
-    return precision.narrow(jnp.where(above, norm(regular, keepdims=keepdims), least), precision.real_dtype(x.dtype))
+    above = jax.lax.stop_gradient(norm(x, keepdims=keepdims)) > least
+    spread = jnp.reshape(above, jax.eval_shape(partial(norm, keepdims=True), x).shape)
+    regular = jnp.where(spread, x, 1)  # has a norm with a derivative everywhere
+    return jnp.where(above, norm(regular, keepdims=keepdims), least)
 
 
 @compiled
-def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
+@widely
+def safe_root_mean_squares(x: Array, min_rms: ArrayLike) -> Array:
     """max(sqrt(mean |x|^2), min_rms), whose derivative is 0 where the root is not above min_rms, at x = 0 too.
 
     Args:
@@ -55,10 +56,9 @@ def safe_root_mean_squares(x: ArrayLike, min_rms: ArrayLike) -> Array:
     Returns:
         A scalar, computed in float32 or wider, in the real dtype of `x`.
     """
-    x = _floating(x)
-    rms = averages.rms(precision.widen(x))
+    rms = averages.rms(x)
     least = precision.cast(min_rms, rms.dtype)
-    return precision.narrow(jnp.where(rms > least, rms, least), precision.real_dtype(x.dtype))
+    return jnp.where(rms > least, rms, least)
 
 
 @compiled
@@ -129,6 +129,7 @@ class MultiNormal(NamedTuple):
         """
         return self.loc + jnp.exp(self.log_scale) * jax.random.normal(key, (*shape, *self.loc.shape), self.loc.dtype)
 
+    @widely
     def log_prob(self, x: ArrayLike) -> Array:
         """The logarithm of the density: -sum(z^2 / 2 + log_scale + log(2 pi) / 2), z = (x - loc) exp(-log_scale).
 
@@ -138,10 +139,9 @@ class MultiNormal(NamedTuple):
         Returns:
             One number for each value.
         """
-        x, loc, log_scale = precision.widen((jnp.asarray(x), *self))
-        z = (x - loc) * jnp.exp(-log_scale)
-        one = -jnp.square(z) / 2 - log_scale - math.log(2 * math.pi) / 2
-        return precision.narrow(jnp.sum(one, axis=tuple(range(-loc.ndim, 0))), self.loc.dtype)
+        z = (x - self.loc) * jnp.exp(-self.log_scale)
+        one = -jnp.square(z) / 2 - self.log_scale - math.log(2 * math.pi) / 2
+        return jnp.sum(one, axis=tuple(range(-self.loc.ndim, 0)))
 
 
 def multi_normal(loc: ArrayLike, log_scale: ArrayLike) -> MultiNormal:

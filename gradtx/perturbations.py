@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision, tree, tree_math
+from gradtx.core.border import seen_widely
 from gradtx.core.errors import describe, is_inexact, path_str
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
 
@@ -91,14 +92,14 @@ def make_perturbed_fun(
 
     def perturbed(key: Array, x: PyTree) -> PyTree:
         _check(x)
-        wide = precision.widen(x)
+        at, wide = seen_widely(fun, x)
         scale = precision.cast(sigma, precision.scalar_dtype(wide))
 
         def one(key: Array) -> tuple[PyTree, Array]:
             z = tree_math.tree_random_like(key, wide, noise.sample)
             y = jax.lax.stop_gradient(jax.tree.map(lambda a, b: a + precision.cast(scale, b.dtype) * b, wide, z))
             log_p = tree.sum_of(lambda a, b: noise.log_prob((b - a) / scale) - jnp.log(scale), wide, y)
-            return fun(precision.round_like(y, x)), jnp.exp(log_p - jax.lax.stop_gradient(log_p))
+            return at(y), jnp.exp(log_p - jax.lax.stop_gradient(log_p))
 
         values, ratios = jax.vmap(one)(jax.random.split(key, num_samples))
         baseline = (

@@ -47,8 +47,7 @@ def average_per_element_updates(per_elt_axis: Axes = 0) -> Pair:
 
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
         get_batch_size_from_per_elt_updates(updates, per_elt_axis)
-        mean = lambda g: averages.mean(precision.widen(g), axes_of(per_elt_axis, g))
-        return jax.tree.map(lambda g: precision.narrow(mean(g), g.dtype), updates), state
+        return jax.tree.map(lambda g: averages.mean(g, axes_of(per_elt_axis, g)), updates), state
 
     return Pair(lambda params: EmptyState(), update, "examples", EmptyState)
 

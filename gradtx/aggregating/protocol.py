@@ -15,8 +15,6 @@ from gradtx.core.transformation import (
     Inner,
     Pair,
     UpdateFunction,
-    is_foreign,
-    with_extra,
 )
 from gradtx.core.typing import Array, PyTree, TransformationLike
 from gradtx.core.values import Maker, maker
@@ -76,8 +74,6 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
     """
     parts: Any = (preprocessor, aggregator, postprocessor)
     before, middle, after = parts
-    # Another library's pair as it is: what it gives need not be a tree like what it takes.
-    aggregate = with_extra(middle.pair.update) if is_foreign(middle) else middle.update
 
     def init(params: PyTree) -> tuple[Any, Any, Any]:
         return before.init(params), middle.init(params), after.init(params)
@@ -85,12 +81,12 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         before_state, middle_state, after_state = checks.check_tuple("process", 3, state)
         with gate.EXAMPLES.turned():
-            updates, before_state = before.update(updates, before_state, params, **extra)
-        result, middle_state = aggregate(updates, middle_state, params, **extra)
+            updates, before_state = before.within(updates, before_state, params, **extra)
+        result, middle_state = middle.within(updates, middle_state, params, **extra)
         updates, aux = result if aggregator_has_aux else (result, {})
 
         def step(updates: PyTree, after_state: Any) -> tuple[PyTree, Any]:
-            return after.update(updates, after_state, params, **extra, **aux)
+            return after.within(updates, after_state, params, **extra, **aux)
 
         def wait(updates: PyTree, after_state: Any) -> tuple[PyTree, Any]:
             return jax.tree.map(zeros_like, updates), after_state

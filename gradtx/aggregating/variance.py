@@ -11,6 +11,7 @@ from gradtx.aggregating.protocol import Aggregator, aggregation, process
 from gradtx.combine.chain import chain
 from gradtx.core import averages, checks, precision
 from gradtx.core.arguments import Interval
+from gradtx.core.border import widely
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import PositiveInt
 from gradtx.core.restart import next_count, of_leaf
@@ -77,14 +78,12 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
 
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[tuple[PyTree, dict[str, PyTree]], Any]:
         n = get_batch_size_from_per_elt_updates(updates, per_elt_axis)
-        like = jax.tree.map(lambda g: jnp.zeros((), g.dtype), updates)
-        wide = precision.widen(updates)
-        mean = jax.tree.map(lambda g: averages.mean(g, axes_of(per_elt_axis, g), keepdims=True), wide)
+        mean = jax.tree.map(lambda g: averages.mean(g, axes_of(per_elt_axis, g), keepdims=True), updates)
         distance = lambda g, m: jnp.sum(averages.abs_sq(g - m), axis=axes_of(per_elt_axis, g))
-        squares = jax.tree.map(distance, wide, mean)
-        mean = jax.tree.map(lambda g, m: jnp.squeeze(m, axes_of(per_elt_axis, g)), wide, mean)
+        squares = jax.tree.map(distance, updates, mean)
+        mean = jax.tree.map(lambda g, m: jnp.squeeze(m, axes_of(per_elt_axis, g)), updates, mean)
         if accumulation_steps == 1:
-            return (precision.round_like(mean, like), {"sum_sq_diff_grads": squares, "sample_size": n}), state
+            return (mean, {"sum_sq_diff_grads": squares, "sample_size": n}), state
 
         name = "get_per_element_mean_and_sum_sq_diff_grads"
         checks.check_tree(name, "the state's mean_grads", mean, state.mean_grads)
@@ -92,19 +91,17 @@ def get_per_element_mean_and_sum_sq_diff_grads(per_elt_axis: Axes = 0, accumulat
         t = state.micro_step + 1
         ready = t == accumulation_steps
         over_t = lambda x: x / precision.cast(t, x.dtype)
-        old_mean, old_squares = precision.widen((state.mean_grads, state.sum_sq_diff_grads))
+        old_mean, old_squares = state.mean_grads, state.sum_sq_diff_grads
         d = jax.tree.map(lambda a, b: a - b, mean, old_mean)
         mean = jax.tree.map(lambda m, d: m + over_t(d), old_mean, d)
         between = lambda s, d: over_t(averages.abs_sq(d)) * precision.cast(n * (t - 1), s.dtype)
         squares = jax.tree.map(lambda s, s_t, d: s + s_t + between(s, d), old_squares, squares, d)
 
         given = lambda tree: jax.tree.map(lambda x: jnp.where(ready, x, 0), tree)
-        kept = lambda tree, old: jax.tree.map(lambda x, y: jnp.where(ready, 0, precision.narrow(x, y.dtype)), tree, old)
+        kept = lambda tree: jax.tree.map(lambda x: jnp.where(ready, 0, x), tree)
         aux = {"sum_sq_diff_grads": given(squares), "sample_size": jnp.where(ready, n * accumulation_steps, 0)}
-        new_state = PerElementMeanAndSumSqDiffGradsState(
-            jnp.where(ready, 0, t), ready, kept(mean, state.mean_grads), kept(squares, state.sum_sq_diff_grads)
-        )
-        return (given(precision.round_like(mean, like)), aux), new_state
+        new_state = PerElementMeanAndSumSqDiffGradsState(jnp.where(ready, 0, t), ready, kept(mean), kept(squares))
+        return (given(mean), aux), new_state
 
     return Pair(
         init, update, "examples", EmptyState if accumulation_steps == 1 else PerElementMeanAndSumSqDiffGradsState
@@ -139,18 +136,17 @@ def track_per_element_mean_and_variance_with_ema(ema_decay: EmaDecay = 0.9) -> P
         updates: PyTree, state: Any, params: PyTree = None, *, sum_sq_diff_grads: PyTree, sample_size: ArrayLike
     ) -> tuple[PyTree, PerElementMeanAndVarianceEMAState]:
         def ema(average: Array, x: Array) -> Array:
-            wide = precision.widen(average)
-            new = averages.ema(wide, precision.cast(x, wide.dtype), precision.cast(ema_decay, wide.dtype))
-            return precision.narrow(new, average.dtype)
+            return averages.ema(average, precision.cast(x, average.dtype), precision.cast(ema_decay, average.dtype))
 
-        def variance(squares: Array) -> Array:
-            return squares / precision.cast(jnp.maximum(jnp.asarray(sample_size) - 1, 1), squares.dtype)
+        def ema_variance(average: Array, squares: Array) -> Array:
+            degrees = precision.cast(jnp.maximum(jnp.asarray(sample_size) - 1, 1), average.dtype)
+            return ema(average, precision.cast(squares, average.dtype) / degrees)
 
         return updates, PerElementMeanAndVarianceEMAState(
             next_count(state.count),
             precision.cast(ema_decay, state.ema_decay.dtype),
             jax.tree.map(ema, state.mean_grads_ema, updates),
-            jax.tree.map(ema, state.variance_grads_ema, jax.tree.map(variance, precision.widen(sum_sq_diff_grads))),
+            jax.tree.map(ema_variance, state.variance_grads_ema, sum_sq_diff_grads),
         )
 
     return Pair(init, update, "numbers", PerElementMeanAndVarianceEMAState)
@@ -193,13 +189,13 @@ def get_unbiased_mean_and_variance_ema(state: PyTree) -> tuple[PyTree, PyTree]:
         raise ValueError(f"wanted a state with one PerElementMeanAndVarianceEMAState, got {len(found)}")
     averaged = found[0]
 
-    def debiased(path: Any, average: Array) -> Array:
-        wide = precision.widen(average)
-        real = precision.real_dtype(wide.dtype)
+    @widely
+    def debiased(average: Array, path: Any) -> Array:
+        real = precision.real_dtype(average.dtype)
         weight = averages.missing_weight(
             precision.cast(averaged.ema_decay, real), precision.cast(of_leaf(averaged.count, path), real)
         )
-        return precision.narrow(averages.safe_divide(wide, precision.cast(weight, wide.dtype)), average.dtype)
+        return averages.safe_divide(average, precision.cast(weight, average.dtype))
 
-    each = partial(jax.tree_util.tree_map_with_path, debiased)
+    each = partial(jax.tree_util.tree_map_with_path, lambda path, x: debiased(x, path))
     return each(averaged.mean_grads_ema), each(averaged.variance_grads_ema)

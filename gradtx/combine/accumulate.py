@@ -20,14 +20,7 @@ from gradtx.core.restart import of_run
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import (
-    GradientTransformation,
-    Inner,
-    Pair,
-    as_transformation,
-    is_foreign,
-    transformation,
-)
+from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_as_all
 
@@ -136,8 +129,8 @@ def accumulate(
         # One buffer leaves the conditional: the update where a step is taken, else what has been gathered. XLA would
         # copy each of two.
         def take(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
-            grads = _map_given(lambda g, x: precision.narrow(x, _seen(tx, g)), updates, acc)
-            new, inner_state = tx.update(grads, inner_state, params, **extra)
+            grads = _map_given(lambda g, x: precision.narrow(x, g.dtype), updates, acc)
+            new, inner_state = tx.within(grads, inner_state, params, **extra)
             return _map_given(lambda g, x, u: precision.cast(u, _widest(g, x)), updates, acc, new), inner_state
 
         def wait(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
@@ -174,15 +167,9 @@ def _map_given(f: Callable[..., Any], first: PyTree, *others: PyTree) -> PyTree:
     return treedef.unflatten([None if x is None else f(x, *ys) for x, *ys in zip(leaves, *columns, strict=True)])
 
 
-def _seen(tx: GradientTransformation, g: Array) -> Any:
-    """The dtype in which `inner` gets a gradient: as given where it is another library's, else wide."""
-    return g.dtype if is_foreign(tx) else precision.compute_dtype(g.dtype)
-
-
 def _widest(g: Array, acc: Array) -> Any:
     """A dtype that holds both an update and what has been gathered."""
-    wide = precision.compute_dtype(g.dtype)
-    return max(wide, acc.dtype, key=lambda dtype: dtype.itemsize)
+    return max(g.dtype, acc.dtype, key=lambda dtype: dtype.itemsize)
 
 
 def _weight_of(extra: dict[str, Any], dtype: Any) -> Array:

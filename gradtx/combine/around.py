@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from gradtx.core import precision
 from gradtx.core.fields import InnerMark, field_of
 from gradtx.core.leafwise import Leafwise
 from gradtx.core.transformation import GradientTransformation, Pair
@@ -20,10 +19,8 @@ def around(inner: GradientTransformation, outer: Leafwise) -> Pair:
         return outer.init(params, **{field: inner.init(params)})
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        gradient = precision.widen(updates)
-        steps, inner_state = inner.update(gradient, getattr(state, field), params, **extra)
-        steps, state = outer.update(steps, state._replace(**{field: inner_state}), params, gradient=gradient)
-        return precision.round_like(steps, updates), state
+        steps, inner_state = inner.within(updates, getattr(state, field), params, **extra)
+        return outer.update(steps, state._replace(**{field: inner_state}), params, gradient=updates)
 
     starts = outer.starts | dict.fromkeys(outer.slots)  # which it checks itself
     return Pair(init, update, "numbers", outer.state, starts)

@@ -1,18 +1,18 @@
-"""Chains: one transformation after another, in wide dtypes between."""
+"""Chains: one transformation after another."""
 
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
-from gradtx.core import checks, gate, precision
+import jax
+
+from gradtx.core import checks, gate
 from gradtx.core.degree import of_links
 from gradtx.core.eager import outside
 from gradtx.core.transformation import (
     GradientTransformation,
     Inner,
     Pair,
-    is_foreign,
-    step_of,
     takes_examples,
     transformation,
 )
@@ -24,21 +24,15 @@ def _run(
 ) -> tuple[PyTree, tuple[Any, ...]]:
     states = checks.check_tuple("chain", len(links), state)
     eager = outside()  # then a link is a compiled call of its own, since the chain is none
-    wide = precision.widen(updates)
     new_states: list[Any] = []
     # What stands before a link that averages over examples sees their axis, which the parameters have not.
     examples = max((i for i, link in enumerate(links) if takes_examples(link)), default=0)
     for i, (link, state) in enumerate(zip(links, states, strict=True)):
-        with gate.EXAMPLES.turned() if i < examples else nullcontext():
-            if is_foreign(link):
-                narrow, state = link.update(precision.round_like(wide, updates), state, params, **extra)
-                wide = precision.widen(narrow)
-            elif eager:
-                wide, state = link.update(wide, state, params, **extra)
-            else:
-                wide, state = step_of(link, wide, state, params, extra)
+        with gate.EXAMPLES.turned() if i < examples else nullcontext(), jax.named_scope(link.name):
+            run = link.within if eager else link.inside.update
+            updates, state = run(updates, state, params, **extra)
         new_states.append(state)
-    return precision.round_like(wide, updates), tuple(new_states)
+    return updates, tuple(new_states)
 
 
 @transformation(degree=of_links)

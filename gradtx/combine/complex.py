@@ -45,7 +45,7 @@ def split_real_and_imaginary(inner: Inner) -> Pair:
         return SplitRealAndImaginaryState(tx.init(_split(params)))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        new, inner_state = tx.update(_split(updates), state.inner_state, _split(params), **extra)
+        new, inner_state = tx.within(_split(updates), state.inner_state, _split(params), **extra)
         return jax.tree.map(_merge_leaf, new, is_leaf=_is_pair), SplitRealAndImaginaryState(inner_state)
 
     return Pair(init, update, "anything", SplitRealAndImaginaryState)

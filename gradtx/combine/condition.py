@@ -145,11 +145,11 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
 def update_if(
     run: Array, tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
 ) -> tuple[PyTree, Any]:
-    """`tx.update` where `run`, else updates and state as they are; only one of the two is computed.
+    """`tx.within` where `run`, else updates and state as they are; only one of the two is computed.
 
     In either case the updates come out of the same buffer, so that XLA copies nothing.
     """
-    take = lambda updates, state, params: tx.update(updates, state, params, **extra)
+    take = lambda updates, state, params: tx.within(updates, state, params, **extra)
     leave = lambda updates, state, params: (updates, state)
     return jax.lax.cond(run, take, leave, updates, state, params)
 

@@ -60,7 +60,7 @@ def flatten(inner: Inner) -> Pair:
                 filled.append(g)
             elif p is not None:
                 filled.append(zeros_like(jnp.asarray(p)))
-        flat, state = tx.update(_vector(filled), state, flat_params, **extra)
+        flat, state = tx.within(_vector(filled), state, flat_params, **extra)
         return treedef.unflatten(_leaves(flat, [g for _, g in leaves], like)), state
 
     return Pair(init, update, "numbers")

@@ -43,15 +43,14 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
         return GraftState(towards.init(params), sized.init(params))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GraftState]:
-        wide = precision.widen(updates)
-        d, direction_state = towards.update(wide, state.direction, params, **extra)
-        m, magnitude_state = sized.update(wide, state.magnitude, params, **extra)
+        d, direction_state = towards.within(updates, state.direction, params, **extra)
+        m, magnitude_state = sized.within(updates, state.magnitude, params, **extra)
         if per == "leaf":
             grafted, _ = leafwise(per_leaf_rule).named("graft").update(d, EmptyState(), m)
         else:
             ratio = _ratio(m, d)
             grafted = jax.tree.map(lambda d: _scaled(d, ratio), d)
-        return precision.round_like(grafted, updates), GraftState(direction_state, magnitude_state)
+        return grafted, GraftState(direction_state, magnitude_state)
 
     return Pair(init, update, "numbers", GraftState)
 

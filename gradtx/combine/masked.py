@@ -58,7 +58,7 @@ class Part:
         """Run the inner transformation: its leaves in order (unseen ones are `MaskedNode`), and its new state."""
         checks.check_state(self.name, MaskedState, state)
         seen = None if params is None else self.of(params)
-        updates, inner_state = inner.update(self.of(updates, "updates"), state.inner_state, seen, **extra)
+        updates, inner_state = inner.within(self.of(updates, "updates"), state.inner_state, seen, **extra)
         return self.treedef.flatten_up_to(updates), MaskedState(inner_state)
 
 

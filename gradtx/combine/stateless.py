@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import jax
 
-from gradtx.core import errors, precision
+from gradtx.core import errors
 from gradtx.core.functions import IsFunction, taken_by
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.states import EmptyState
@@ -33,15 +33,14 @@ def stateless(f: Annotated[Callable[..., PyTree], IsFunction("(updates, params) 
         return EmptyState()
 
     def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
-        wide = precision.widen(updates)
-        new = f(wide, params) if both else f(wide)
+        new = f(updates, params) if both else f(updates)
         if jax.tree.structure(new, is_leaf=errors.is_none) != jax.tree.structure(updates, is_leaf=errors.is_none):
             errors.structure_mismatch("stateless", "the function's result", updates, new)
         for (path, g), u in zip(jax.tree_util.tree_leaves_with_path(updates), jax.tree.leaves(new), strict=True):
             errors.check_same_shape("stateless", "the function's result", path, g, u)
-        return precision.round_like(new, updates), state
+        return new, state
 
-    return Pair(init, update, "numbers", EmptyState)
+    return Pair(init, update, "numbers", EmptyState, theirs=True)
 
 
 @transformation

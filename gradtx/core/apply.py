@@ -1,14 +1,15 @@
 """Applying updates to parameters."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.at_once import calling
 from gradtx.core.each import each
-from gradtx.core.eager import at_once, compiled, outside
+from gradtx.core.eager import compiled, outside
 from gradtx.core.errors import is_none, path_str, structure_mismatch
 from gradtx.core.lying import lying_as, shielded
 from gradtx.core.one_pass import in_one_pass
@@ -106,8 +107,17 @@ def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, 
         grads = params.like(grads)
     if any(map(callable, extra.values())):
         return _step(as_transformation(tx), params, state, grads, extra)
-    eagerly = partial(_step, in_place=False)
-    return at_once(_step, as_transformation(tx), params, state, grads, extra, compiled=eagerly)
+    operands = (params, state, grads, extra)
+    with calling(_step, as_transformation(tx), operands, _step_eagerly) as call:
+        return call(*operands)
+    return _step(as_transformation(tx), *operands)
+
+
+def _step_eagerly(
+    remake: Callable[[Any], GradientTransformation], numbers: Any, params: PyTree, state: Any, grads: PyTree,
+    extra: dict[str, Any],
+) -> Any:  # fmt: skip
+    return _step(remake(numbers), params, state, grads, extra, in_place=False)
 
 
 def _step(

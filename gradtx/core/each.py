@@ -62,7 +62,7 @@ def _by_type(leaves: Sequence[Any]) -> Iterable[tuple[list[int], list[Any]]]:
 
 def _bind(function: Callable[..., Any], leaves: list[Any], shared: tuple[Any, ...], *, total: bool) -> list[Any]:
     """The results for leaves of one type, or their sum alone."""
-    jaxpr, consts, shape = opened(function, leaves[0], *shared)
+    jaxpr, consts, shape = opened(*jax.make_jaxpr(function, return_shape=True)(leaves[0], *shared))
     structure = jax.tree.structure(shape)
     if jaxpr.effects:
         results = [function(leaf, *shared) for leaf in leaves]

@@ -11,15 +11,15 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from gradtx.core.arguments import Interval
-from gradtx.core.frozen import Frozen, fingerprint
+from gradtx.core.frozen import fingerprint
 from gradtx.core.one_pass import wanted
 from gradtx.core.switch import Switch, settings
 from gradtx.core.values import Value
@@ -30,7 +30,7 @@ R = TypeVar("R")
 FAMILIES = 512  # kept at a time, by when they ran last
 MEMBERS = 64  # of each
 TRIED = 8  # of each that are compiled at their first call; what follows is compiled at its second
-REFUSED = 64  # trees of operands that a program remembers that it cannot be traced for
+REFUSED = 64  # types of operands that a program remembers that it cannot be traced for
 
 LIBRARIES = ("gradtx", "jax", "jaxlib", "numpy")
 FIXED = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic, enum.Enum)
@@ -78,13 +78,14 @@ def is_own(value: Value) -> bool:
     if maker.opaque or not is_fixed(maker.body):
         return False
     for name, argument in value.arguments.items():
-        parts = [argument] if callable(argument) else jax.tree.leaves(argument, is_leaf=_is_value)
-        if not all(is_fixed(x) for x in parts if name not in value.dynamic or _is_value(x)):
+        parts = [argument] if callable(argument) else jax.tree.leaves(argument, is_leaf=is_value)
+        if not all(is_fixed(x) for x in parts if name not in value.dynamic or is_value(x)):
             return False
     return True
 
 
-def _is_value(x: Any) -> bool:
+def is_value(x: Any) -> bool:
+    """Whether `x` is a transformation, a schedule or another value."""
     return isinstance(x, Value)
 
 
@@ -97,18 +98,31 @@ class Program:
 
     def run(self, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
         """The result for these operands; of `plain`, which computes the same, where they cannot be traced."""
-        if not self.refused or jax.tree.structure(operands) not in self.refused:
-            try:
+        if not self.refuses(operands):
+            with self.tried(operands):
                 return self.compiled(*operands)
-            except FloatingPointError:  # what `jax.debug_nans` looks for was found
-                raise
-            except Exception:  # whatever it is, the call without a trace says what is right
-                pass
-        result = plain()
-        if len(self.refused) >= REFUSED:
-            self.refused.clear()
-        self.refused.add(jax.tree.structure(operands))
-        return result
+        return plain()
+
+    @contextmanager
+    def tried(self, operands: tuple[Any, ...]) -> Generator[None]:
+        """A block that ends quietly where operands of these types cannot be traced."""
+        try:
+            yield
+        except FloatingPointError:  # what `jax.debug_nans` looks for was found
+            raise
+        except Exception:  # whatever it is, the call without a trace says what is right
+            if len(self.refused) >= REFUSED:
+                self.refused.clear()
+            self.refused.add(_types_of(operands))
+
+    def refuses(self, operands: tuple[Any, ...]) -> bool:
+        """Whether operands of these types could not be traced."""
+        return bool(self.refused) and _types_of(operands) in self.refused
+
+
+def _types_of(operands: tuple[Any, ...]) -> Hashable:
+    leaves, structure = jax.tree.flatten(operands)
+    return structure, *((np.shape(x), getattr(x, "dtype", type(x))) for x in leaves)
 
 
 @functools.lru_cache(maxsize=FAMILIES)
@@ -135,76 +149,6 @@ def _run(found: Program | None, plain: Callable[[], Any], operands: tuple[Any, .
         return found.run(plain, operands)
     with CHANGING.turned():
         return plain()
-
-
-class Known(NamedTuple):
-    """What is known of a value that is all gradtx's own, and its programs."""
-
-    structure: Any
-    numbers: list[Any]  # its leaves that are operands
-    kept: tuple[Frozen | None, ...]  # its leaves, None for these
-    programs: dict[Hashable, Program]
-
-
-def _known(value: Value) -> Known | None:
-    """What is known of a value; None where something in it is a user's.
-
-    A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
-    Python's, and off by 1.3e-5 of it in float32.
-    """
-    if not is_own(value):
-        return None
-    leaves, structure = jax.tree.flatten(value)
-    share = lambda x, accepts: isinstance(accepts, Interval) and accepts.high == 1 and isinstance(x, int | float)
-    accepted = zip(leaves, _accepted(value), strict=True)
-    kept = tuple(Frozen(float(x)) if share(x, accepts) else None for x, accepts in accepted)
-    return Known(structure, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, {})
-
-
-def _accepted(value: Value) -> list[Any]:
-    """What the argument of each leaf of a value accepts."""
-    found: list[Any] = []
-    for name, argument in value.arguments.items():
-        if name in value.dynamic:
-            for x in jax.tree.leaves(argument, is_leaf=_is_value):
-                found += _accepted(x) if _is_value(x) else [value.maker.parameters[name].accepts]
-    return found
-
-
-def at_once(call: Callable[..., R], value: Value, *operands: Any, compiled: Callable[..., R] | None = None) -> R:
-    """`call(value, *operands)`; outside of any trace, and where all code is gradtx's own, as one compiled call.
-
-    Values that differ only in their hyperparameters share a program, in which these are operands; but see `_known` for
-    decays.
-
-    Args:
-        call: a function of the module, which is part of the key.
-        value: what it is about.
-        *operands: trees of arrays and numbers.
-        compiled: the same function as it is to be compiled, where that is another.
-    """
-    if not outside():
-        return call(value, *operands)
-    known = value.remember(_known)
-    if known is None:
-        return call(value, *operands)
-    key = (call, settings(), wanted())
-    found = known.programs.get(key)
-    if found is None:
-        make = functools.partial(_on_leaves, compiled or call, known.structure, known.kept)
-        found = program((*key, known.structure), known.kept, make)
-        if found is not None:
-            known.programs[key] = found
-    return _run(found, lambda: call(value, *operands), (known.numbers, *operands))
-
-
-def _on_leaves(call: Callable[..., Any], structure: Any, kept: tuple[Frozen | None, ...]) -> Callable[..., Any]:
-    def traced(numbers: list[Any], *operands: Any) -> Any:
-        left = iter(numbers)
-        leaves = [next(left) if x is None else x.value for x in kept]
-        return call(structure.unflatten(leaves), *operands)
-
-    return traced
 
 
 def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Callable[P, R]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gradtx.core import precision
 from gradtx.core.arguments import shown
 from gradtx.core.errors import describe, is_inexact
 from gradtx.core.functions import is_function
@@ -54,6 +55,12 @@ def function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., A
     if not is_function(x):
         raise TypeError(f"{name}: {argument} must be a function, got {_told(x)}")
     return x
+
+
+def wide_function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., Any]:
+    """The same, of a function of a user's that gives updates: they come in their compute dtypes, as from the border."""
+    called = function(name, argument, extra)
+    return lambda *args: precision.widen(called(*args))
 
 
 def _told(x: Any) -> str:

@@ -46,14 +46,23 @@ def in_one_pass(
     It means the step: `vmap`, `grad` and XLA see what is in it. Where it is to be `in_place` the new take over the
     memory of the old, which XLA copies before if it was not donated.
     """
-    leaves, treedef = jax.tree.flatten((params, state, grads))
-    if not (wanted() and _traced(leaves)):
-        return step(params, state, grads)
-    call = lambda *xs: step(*jax.tree.unflatten(treedef, xs))
-    jaxpr, consts, shapes = opened(call, *leaves)
+    operands = (params, state, grads)
+    if not is_one_pass(operands):
+        return step(*operands)
+    return as_one_pass(jax.make_jaxpr(step, return_shape=True)(*operands), operands, in_place=in_place)
+
+
+def is_one_pass(operands: Any) -> bool:
+    """Whether a step of these operands is to be one equation."""
+    return wanted() and _traced(jax.tree.leaves(operands))
+
+
+def as_one_pass(made: Any, operands: tuple[Any, Any, Any], *, in_place: bool) -> Any:
+    """The results of a step of these operands as one equation, from what `jax.make_jaxpr` gives for it."""
+    jaxpr, consts, shapes = opened(*made)
     structure = jax.tree.structure(shapes)
-    run = plain if jaxpr.effects or structure != jax.tree.structure((params, state)) else step_p.bind
-    return jax.tree.unflatten(structure, run(*leaves, *consts, jaxpr=jaxpr, in_place=in_place))
+    run = plain if jaxpr.effects or structure != jax.tree.structure(operands[:2]) else step_p.bind
+    return jax.tree.unflatten(structure, run(*jax.tree.leaves(operands), *consts, jaxpr=jaxpr, in_place=in_place))
 
 
 def _traced(leaves: Sequence[Any]) -> bool:

@@ -145,7 +145,7 @@ def placed(inner: Inner, /, *placements: Where, **slots: Where) -> Pair:
         def step(*arrays: Array) -> Any:
             given = dict(zip(places, shielded(arrays), strict=True))
             tx, updates, state, params, extra = structure.unflatten([given.get(k, x) for k, x in enumerate(leaves)])
-            return tx.update(updates, state, params, **extra)
+            return tx.within(updates, state, params, **extra)
 
         # What a function closes over may lie on explicit axes: with one, types have to fit within as they do without.
         run = automatically if not any(map(callable, extra.values())) else lambda f, arrays, _: f(*arrays)

@@ -72,9 +72,8 @@ def narrow(x: Any, dtype: DType) -> Array:
 def widen(tree: PyTree) -> PyTree:
     """Every floating-point or complex leaf in its compute dtype; others as they are."""
     leaves, treedef = jax.tree.flatten(tree)
-    return treedef.unflatten(
-        _in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) if _is_value(x) else None for x in leaves])
-    )
+    wide = _in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) if _is_value(x) else None for x in leaves])
+    return tree if wide is leaves else treedef.unflatten(wide)
 
 
 def _is_value(x: Any) -> bool:
@@ -94,12 +93,12 @@ def round_like(tree: PyTree, like: PyTree) -> PyTree:
 
 
 def _in_dtypes(convert: Callable[[Any, DType], Array], leaves: list[Any], dtypes: Sequence[Any]) -> list[Any]:
-    """Every leaf in its dtype by `convert`; one that has it, or is None or has none, stays as it is."""
+    """Every leaf in its dtype by `convert`; one that has it, or is None or has none, stays; the same list if all do."""
     wanted: dict[Any, list[int]] = {}
     for place, (x, dtype) in enumerate(zip(leaves, dtypes, strict=True)):
         if x is not None and dtype is not None and not (isinstance(x, jax.Array) and _is_strongly(x, dtype)):
             wanted.setdefault(dtype, []).append(place)
-    converted = list(leaves)
+    converted = list(leaves) if wanted else leaves
     for dtype, places in wanted.items():
         for place, x in zip(
             places, each(lambda x, dtype=dtype: convert(x, dtype), [leaves[k] for k in places]), strict=True

@@ -8,12 +8,11 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 
-def opened(function: Callable[..., Any], *operands: Any) -> tuple[Any, list[Any], Any]:
-    """What `function` computes: a jaxpr whose last operands are its constants, these constants, and its results' types.
+def opened(closed: Any, shapes: Any) -> tuple[Any, list[Any], Any]:
+    """Of a function's jaxpr and its results' types: a jaxpr whose last operands are its constants, these, the types.
 
     A jaxpr that is a parameter of an equation must hold no arrays: they would be no operands to whoever transforms it.
     """
-    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*operands)
     consts, jaxpr = list(closed.consts), closed.jaxpr
     if consts:
         jaxpr = jaxpr.replace(constvars=[], invars=[*jaxpr.invars, *jaxpr.constvars])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.arguments import Unfit, shown
-from gradtx.core.eager import at_once
+from gradtx.core.at_once import at_once
 from gradtx.core.functions import NEEDS_VALUE, IsFunction, try_on_step
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.values import Maker, Value, maker, split_arguments

@@ -1,43 +1,29 @@
 """Gradient transformations: pure `(init, update)` pairs that are also values."""
 
-import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast, overload
+from functools import partial
+from typing import Annotated, Any, ParamSpec, TypeAlias, cast, overload
 
 import jax
+import jax.numpy as jnp
 
-from gradtx.core import checks, gate, precision
+from gradtx.core import border, gate
 from gradtx.core.arguments import Accept, shown
+from gradtx.core.at_once import at_once, calling
 from gradtx.core.degree import Degree
-from gradtx.core.eager import at_once, outside
+from gradtx.core.eager import outside
 from gradtx.core.functions import IsFunction
 from gradtx.core.leafwise import Leafwise
-from gradtx.core.one_pass import in_one_pass
+from gradtx.core.one_pass import as_one_pass, is_one_pass
+from gradtx.core.pair import Pair
 from gradtx.core.peers import Apparent
 from gradtx.core.states import EmptyState
 from gradtx.core.typing import PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
-from gradtx.core.varying import vary_as_all, vary_like
+from gradtx.core.varying import vary_like
+from gradtx.core.walk import declared
 
 P = ParamSpec("P")
-
-
-class Pair(NamedTuple):
-    """The plain pair behind a transformation; its update takes extra arguments.
-
-    What else it says of itself is checked before each call, see `core/gate.py`; a pair that says nothing is not.
-    """
-
-    init: Callable[..., Any]
-    update: Callable[..., Any]
-    takes: gate.Takes | None = None  # which leaves
-    state: type[Any] | None = None  # the type of its state
-    starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
-    types: Any = None  # of these starts, once they are known
-    through: Any = None  # the transformation whose state this is, and whose updates these are
-    free: Any = None  # `update`, its updates lying anywhere: for who adds them to the parameters at once
 
 
 class GradientTransformation(Value, Apparent):
@@ -84,12 +70,28 @@ class GradientTransformation(Value, Apparent):
         Returns:
             The new updates, of the shapes and dtypes of `updates`, and the new state, of the types of `state`.
         """
-        built = self.build()
-        if extra and outside():
-            extra = built.asked_of(extra) if isinstance(built, Leafwise) else extra
-            if any(map(callable, extra.values())):  # a function to call, likely made for this step alone
-                return step_of(self, updates, state, params, extra)
-        return at_once(step_of, self, updates, state, params, extra, compiled=_update_eagerly)
+        operands = (updates, state, params, self._looked_at(extra))
+        if not any(map(callable, operands[3].values())):  # a function to call is likely made for this step alone
+            with calling(step_of, self, operands, _update_eagerly) as call:
+                return call(*operands)
+        return step_of(self, *operands)
+
+    def within(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        """One step as a part of another transformation's: updates are in their compute dtypes, and stay so."""
+        extra = self._looked_at(extra)
+        if any(map(callable, extra.values())):
+            return inner_step_of(self, updates, state, params, extra)
+        return at_once(inner_step_of, self, updates, state, params, extra)
+
+    @property
+    def inside(self) -> Leafwise | Pair:
+        """The pair that it is, as it runs within a trace and within another transformation."""
+        return self.steps_as().build()
+
+    def slot_names(self) -> tuple[str, ...]:
+        """The names of the slots in its state, whatever they are in."""
+        state = jax.eval_shape(self.init, jax.ShapeDtypeStruct((2, 2), jnp.float32))
+        return tuple(dict.fromkeys(name for _, name, _, _ in declared(state)))
 
     def made_as(self) -> "GradientTransformation":
         """What its body makes, where that is another value, and so on: a chain, for an optimizer; else itself."""
@@ -108,42 +110,54 @@ class GradientTransformation(Value, Apparent):
         """Unpack as the pair: `init, update = tx`."""
         return iter((self.init, self.update))
 
+    def _looked_at(self, extra: dict[str, Any]) -> dict[str, Any]:
+        """The extra arguments that an eager call must be given, where that is known."""
+        built = self.build() if extra and outside() else None
+        return built.asked_of(extra) if isinstance(built, Leafwise) else extra
+
     def _build(self) -> Any:
         pair = super()._build()
-        if isinstance(pair, Leafwise):
-            return pair.named(self.name)
         if isinstance(pair, GradientTransformation):
             return pair
-        if isinstance(pair, Pair):
-            return pair._replace(update=with_extra(pair.update), types={})
-        return Pair(pair.init, with_extra(pair.update))
+        if isinstance(pair, Leafwise):
+            return pair.named(self.name)
+        if not isinstance(pair, Pair):
+            pair = Pair(pair.init, pair.update, theirs=True)
+        return pair.fitted(self.name, narrow=is_foreign(self))
 
 
 def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
-    """`tx.update(updates, state, params, **extra)` as it is within a trace; errors name what `tx` is made as."""
-    scope, tx = tx.name, tx.steps_as()
-    pair = tx.build()
-    if isinstance(pair, Leafwise) or (isinstance(pair, Pair) and pair.takes):
-        updates = gate.numbers_as_arrays(tx.name, "updates", updates)
-        params = gate.numbers_as_arrays(tx.name, "params", params)
-        if not (isinstance(pair, Pair) and pair.takes == "anything"):
-            state = gate.numbers_as_arrays(tx.name, "state", state)
-        if isinstance(pair, Pair):
-            gate.check_update(tx.name, pair.takes, pair.state, pair.starts, pair.types, updates, state, params)
-    with jax.named_scope(scope):
-        result = pair.update(updates, state, params, **extra)
-        if not isinstance(result, tuple | list) or len(cast("tuple[Any, ...]", result)) != 2:
-            raise TypeError(f"{tx.name}: update must give (updates, state), got {shown(result)}")
-        updates, new = result
+    """`tx.update(updates, state, params, **extra)` as it is within a trace, and what every update passes once.
+
+    Numbers become arrays, updates are widened as they come and rounded as they go; errors name what `tx` is made as.
+    """
+    name, pair = tx.steps_as().name, tx.inside
+    updates = gate.numbers_as_arrays(name, "updates", updates)
+    params = gate.numbers_as_arrays(name, "params", params)
+    state = gate.numbers_as_arrays(name, "state", state)
+    with jax.named_scope(tx.name), border.crossed(updates) as wide:
+        new, new_state = pair.update(wide, state, params, **extra)
+        return new if wide is updates else border.rounded(new, updates), vary_like(new_state, state)
+
+
+def inner_step_of(
+    tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+) -> Any:
+    """`tx.within(updates, state, params, **extra)` as it is within a trace."""
+    with jax.named_scope(tx.name):
+        updates, new = tx.inside.update(updates, state, params, **extra)
         return updates, vary_like(new, state)
 
 
 def _update_eagerly(
-    tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
-) -> Any:
+    remade: Callable[[Any], GradientTransformation], numbers: Any, updates: PyTree, state: Any, params: PyTree,
+    extra: dict[str, Any],
+) -> Any:  # fmt: skip
     """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own."""
-    whole = lambda updates, state, params: step_of(tx, updates, state, params, extra)
-    return in_one_pass(whole, updates, state, params, in_place=False)
+    step, operands = partial(step_of, remade(numbers), extra=extra), (updates, state, params)
+    if not is_one_pass(operands):
+        return step(*operands)
+    return as_one_pass(jax.make_jaxpr(step, return_shape=True)(*operands), operands, in_place=False)
 
 
 @overload
@@ -182,45 +196,6 @@ def transformation(body: Any = None, *, degree: Degree = None) -> Any:
     return make if body is None else make(body)
 
 
-def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
-    """`update`, made to accept any extra keyword argument and to see only those that it takes."""
-    try:
-        parameters = inspect.signature(update).parameters.values()
-    except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
-        parameters = ()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return update
-    taken = {p.name for p in parameters}
-
-    def narrowed(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        return update(updates, state, params, **{k: v for k, v in extra.items() if k in taken})
-
-    return narrowed
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """Somebody else's pair, held to our promise: updates and state keep their dtypes."""
-
-    pair: TransformationLike
-
-    def init(self, params: PyTree) -> Any:
-        """The pair's own `init`."""
-        return vary_as_all(self.pair.init(params), params)
-
-    def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        """The pair's own update, its results cast back to the dtypes they had."""
-        new_updates, new_state = with_extra(self.pair.update)(updates, state, params, **extra)
-        if jax.tree.structure(new_state) == jax.tree.structure(state):
-            new_state = jax.tree.map(_keep_dtype, new_state, state)
-        return precision.round_like(new_updates, updates), new_state
-
-
-def _keep_dtype(x: Any, like: Any) -> Any:
-    same = not hasattr(like, "dtype") or not hasattr(x, "dtype") or x.dtype == like.dtype
-    return x if same else precision.cast(x, like.dtype)
-
-
 InitFunction: TypeAlias = Annotated[Callable[..., Any], IsFunction("(params) -> state", least=1)]
 """The `init` of a pair."""
 
@@ -230,14 +205,14 @@ UpdateFunction: TypeAlias = Annotated[
 """The `update` of a pair."""
 
 
-def _pair(init: InitFunction, update: UpdateFunction) -> Pair:
+def _pair(init: InitFunction, update: UpdateFunction) -> TransformationLike:
     """A transformation of two functions."""
-    return Pair(init, update)
+    return Pair(init, update, theirs=True)
 
 
-def _foreign(pair: TransformationLike) -> Foreign:
+def _foreign(pair: TransformationLike) -> TransformationLike:
     """A transformation from another library."""
-    return Foreign(pair)
+    return pair
 
 
 # Shown by the one name, pickled by the other.

@@ -19,6 +19,11 @@ def total(tree: PyTree) -> Array:
     return _reduce(jnp.sum, _rows(tree))
 
 
+def difference(x: PyTree, y: PyTree) -> PyTree:
+    """x - y of every leaf."""
+    return jax.tree.map(jnp.subtract, precision.widen(x), precision.widen(y))
+
+
 def norm_sq(tree: PyTree) -> Array:
     """The sum of |x|^2 over all elements, a real scalar."""
     return _reduce(lambda x: jnp.sum(averages.abs_sq(x)), _rows(tree))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.arguments import AS_GIVEN
+from gradtx.core.cure import cure
 from gradtx.core.docstring import completed
 from gradtx.core.frozen import Frozen, fingerprint, traced
 from gradtx.core.parameters import Parameter, parameters_of
@@ -63,16 +64,9 @@ def _bind(make: Maker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[st
     try:
         bound = make.__signature__.bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{make.__name__}: {error}{_cure(make, kwargs)}") from None
+        raise TypeError(f"{make.__name__}: {error}{cure(make, args, kwargs)}") from None
     bound.apply_defaults()  # also the empty tuple or dictionary of a variadic parameter
     return {name: make.parameters[name].accept(make.__name__, argument) for name, argument in bound.arguments.items()}
-
-
-def _cure(make: Maker, kwargs: dict[str, Any]) -> str:
-    """What to write for an argument of version 0.1.0 that no maker has any more: the dtype of a slot."""
-    asked = [name for name in kwargs if name.endswith("_dtype") and name not in make.parameters]
-    named = ", ".join(f"{name.removesuffix('_dtype')}={kwargs[name]!r}" for name in asked)
-    return f"; by the names of its slots: gradtx.stored(gradtx.{make.__name__}(...), {named})" if asked else ""
 
 
 class Value:
@@ -148,6 +142,10 @@ class Value:
     def name(self) -> str:
         """The maker's name: `adam`."""
         return self._maker.__name__
+
+    def slot_names(self) -> tuple[str, ...]:
+        """The names of the slots that a state of it has: none, but for transformations."""
+        return ()
 
     def with_arguments(self, changes: dict[str, Any]) -> Self:
         """The value that the same maker builds with some arguments changed, validated anew."""

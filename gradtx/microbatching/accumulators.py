@@ -100,7 +100,8 @@ def _accumulator(name: str, kind: Any, types: PyTree, n: int, rows: int) -> Accu
         raise ValueError(f"{name}: wanted an AccumulationType or an Accumulator, got {kind!r}")
     _check(name, kind, types, rows)
     narrow = lambda carry: jax.tree.map(lambda c, x: precision.narrow(c, x.dtype), carry, types)
-    rowwise = lambda f: lambda tree: jax.tree.map(lambda x: f(x, axis=0), precision.widen(tree))
+    wide = lambda x: precision.compute_dtype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else None
+    rowwise = lambda f: lambda tree: jax.tree.map(lambda x: f(x, axis=0, dtype=wide(x)), tree)
     if kind is AccumulationType.CONCAT:
         return concatenated(n)
     if kind is AccumulationType.SUM:

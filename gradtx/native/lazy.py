@@ -168,7 +168,7 @@ class Evaluation:
 
     def bind(self, equation: Any, operands: list[Any]) -> list[Any]:
         """Let XLA compute an equation; the cast of a constant is a constant."""
-        if equation.primitive.name == "convert_element_type" and isinstance(operands[0], np.ndarray):
+        if equation.primitive is lax.convert_element_type_p and isinstance(operands[0], np.ndarray):
             dtype = equation.outvars[0].aval.dtype
             if np.dtype(dtype).name in WIDTH and operands[0].dtype.name in (*WIDTH, "bool"):
                 with np.errstate(all="ignore"):

@@ -28,7 +28,7 @@ def projection_simplex(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     Source: Held, Wolfe & Crowder 1974; Duchi, Shalev-Shwartz, Singer & Chandra 2008, Figure 1.
     """
     x, split = join(tree)
-    return precision.round_like(split(onto_simplex(x, precision.cast(scale, x.dtype))), tree)
+    return split(onto_simplex(x, precision.cast(scale, x.dtype)))
 
 
 def onto_simplex(x: Array, scale: Array) -> Array:

@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeAlias, cast
+from typing import Concatenate, ParamSpec, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.border import widely
 from gradtx.core.docstring import Docstring, parsed, written
 from gradtx.core.eager import compiled
 from gradtx.core.errors import describe, path_str
@@ -39,7 +40,7 @@ def projection(*, real: bool = False) -> Callable[[Onto[P]], Onto[P]]:
                 check_real(name, tree)
             for scale in (*args, *kwargs.values()):
                 check_scale(name, cast(ArrayLike, scale))
-            return onto(arrays(tree), *args, **kwargs)
+            return widely(onto)(tree, *args, **kwargs)
 
         refused = "\n    TypeError: for a complex leaf." * real + "\n    ValueError: for a negative scale."
         sections = {"Returns": "\n    A tree like `tree`, computed in float32 or wider.", "Raises": refused}
@@ -47,16 +48,6 @@ def projection(*, real: bool = False) -> Callable[[Onto[P]], Onto[P]]:
         return compiled(checked)
 
     return decorate
-
-
-def arrays(tree: PyTree) -> PyTree:
-    """Every leaf as an array of floating-point or complex numbers: integers become floats."""
-
-    def leaf(x: Any) -> Array:
-        x = jnp.asarray(x)
-        return x if jnp.issubdtype(x.dtype, jnp.inexact) else precision.cast(x, jnp.result_type(float))
-
-    return jax.tree.map(leaf, tree)
 
 
 def check_real(name: str, tree: PyTree) -> None:
@@ -95,19 +86,17 @@ def join(tree: PyTree) -> tuple[Array, Callable[[Array], PyTree]]:
 
 
 def sizes(tree: PyTree) -> PyTree:
-    """|x| of every element, in the leaf's compute dtype, with a finite derivative at zero."""
+    """|x| of every element, with a finite derivative at zero."""
     size = lambda x: averages.sqrt(averages.abs_sq(x)) if jnp.iscomplexobj(x) else jnp.abs(x)
-    return jax.tree.map(size, precision.widen(tree))
+    return jax.tree.map(size, tree)
 
 
 def direction(x: Array) -> Array:
-    """x / |x| in its compute dtype, and 1 where x is 0."""
-    x = precision.widen(x)
+    """x / |x|, and 1 where x is 0."""
     sign = averages.safe_divide(x, sizes(x).astype(x.dtype)) if jnp.iscomplexobj(x) else jnp.sign(x)
     return jnp.where(x == 0, 1, sign)
 
 
 def resize(x: Array, size: Array) -> Array:
-    """The numbers with the directions of `x` and these sizes, in the dtype of `x`."""
-    d = direction(x)
-    return precision.narrow(d * precision.cast(size, precision.real_dtype(d.dtype)).astype(d.dtype), x.dtype)
+    """The numbers with the directions of `x` and these sizes."""
+    return direction(x) * precision.cast(size, precision.real_dtype(x.dtype)).astype(x.dtype)

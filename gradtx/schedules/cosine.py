@@ -86,7 +86,7 @@ class IsCycle(Accept):
                 return warmup_cosine_decay_schedule(**x)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{where}: {name}: {error}") from None
-        if isinstance(x, Schedule) and x.name == "warmup_cosine_decay_schedule":
+        if isinstance(x, Schedule) and x.maker is warmup_cosine_decay_schedule:
             return x
         raise self.refusal(where, name, x)
 

@@ -175,7 +175,7 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
         loss = None if value is None else precision.cast(one_number(name, "value", value), state.weights_memory.dtype)
         direction = two_loops(g, loss, state, scale_init_precond, begin)
         kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
-        return precision.round_like(kept, updates), state
+        return kept, state
 
     return Pair(init, update, "numbers", ScaleByLBFGSState, starts)
 

@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
     def point(self, step: Array) -> PyTree:
         """theta + step u."""
-        move = lambda u: None if u is None else times(step, precision.widen(u))
+        move = lambda u: None if u is None else times(step, u)
         return apply_updates(self.params, jax.tree.map(move, self.updates, is_leaf=is_none))
 
     def at(self, step: Array) -> tuple[Array, Array, PyTree]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
 from gradtx.core.averages import divide_up_to, safe_divide
+from gradtx.core.border import seen_widely
 from gradtx.core.errors import check_params, is_none
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Scalar
@@ -112,10 +113,9 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
     ) -> tuple[PyTree, ScaleByNewtonCGState]:
         check_params(name, params)
         loss = bound(name, extra)
-        wide = jax.lax.stop_gradient(precision.widen(params))
-        there = lambda p: loss(precision.round_like(p, params))
+        there, wide = seen_widely(loss, jax.lax.stop_gradient(params))
         free = jax.tree.map(lambda u, p: None if p is None else u is not None, updates, params, is_leaf=is_none)
-        g = precision.widen(filled(name, "updates", params, jax.lax.stop_gradient(updates)))
+        g = filled(name, "updates", params, jax.lax.stop_gradient(updates))
         g = jax.tree.map(lambda x, p: precision.cast(x, p.dtype), g, wide)
 
         def product(v: PyTree) -> PyTree:
@@ -134,7 +134,7 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
         end = solve_newton(product, near_one, limit, safe_divide(length, norm), max_cg_steps)
         kept = jax.tree.map(lambda u, x: None if u is None else x, updates, by(unit, end.u), is_leaf=is_none)
         new = ScaleByNewtonCGState(end.count, unit * jnp.sqrt(end.norm_sq), norm)
-        return precision.round_like(kept, updates), jax.tree.map(keep_type, new, state)
+        return kept, jax.tree.map(keep_type, new, state)
 
     return Pair(init, update, "numbers", ScaleByNewtonCGState, {"num_cg_steps": 0})
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from gradtx.core import precision
 from gradtx.core.averages import abs_sq
+from gradtx.core.border import widely
 from gradtx.core.typing import Array, PyTree
 
 
@@ -64,11 +64,14 @@ def fisher_diag(
         A tree like `params`, real.
     """
 
-    def square(x: PyTree, y: PyTree) -> PyTree:
+    def gradient(x: PyTree, y: PyTree) -> PyTree:
         one = lambda tree: jax.tree.map(lambda z: z[None], tree)
-        return jax.tree.map(abs_sq, precision.widen(jax.grad(negative_log_likelihood)(params, one(x), one(y))))
+        return jax.grad(negative_log_likelihood)(params, one(x), one(y))
 
-    squares = jax.vmap(square)(inputs, targets)
-    return jax.tree.map(
-        lambda x, p: precision.cast(jnp.mean(x, axis=0), precision.real_dtype(jnp.result_type(p))), squares, params
-    )
+    return _mean_square(jax.vmap(gradient)(inputs, targets))
+
+
+@widely
+def _mean_square(gradients: PyTree) -> PyTree:
+    """The mean over examples of |g|^2."""
+    return jax.tree.map(lambda g: jnp.mean(abs_sq(g), axis=0), gradients)

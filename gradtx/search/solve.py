@@ -229,7 +229,7 @@ def _spacing(x: Array) -> Array:
 
 def _secant(params: PyTree, grad: PyTree, before: Progress) -> tuple[Array, Array]:
     """||change of gradient||, and what it is for each unit of ||change of params||."""
-    change = lambda new, old: _norm(jax.tree.map(jnp.subtract, *precision.widen((new, old))), before.value)
+    change = lambda new, old: _norm(tree.difference(new, old), before.value)
     of_grad = change(grad, before.grad)
     return of_grad, safe_divide(of_grad, change(params, before.params))
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.averages import shortening
+from gradtx.core.border import widely
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, NonNegativeNumber
@@ -22,6 +23,7 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
     rng_key: RandomKey  # split at each step
 
 
+@widely
 def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: ArrayLike) -> tuple[PyTree, Array]:
     """Shorten each example's gradient to a norm over all leaves, and sum them.
 
@@ -35,10 +37,10 @@ def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: ArrayLike) -> tupl
     Raises:
         ValueError: a leaf without that axis, or with another length of it than the first leaf.
     """
-    total, clipped = _clipped_sum("per_example_global_norm_clip", grads, l2_norm_clip)
-    return precision.round_like(total, grads), clipped
+    return _clipped_sum("per_example_global_norm_clip", grads, l2_norm_clip)
 
 
+@widely
 def per_example_layer_norm_clip(
     grads: PyTree, global_l2_norm_clip: ArrayLike, uniform: bool = True
 ) -> tuple[PyTree, PyTree]:
@@ -64,7 +66,7 @@ def per_example_layer_norm_clip(
     limits = [sqrt(size / sum(sizes)) * jnp.asarray(global_l2_norm_clip) for size in sizes]
     pairs = [_clipped_sum(name, g, limit) for g, limit in zip(leaves, limits, strict=True)]
     sums = treedef.unflatten([total for total, _ in pairs])
-    return precision.round_like(sums, grads), treedef.unflatten([clipped for _, clipped in pairs])
+    return sums, treedef.unflatten([clipped for _, clipped in pairs])
 
 
 @transformation
@@ -106,7 +108,7 @@ def differentially_private_aggregate(
             return (g + deviation * jax.random.normal(key, g.shape, g.dtype)) / examples
 
         noisy = treedef.unflatten([private(g, k) for g, k in zip(leaves, keys, strict=True)])
-        return precision.round_like(noisy, updates), DifferentiallyPrivateAggregateState(new_key)
+        return noisy, DifferentiallyPrivateAggregateState(new_key)
 
     return Pair(init, update, "examples", DifferentiallyPrivateAggregateState, {"rng_key": lambda _: start_key(key)})
 
@@ -116,11 +118,10 @@ def _clipped_sum(name: str, grads: PyTree, limit: Any) -> tuple[PyTree, Array]:
     examples = _check_examples(name, grads)
     if not examples:
         return grads, jnp.zeros((), jnp.int32)
-    wide = precision.widen(grads)
-    norms = jax.vmap(tree.norm)(wide)
+    norms = jax.vmap(tree.norm)(grads)
     limit = precision.cast(limit, norms.dtype)
     factors = shortening(norms, limit)
-    total = jax.tree.map(lambda g: jnp.tensordot(precision.cast(factors, g.dtype), g, axes=1), wide)
+    total = jax.tree.map(lambda g: jnp.tensordot(precision.cast(factors, g.dtype), g, axes=1), grads)
     return total, jnp.sum(norms > limit, dtype=jnp.int32)
 
 

@@ -43,7 +43,7 @@ def cautious(optimizer: Inner, min_share: FractionNumber | None = None) -> Pair:
     keep_agreeing = leafwise(cautious_rule, min_share=min_share).named("cautious")
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        steps, state = inner.update(updates, state, params, **extra)
+        steps, state = inner.within(updates, state, params, **extra)
         steps, _ = keep_agreeing.update(steps, EmptyState(), updates)
         return steps, state
 

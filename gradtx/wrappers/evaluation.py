@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors, precision
+from gradtx.core import errors
+from gradtx.core.border import widely
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import MaskedNode
 from gradtx.core.typing import Array, PyTree
@@ -66,7 +67,7 @@ def from_slots(name: str, formula: Callable[..., Array], params: PyTree, *slots:
         p = jnp.asarray(p)
         mixed = jax.numpy_dtype_promotion("standard") if jnp.iscomplexobj(p) else nullcontext()
         with mixed:
-            return jnp.array(precision.narrow(formula(*precision.widen([p, *s])), p.dtype), copy=True)
+            return jnp.array(widely(formula)(p, *s), copy=True)
 
     return treedef.unflatten([evaluate(p, *s) for p, *s in zip(leaves, *columns, strict=True)])
 

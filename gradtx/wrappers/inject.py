@@ -87,7 +87,7 @@ def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtyp
             )
         hyperparams = numbers(state.count, state.hyperparams, states, extra)
         states = {name: _like(name, h.update(states[name], **extra), states[name]) for name, h in stateful.items()}
-        updates, inner_state = using(hyperparams).update(updates, state.inner_state, params, **extra)
+        updates, inner_state = using(hyperparams).within(updates, state.inner_state, params, **extra)
         return updates, pack(increment(state.count), hyperparams, states, inner_state)
 
     return Pair(init, update, "anything", InjectStatefulHyperparamsState if stateful else InjectHyperparamsState)

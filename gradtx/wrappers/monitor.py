@@ -100,7 +100,7 @@ def monitor(
     def update(
         updates: PyTree, state: MonitorState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, MonitorState]:
-        new, inner_state = tx.update(updates, state.inner_state, params, **extra)
+        new, inner_state = tx.within(updates, state.inner_state, params, **extra)
         asked = (
             {name for f in (measures or {}).values() for name in inspect.signature(f).parameters} - KNOWN if on else ()
         )

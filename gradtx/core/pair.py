@@ -1,0 +1,102 @@
+"""The pair behind a transformation, and the one place where somebody else's is made to fit."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
+
+import jax
+
+from gradtx.core import border, checks, gate, precision
+from gradtx.core.arguments import shown
+from gradtx.core.rules import state_fields
+from gradtx.core.typing import PyTree
+from gradtx.core.varying import vary_as_all
+
+
+class Pair(NamedTuple):
+    """The plain pair behind a transformation; its update takes extra arguments.
+
+    Updates come and go in their compute dtypes: whoever calls `GradientTransformation.update` has them widened and
+    rounded there. What a pair says of itself is checked at each call, see `core/gate.py`.
+    """
+
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+    takes: gate.Takes | None = None  # which leaves
+    state: type[Any] | None = None  # the type of its state
+    starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
+    through: Any = None  # the transformation whose state this is, and whose updates these are
+    free: Any = None  # `update`, its updates lying anywhere: for who adds them to the parameters at once
+    theirs: bool = False  # whether its functions are a user's or another library's, or call such
+
+    def fitted(self, name: str, *, narrow: bool) -> "Pair":
+        """What runs: all that the pair says of itself is checked, and what it makes has the dtypes of what it is given.
+
+        Args:
+            name: the transformation's, for errors.
+            narrow: for somebody else's, whether it sees updates in the dtypes in which they were given, whatever they
+                have become in between: another library's code may make its state in these, and expect them.
+        """
+        return (held(self, name, narrow=narrow) if self.theirs else self)._checked(name)
+
+    def _checked(self, name: str) -> "Pair":
+        update = with_extra(self.update)
+        if self.state is None and self.takes in (None, "anything"):
+            return self._replace(update=update)
+        slots = () if self.state is None else state_fields(self.state)[0]
+        types: dict[Any, Any] = {}  # of the starts, once they are known
+
+        def checking(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+            gate.check_update(name, self.takes, self.state, self.starts, types, updates, state, params)
+            # As a rule does, it sees slots wide, and they stay as they were kept.
+            wide = state._replace(**{slot: precision.widen(getattr(state, slot)) for slot in slots}) if slots else state
+            result, new = update(updates, wide, params, **extra)
+            if slots:
+                new = new._replace(**{k: border.rounded(getattr(new, k), getattr(state, k)) for k in slots})
+            return border.rounded(result, updates), new
+
+        return self._replace(update=checking)
+
+
+def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
+    """`update`, made to accept any extra keyword argument and to see only those that it takes."""
+    try:
+        parameters = inspect.signature(update).parameters.values()
+    except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
+        parameters = ()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return update
+    taken = {p.name for p in parameters}
+
+    def narrowed(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        return update(updates, state, params, **{k: v for k, v in extra.items() if k in taken})
+
+    return narrowed
+
+
+def held(pair: Pair, name: str, *, narrow: bool) -> Pair:
+    """Somebody else's pair, held to our promise: updates and state keep their dtypes."""
+    update = with_extra(pair.update)
+
+    def init(params: PyTree) -> Any:
+        return vary_as_all(pair.init(params), params)
+
+    def kept(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        given = border.as_given(updates) if narrow else updates
+        with border.noted({}) if narrow else nullcontext():
+            result = update(given, state, params, **extra)
+        if not isinstance(result, tuple | list) or len(cast("tuple[Any, ...]", result)) != 2:
+            raise TypeError(f"{name}: update must give (updates, state), got {shown(result)}")
+        new, new_state = result
+        if jax.tree.structure(new_state) == jax.tree.structure(state):
+            new_state = jax.tree.map(_keep_dtype, new_state, state)
+        return border.rounded(new, updates), new_state
+
+    return pair._replace(init=init, update=kept)
+
+
+def _keep_dtype(x: Any, like: Any) -> Any:
+    same = not hasattr(like, "dtype") or not hasattr(x, "dtype") or x.dtype == like.dtype
+    return x if same else precision.cast(x, like.dtype)
