@@ -1,7 +1,7 @@
 """Aggregators: transformations that take gradients of single examples and give one update."""
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ParamSpec, Protocol, cast
 
 import jax
@@ -17,7 +17,7 @@ from gradtx.core.transformation import (
     UpdateFunction,
 )
 from gradtx.core.typing import Array, PyTree, TransformationLike
-from gradtx.core.values import Maker, maker
+from gradtx.core.values import maker
 
 P = ParamSpec("P")
 
@@ -44,7 +44,7 @@ class Aggregator(GradientTransformation):
 
     def __new__(cls, init: Callable[..., Any], update: Callable[..., Any]) -> "Aggregator":
         """Make an aggregator of two functions; `update` may take extra keyword arguments."""
-        return _PAIR(init, update)
+        return _pair(init, update)
 
 
 def aggregation(body: Callable[P, TransformationLike]) -> Callable[P, Aggregator]:
@@ -111,11 +111,10 @@ def _name(key: Any) -> str | None:
     return getattr(key, "name", None)
 
 
+@partial(maker, Aggregator, name="Aggregator")
 def _pair(init: InitFunction, update: UpdateFunction) -> Pair:
     """An aggregator of two functions."""
-    return Pair(init, update)
+    return Pair(init, update, theirs=True)
 
 
-# Shown by the one name, pickled by the other.
-_pair.__name__, _pair.__qualname__ = "Aggregator", "_PAIR"
-_PAIR: Maker = maker(Aggregator, _pair)
+_PAIR = _pair  # its name in pickles of the first release

@@ -19,6 +19,7 @@ from gradtx.core.slots import RealSlot, Slot, start_of
 from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.walk import outermost
 from gradtx.transforms.scale import identity
 
 EmaDecay: TypeAlias = Annotated[ArrayLike, Interval("[0, 1)")]
@@ -184,7 +185,7 @@ def get_unbiased_mean_and_variance_ema(state: PyTree) -> tuple[PyTree, PyTree]:
         ValueError: for a state without it, or with several.
     """
     is_average = lambda x: isinstance(x, PerElementMeanAndVarianceEMAState)
-    found = [x for x in jax.tree.leaves(state, is_leaf=is_average) if is_average(x)]
+    found = outermost(state, is_average)
     if len(found) != 1:
         raise ValueError(f"wanted a state with one PerElementMeanAndVarianceEMAState, got {len(found)}")
     averaged = found[0]

@@ -20,8 +20,8 @@ from gradtx.core.restart import of_run
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Array, PyTree
+from gradtx.core.transformation import Inner, Pair, ours, transformation
+from gradtx.core.typing import Array, Extra, PyTree
 from gradtx.core.varying import vary_as_all
 
 Every: TypeAlias = Annotated[Hyperparameter, Interval("[1, inf)", integer=True, schedule=as_schedule)]
@@ -101,7 +101,7 @@ def accumulate(
     State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state, acc_weight, updated)`,
         one value per parameter and 13 bytes more than inner's.
     """
-    tx, judge = as_transformation(inner), cast("Skip | None", skip)
+    tx, judge = ours(inner), cast("Skip | None", skip)
     rule, share = (mean_rule, mean_share) if reduction == "mean" else (sum_rule, sum_share)
     gather = leafwise(rule, GatherState, reduce=share).named("accumulate")
 
@@ -172,7 +172,7 @@ def _widest(g: Array, acc: Array) -> Any:
     return max(g.dtype, acc.dtype, key=lambda dtype: dtype.itemsize)
 
 
-def _weight_of(extra: dict[str, Any], dtype: Any) -> Array:
+def _weight_of(extra: Extra, dtype: Any) -> Array:
     return precision.cast(one_number("accumulate", "weight", extra.get("weight", 1)), dtype)
 
 

@@ -9,7 +9,7 @@ from gradtx.core import precision
 from gradtx.core.degree import of
 from gradtx.core.errors import is_inexact
 from gradtx.core.fields import InnerState
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, PyTree
 
 
@@ -39,7 +39,7 @@ def split_real_and_imaginary(inner: Inner) -> Pair:
 
     State: `SplitRealAndImaginaryState(inner_state)`.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> SplitRealAndImaginaryState:
         return SplitRealAndImaginaryState(tx.init(_split(params)))

@@ -14,8 +14,8 @@ from gradtx.core.errors import describe
 from gradtx.core.fields import GatedState, RunCount
 from gradtx.core.functions import IsFunction, taken_by, try_on_step
 from gradtx.core.rules import increment
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
+from gradtx.core.typing import Array, ArrayLike, Extra, PyTree
 from gradtx.core.varying import vary_as_all
 
 
@@ -74,7 +74,7 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
 
     State: `ConditionallyTransformState(inner_state, step)`.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> ConditionallyTransformState:
         return ConditionallyTransformState(tx.init(params), jnp.zeros((), jnp.int32))
@@ -97,7 +97,7 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
 
     State: `ConditionallyMaskState(step, inner_state)`.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> ConditionallyMaskState:
         return ConditionallyMaskState(jnp.zeros((), jnp.int32), tx.init(params))
@@ -122,7 +122,7 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
 
     State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`, 9 bytes more than inner.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> ApplyIfFiniteState:
         zero = lambda: jnp.zeros((), jnp.int32)
@@ -143,7 +143,7 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
 
 
 def update_if(
-    run: Array, tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+    run: Array, tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: Extra
 ) -> tuple[PyTree, Any]:
     """`tx.within` where `run`, else updates and state as they are; only one of the two is computed.
 
@@ -154,7 +154,7 @@ def update_if(
     return jax.lax.cond(run, take, leave, updates, state, params)
 
 
-def _ask(name: str, condition: Condition, step: Array, extra: dict[str, Any]) -> Array:
+def _ask(name: str, condition: Condition, step: Array, extra: Extra) -> Array:
     takes = taken_by(condition)
     takes_all = takes is not None and takes.extra
     named = set() if takes is None else set(inspect.signature(condition).parameters)

@@ -7,7 +7,7 @@ from gradtx.core import checks
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import leafwise
 from gradtx.core.states import EmptyState
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.decay import DecayKind, as_placement
 from gradtx.transforms.scale import scale, scale_by_lr
@@ -48,7 +48,7 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
 
     State: a pair, of `decay` and of the schedule.
     """
-    inner, turn = as_transformation(decay), scale(-1)
+    inner, turn = ours(decay), scale(-1)
     add = leafwise(beside_rule, learning_rate=learning_rate).named("decay_beside")
 
     def init(params: PyTree) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from gradtx.core.degree import of
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import automatically, in_a_row, sharding_of, zeros_like
 from gradtx.core.slots import slot_dtype
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, PyTree
 
 
@@ -32,7 +32,7 @@ def flatten(inner: Inner) -> Pair:
     Raises:
         ValueError: from `update`, where updates and params have different trees or shapes.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> Any:
         leaves = jax.tree_util.tree_leaves_with_path(params)

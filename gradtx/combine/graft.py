@@ -11,7 +11,7 @@ from gradtx.core.degree import of
 from gradtx.core.fields import InnerState
 from gradtx.core.leafwise import leafwise
 from gradtx.core.states import EmptyState
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, PyTree
 
 
@@ -37,7 +37,7 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
 
     Source: Agarwal, Anil, Hazan, Koren & Zhang 2020, arXiv:2002.11803, with full step sizes.
     """
-    towards, sized = as_transformation(direction), as_transformation(magnitude)
+    towards, sized = ours(direction), ours(magnitude)
 
     def init(params: PyTree) -> GraftState:
         return GraftState(towards.init(params), sized.init(params))

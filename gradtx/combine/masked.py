@@ -9,8 +9,8 @@ from gradtx.core.degree import of_some
 from gradtx.core.errors import is_none
 from gradtx.core.fields import InnerState
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Mask, PyTree
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
+from gradtx.core.typing import Extra, Mask, PyTree
 
 
 class MaskedState(NamedTuple):
@@ -45,7 +45,7 @@ class Part:
             sides = ("params", tree, self.like) if what == "updates" else (what, self.like, tree)
             errors.structure_mismatch(self.name, *sides)
 
-    def extra(self, extra: dict[str, Any], mask_extra: bool) -> dict[str, Any]:
+    def extra(self, extra: Extra, mask_extra: bool) -> Extra:
         """The extra arguments; with `mask_extra`, those of the tree's structure with the unseen leaves hidden."""
         if not mask_extra:
             return extra
@@ -53,7 +53,7 @@ class Part:
         return {name: self.of(x) if same(x) else x for name, x in extra.items()}
 
     def update(
-        self, inner: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
+        self, inner: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: Extra
     ) -> tuple[list[Any], MaskedState]:
         """Run the inner transformation: its leaves in order (unseen ones are `MaskedNode`), and its new state."""
         checks.check_state(self.name, MaskedState, state)
@@ -77,7 +77,7 @@ def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
 
     Raises: ValueError from `init` for a mask that does not fit, with the first path that differs.
     """
-    tx = as_transformation(inner)
+    tx = ours(inner)
 
     def part_of(tree: PyTree) -> Part:
         return Part("masked", jax.tree.leaves(resolve_mask("masked", mask, tree)), tree)

@@ -9,6 +9,7 @@ from gradtx.combine.descend import descend
 from gradtx.core.arguments import shown
 from gradtx.core.docstring import Docstring, parsed, written
 from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Arguments
 from gradtx.core.values import Maker
 
 P = ParamSpec("P")
@@ -56,7 +57,7 @@ def optimizer(
     return decorate
 
 
-def _following(body: Callable[..., Any], directions: tuple[Maker, ...], fixed: dict[str, Any]) -> Callable[..., Any]:
+def _following(body: Callable[..., Any], directions: tuple[Maker, ...], fixed: Arguments) -> Callable[..., Any]:
     """The body itself, where there is one; else the optimizer that follows the directions."""
     code = body.__code__
     if code.co_names or code.co_freevars:  # a body that reads no name makes nothing
@@ -76,7 +77,7 @@ def _following(body: Callable[..., Any], directions: tuple[Maker, ...], fixed: d
     return follow
 
 
-def _check_names(name: str, own: set[str], directions: tuple[Maker, ...], fixed: dict[str, Any]) -> None:
+def _check_names(name: str, own: set[str], directions: tuple[Maker, ...], fixed: Arguments) -> None:
     theirs = {argument for make in directions for argument in make.parameters}
     if "learning_rate" not in own:
         raise TypeError(f"{name}: wanted an argument learning_rate, or a body that makes the optimizer")

@@ -14,7 +14,7 @@ from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import InnerMark
 from gradtx.core.masks import IsLabels
 from gradtx.core.selection import resolve_labels
-from gradtx.core.transformation import IsTransformation, Pair, as_transformation, transformation
+from gradtx.core.transformation import IsTransformation, Pair, ours, transformation
 from gradtx.core.typing import PyTree, TransformationLike
 
 Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], EachByKey(IsTransformation())]
@@ -59,7 +59,7 @@ def partition(
         ValueError: from `init`, for a label without a transformation, labels that do not fit the params (with the
             first path that differs), a path that no pattern matches or that patterns with different labels match.
     """
-    inners = {label: as_transformation(tx) for label, tx in transforms.items()}
+    inners = {label: ours(tx) for label, tx in transforms.items()}
 
     def parts_of(params: PyTree) -> dict[Any, Part]:
         found = resolve_labels("partition", labels, params)

@@ -1,6 +1,7 @@
 """Skips: which micro-steps `accumulate` leaves out, as values."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, cast
 
 import jax
@@ -12,7 +13,7 @@ from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Threshold
 from gradtx.core.schedule import Schedule
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.core.values import Maker, Value, maker, split_arguments
+from gradtx.core.values import Value, maker, split_arguments
 
 P = ParamSpec("P")
 
@@ -26,7 +27,7 @@ class Skip(Value):
 
     def __new__(cls, fn: Callable[..., tuple[Array, PyTree]]) -> "Skip":
         """Wrap a function of `(updates, gradient_step, params)`."""
-        return _FUNCTION(fn)
+        return _function(fn)
 
     def __call__(self, updates: PyTree, gradient_step: ArrayLike, params: PyTree = None) -> tuple[Array, PyTree]:
         """Judge one micro-step.
@@ -40,7 +41,7 @@ class Skip(Value):
             Whether to leave it out, and what is to be known about it.
         """
         args, kwargs = split_arguments(self.maker, self.arguments)
-        if self.maker is _FUNCTION:
+        if self.maker is _function:
             judged = args[0](updates, gradient_step, params)
             if not isinstance(judged, tuple) or len(judged) != 2:
                 raise TypeError(f"Skip: fn must give (bool, info), got {shown(judged)}")
@@ -58,12 +59,12 @@ def _skip(judge: Callable[Concatenate[PyTree, Array, PyTree, P], tuple[Array, Py
 _JUDGE = IsFunction("(updates, gradient_step, params) -> (bool, info)", least=3, most=3)
 
 
+@partial(maker, Skip, name="Skip")
 def _function(fn: Annotated[Callable[..., tuple[Array, PyTree]], _JUDGE]) -> None:
     """A skip from a plain function."""
 
 
-_function.__name__ = _function.__qualname__ = "Skip"
-_FUNCTION: Maker = maker(Skip, _function)
+_FUNCTION = _function  # its name in pickles of the first release
 
 
 class IsSkip(Accept):
@@ -72,7 +73,7 @@ class IsSkip(Accept):
     wanted = "a function (updates, gradient_step, params) -> (bool, info)"
 
     def convert(self, where: str, name: str, x: Any) -> Skip:
-        return x if isinstance(x, Skip) else Skip.make(_FUNCTION, {"fn": _JUDGE.convert(where, name, x)})
+        return x if isinstance(x, Skip) else Skip.make(_function, {"fn": _JUDGE.convert(where, name, x)})
 
 
 SkipLike: TypeAlias = Annotated[Skip | Callable[..., tuple[Array, PyTree]], IsSkip()]

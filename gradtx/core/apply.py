@@ -15,7 +15,7 @@ from gradtx.core.lying import lying_as, shielded
 from gradtx.core.one_pass import in_one_pass
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, Pair, as_transformation
-from gradtx.core.typing import Array, DType, PyTree
+from gradtx.core.typing import Array, DType, Extra, PyTree
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
@@ -115,13 +115,13 @@ def step(tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, 
 
 def _step_eagerly(
     remake: Callable[[Any], GradientTransformation], numbers: Any, params: PyTree, state: Any, grads: PyTree,
-    extra: dict[str, Any],
+    extra: Extra,
 ) -> Any:  # fmt: skip
     return _step(remake(numbers), params, state, grads, extra, in_place=False)
 
 
 def _step(
-    tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: dict[str, Any], *,
+    tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: Extra, *,
     in_place: bool = True,
 ) -> Any:  # fmt: skip
     pair = tx.made_as().build()

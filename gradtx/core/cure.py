@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from gradtx.core.typing import Arguments
 
-def cure(make: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+
+def cure(make: Any, args: tuple[Any, ...], kwargs: Arguments) -> str:
     """What to write for an argument of version 0.1.0 that no maker has any more: the dtype of a slot."""
     asked = {name: x for name, x in kwargs.items() if name.endswith("_dtype") and name not in make.parameters}
     if not asked:

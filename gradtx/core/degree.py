@@ -14,12 +14,13 @@ or by a function of its arguments that gives the set of these numbers, None wher
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
+from gradtx.core.typing import Arguments
 from gradtx.core.values import Value
 
 Degrees: TypeAlias = frozenset[int] | None
 """The degrees that a transformation may have."""
 
-Degree: TypeAlias = int | tuple[int, ...] | Callable[[dict[str, Any]], Degrees] | None
+Degree: TypeAlias = int | tuple[int, ...] | Callable[[Arguments], Degrees] | None
 """What a maker declares."""
 
 LINEAR: frozenset[int] = frozenset((1,))
@@ -54,12 +55,12 @@ def side_by_side(parts: Iterable[Degrees]) -> Degrees:
     return found
 
 
-def of(argument: str) -> Callable[[dict[str, Any]], Degrees]:
+def of(argument: str) -> Callable[[Arguments], Degrees]:
     """The degree of a wrapper that gives its updates to the transformation inside, and takes what that makes."""
     return lambda arguments: degrees_of(arguments[argument])
 
 
-def of_links(arguments: dict[str, Any]) -> Degrees:
+def of_links(arguments: Arguments) -> Degrees:
     """The degree of a chain."""
     found: Degrees = LINEAR
     for link in _values(arguments["links"]):
@@ -67,12 +68,12 @@ def of_links(arguments: dict[str, Any]) -> Degrees:
     return found
 
 
-def of_parts(arguments: dict[str, Any]) -> Degrees:
+def of_parts(arguments: Arguments) -> Degrees:
     """The degree of a partition."""
     return side_by_side(map(degrees_of, _values(arguments["transforms"])))
 
 
-def of_some(arguments: dict[str, Any]) -> Degrees:
+def of_some(arguments: Arguments) -> Degrees:
     """The degree of what leaves some updates as they are."""
     return side_by_side((LINEAR, degrees_of(arguments["inner"])))
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import jax
 
-from gradtx.core.typing import PyTree
+from gradtx.core.typing import Arguments, PyTree
 from gradtx.core.values import Value
 
 
-def hyperparameters(value: PyTree) -> dict[str, Any]:
+def hyperparameters(value: PyTree) -> Arguments:
     """The hyperparameters of a transformation (or of any tree of them) by path.
 
     Args:

@@ -11,6 +11,7 @@ from gradtx.core import precision
 from gradtx.core.arguments import shown
 from gradtx.core.errors import describe, is_inexact
 from gradtx.core.functions import is_function
+from gradtx.core.typing import Extra
 
 
 def one_number(name: str, argument: str, x: Any) -> Any:
@@ -34,7 +35,7 @@ def one_number(name: str, argument: str, x: Any) -> Any:
     return jnp.asarray(x, jnp.result_type(float)) if whole else x
 
 
-def given(name: str, argument: str, extra: dict[str, Any]) -> Any:
+def given(name: str, argument: str, extra: Extra) -> Any:
     """An extra argument that is needed.
 
     Raises:
@@ -45,7 +46,7 @@ def given(name: str, argument: str, extra: dict[str, Any]) -> Any:
     return extra[argument]
 
 
-def function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., Any]:
+def function(name: str, argument: str, extra: Extra) -> Callable[..., Any]:
     """An extra argument that is needed, and is a function.
 
     Raises:
@@ -57,7 +58,7 @@ def function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., A
     return x
 
 
-def wide_function(name: str, argument: str, extra: dict[str, Any]) -> Callable[..., Any]:
+def wide_function(name: str, argument: str, extra: Extra) -> Callable[..., Any]:
     """The same, of a function of a user's that gives updates: they come in their compute dtypes, as from the border."""
     called = function(name, argument, extra)
     return lambda *args: precision.widen(called(*args))

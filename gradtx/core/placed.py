@@ -14,7 +14,7 @@ from gradtx.core.eager import outside
 from gradtx.core.explicit import automatically, sharding_of
 from gradtx.core.lying import lying_as, shielded
 from gradtx.core.sharding import mesh_of, shardings_of
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.values import Value, maker
 from gradtx.core.walk import map_chosen
@@ -124,7 +124,7 @@ def placed(inner: Inner, /, *placements: Where, **slots: Where) -> Pair:
     """
     if len(placements) > 1:
         raise ValueError(f"placed: wanted one placement for all slots, got {len(placements)}; name slots: nu=over(...)")
-    tx = cast(GradientTransformation, inner)
+    tx = ours(inner)
 
     def cut(params: PyTree) -> Any:
         lay = lambda where, slot: jax.tree.map(lambda x: _laid(where, x), slot)

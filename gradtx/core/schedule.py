@@ -1,6 +1,7 @@
 """Schedules: values that are called with the step and give a number."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, cast, runtime_checkable
 
 import jax
@@ -11,7 +12,7 @@ from gradtx.core.arguments import Unfit, shown
 from gradtx.core.at_once import at_once
 from gradtx.core.functions import NEEDS_VALUE, IsFunction, try_on_step
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.core.values import Maker, Value, maker, split_arguments
+from gradtx.core.values import Value, maker, split_arguments
 
 P = ParamSpec("P")
 
@@ -31,7 +32,7 @@ class Schedule(Value):
 
     def __new__(cls, fn: Callable[[Array], ArrayLike]) -> "Schedule":
         """Wrap a function of the (int32) step."""
-        return _FUNCTION(fn)
+        return _function(fn)
 
     def __call__(self, step: ArrayLike) -> Array:
         """The number at `step`.
@@ -42,7 +43,7 @@ class Schedule(Value):
         Returns:
             A floating-point array of the shape of `step`.
         """
-        if self._maker is not _FUNCTION:
+        if self._maker is not _function:
             return at_once(Schedule._number, self, step)
         if stateful_of(self) is not None:
             raise TypeError(
@@ -63,7 +64,7 @@ class Schedule(Value):
 
     def _build(self) -> None:
         """Try it once, so that arguments that do not fit, or not together, are refused where they are given."""
-        if self._maker is not _FUNCTION:
+        if self._maker is not _function:
             self._try_formula()
         elif stateful_of(self) is None:
             _try_function(self.arguments["fn"])
@@ -133,7 +134,7 @@ class StatefulSchedule(Protocol):
 
 def stateful_of(fn: Schedule) -> StatefulSchedule | None:
     """The stateful schedule that a maker of transformations was given, or None."""
-    given = fn.arguments.get("fn") if fn.maker is _FUNCTION else None
+    given = fn.arguments.get("fn") if fn.maker is _function else None
     return given if isinstance(given, StatefulSchedule) else None
 
 
@@ -146,7 +147,7 @@ def as_schedule(fn: Any) -> Schedule:
     """
     if isinstance(fn, Schedule):
         return fn
-    value = Schedule.make(_FUNCTION, {"fn": _STEP_FUNCTION.convert("Schedule", "fn", fn)})
+    value = Schedule.make(_function, {"fn": _STEP_FUNCTION.convert("Schedule", "fn", fn)})
     if stateful_of(value) is None:
         try_on_step(fn)
     return value
@@ -159,8 +160,12 @@ def _is_schedule(x: Any) -> bool:
 _STEP_FUNCTION = IsFunction("of the step", least=1)
 
 
+@partial(maker, Schedule, name="Schedule")
 def _function(fn: Annotated[Callable[[Array], ArrayLike], _STEP_FUNCTION]) -> None:
     """A schedule from a plain function of the step."""
+
+
+_FUNCTION = _function  # its name in pickles of the first release
 
 
 def _try_function(fn: Callable[[Array], ArrayLike]) -> None:
@@ -168,7 +173,3 @@ def _try_function(fn: Callable[[Array], ArrayLike]) -> None:
         try_on_step(fn)
     except Unfit as error:
         raise _STEP_FUNCTION.refusal("Schedule", "fn", fn, str(error)) from error.__cause__
-
-
-_function.__name__, _function.__qualname__ = "Schedule", "_FUNCTION"  # shown as the one, pickled as the other
-_FUNCTION: Maker = maker(Schedule, _function)

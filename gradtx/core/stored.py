@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gradtx.core import precision
 from gradtx.core.arguments import Accept, IsDType
 from gradtx.core.selection import check_used, matches
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, DType, PyTree
 from gradtx.core.walk import map_chosen
 
@@ -61,12 +61,12 @@ def stored(inner: Inner, /, *codecs: Codec, **slots: Codec) -> Pair:
     """
     if len(codecs) > 1:
         raise ValueError(f"stored: wanted one codec for all slots, got {len(codecs)}; name slots: stored(tx, mu=...)")
-    tx = cast(GradientTransformation, inner)
+    tx = ours(inner)
 
     def init(params: PyTree) -> Any:
         return map_chosen("stored", tx.name, in_codec, codecs, slots, tx.init(params), params)
 
-    return Pair(init, tx.update, "anything", through=tx)
+    return Pair(init, tx.within, "anything", through=tx)
 
 
 def in_codec(codec: Any, slot: PyTree) -> PyTree:

@@ -18,8 +18,8 @@ from gradtx.core.one_pass import as_one_pass, is_one_pass
 from gradtx.core.pair import Pair
 from gradtx.core.peers import Apparent
 from gradtx.core.states import EmptyState
-from gradtx.core.typing import PyTree, TransformationLike
-from gradtx.core.values import Maker, Value, maker
+from gradtx.core.typing import Extra, PyTree, TransformationLike
+from gradtx.core.values import Value, maker
 from gradtx.core.varying import vary_like
 from gradtx.core.walk import declared
 
@@ -38,7 +38,7 @@ class GradientTransformation(Value, Apparent):
 
     def __new__(cls, init: Callable[..., Any], update: Callable[..., Any]) -> "GradientTransformation":
         """Make a transformation of two functions; `update` may take extra keyword arguments."""
-        return _PAIR(init, update)
+        return _pair(init, update)
 
     def init(self, params: PyTree) -> Any:
         """The state before the first step.
@@ -110,7 +110,7 @@ class GradientTransformation(Value, Apparent):
         """Unpack as the pair: `init, update = tx`."""
         return iter((self.init, self.update))
 
-    def _looked_at(self, extra: dict[str, Any]) -> dict[str, Any]:
+    def _looked_at(self, extra: Extra) -> Extra:
         """The extra arguments that an eager call must be given, where that is known."""
         built = self.build() if extra and outside() else None
         return built.asked_of(extra) if isinstance(built, Leafwise) else extra
@@ -126,7 +126,7 @@ class GradientTransformation(Value, Apparent):
         return pair.fitted(self.name, narrow=is_foreign(self))
 
 
-def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]) -> Any:
+def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: Extra) -> Any:
     """`tx.update(updates, state, params, **extra)` as it is within a trace, and what every update passes once.
 
     Numbers become arrays, updates are widened as they come and rounded as they go; errors name what `tx` is made as.
@@ -140,9 +140,7 @@ def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyT
         return new if wide is updates else border.rounded(new, updates), vary_like(new_state, state)
 
 
-def inner_step_of(
-    tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: dict[str, Any]
-) -> Any:
+def inner_step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyTree, extra: Extra) -> Any:
     """`tx.within(updates, state, params, **extra)` as it is within a trace."""
     with jax.named_scope(tx.name):
         updates, new = tx.inside.update(updates, state, params, **extra)
@@ -151,7 +149,7 @@ def inner_step_of(
 
 def _update_eagerly(
     remade: Callable[[Any], GradientTransformation], numbers: Any, updates: PyTree, state: Any, params: PyTree,
-    extra: dict[str, Any],
+    extra: Extra,
 ) -> Any:  # fmt: skip
     """The update as one primitive, as `gradtx.step` is: an eager call is a program of its own."""
     step, operands = partial(step_of, remade(numbers), extra=extra), (updates, state, params)
@@ -205,27 +203,25 @@ UpdateFunction: TypeAlias = Annotated[
 """The `update` of a pair."""
 
 
+@partial(maker, GradientTransformation, name="GradientTransformation")
 def _pair(init: InitFunction, update: UpdateFunction) -> TransformationLike:
     """A transformation of two functions."""
     return Pair(init, update, theirs=True)
 
 
+@partial(maker, GradientTransformation, name="as_transformation")
 def _foreign(pair: TransformationLike) -> TransformationLike:
     """A transformation from another library."""
     return pair
 
 
-# Shown by the one name, pickled by the other.
-_pair.__name__, _pair.__qualname__ = "GradientTransformation", "_PAIR"
-_foreign.__name__, _foreign.__qualname__ = "as_transformation", "_FOREIGN"
-_PAIR: Maker = maker(GradientTransformation, _pair)
-_FOREIGN: Maker = maker(GradientTransformation, _foreign)
-_PAIR.opaque = _FOREIGN.opaque = True
+_pair.opaque = _foreign.opaque = True
+_PAIR, _FOREIGN = _pair, _foreign  # their names in pickles of the first release
 
 
 def is_foreign(tx: GradientTransformation) -> bool:
     """Whether `tx` wraps a pair of another library."""
-    return tx.maker is _FOREIGN
+    return tx.maker is _foreign
 
 
 def keeps_nothing(tx: Any) -> bool:
@@ -257,9 +253,9 @@ def as_transformation(pair: Any) -> GradientTransformation:
         and callable(pair.init)
         and callable(pair.update)
     ):
-        return _FOREIGN(pair)
+        return _foreign(pair)
     if isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair)):
-        return _PAIR(*pair)
+        return _pair(*pair)
     raise TypeError(f"wanted a gradient transformation (an object with init and update), got {shown(pair)}")
 
 
@@ -274,3 +270,8 @@ class IsTransformation(Accept):
 
 Inner: TypeAlias = Annotated[TransformationLike, IsTransformation()]
 """An argument that is a transformation, ours or another library's; inside the body it is ours."""
+
+
+def ours(inner: TransformationLike) -> GradientTransformation:
+    """What an argument that is declared `Inner` is inside a maker's body: made one of ours where it was given."""
+    return cast(GradientTransformation, inner)

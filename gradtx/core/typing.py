@@ -19,6 +19,15 @@ PyTree: TypeAlias = Any
 DType: TypeAlias = Any
 """Anything `jax.numpy.dtype` accepts: `'bfloat16'`, `jnp.float32`, a `numpy.dtype`."""
 
+Arguments: TypeAlias = dict[str, Any]
+"""The arguments of a call of a maker, by name."""
+
+Extra: TypeAlias = dict[str, Any]
+"""The extra arguments of `update`, by name."""
+
+Numbers: TypeAlias = dict[str, Any]
+"""What a rule, or a state, gets by name: hyperparameters, and what is reduced over the whole tree."""
+
 Mask: TypeAlias = Annotated[PyTree | Callable[[PyTree], PyTree] | None, IsMask()]
 """Which leaves a transformation acts on: see `gradtx.core.selection.resolve_mask`."""
 

@@ -15,6 +15,7 @@ from gradtx.core.cure import cure
 from gradtx.core.docstring import completed
 from gradtx.core.frozen import Frozen, fingerprint, traced
 from gradtx.core.parameters import Parameter, parameters_of
+from gradtx.core.typing import Arguments
 
 T = TypeVar("T")
 _set = object.__setattr__
@@ -32,9 +33,11 @@ class Maker:
     degree: Any = None
     """How updates of its transformations follow the scale of what they are made of, see `core/degree.py`."""
 
-    def __init__(self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter]) -> None:
+    def __init__(
+        self, kind: type["Value"], body: Callable[..., Any], parameters: dict[str, Parameter], name: str | None = None
+    ) -> None:
         self.kind, self.body, self.parameters = kind, body, parameters
-        self.__name__, self.__qualname__ = body.__name__, body.__qualname__
+        self.__name__, self.__qualname__ = name or body.__name__, body.__qualname__
         self.__module__, self.__doc__ = body.__module__, completed(body.__doc__, parameters)
         self.__signature__ = inspect.Signature([p.inspected for p in parameters.values()])
 
@@ -55,12 +58,15 @@ class Maker:
         return self.__qualname__
 
 
-def maker(kind: type["Value"], body: Callable[..., Any], called_with: int = 0) -> Maker:
-    """Turn `body` into a maker of values of `kind`; its first `called_with` arguments come later, at each call."""
-    return Maker(kind, body, parameters_of(body, called_with))
+def maker(kind: type["Value"], body: Callable[..., Any], called_with: int = 0, *, name: str | None = None) -> Maker:
+    """Turn `body`, whose first `called_with` arguments come later, at each call, into a maker of values of `kind`.
+
+    It is shown by its `name`, if that is given, and found by pickle by the function's.
+    """
+    return Maker(kind, body, parameters_of(body, called_with), name)
 
 
-def _bind(make: Maker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _bind(make: Maker, args: tuple[Any, ...], kwargs: Arguments) -> Arguments:
     try:
         bound = make.__signature__.bind(*args, **kwargs)
     except TypeError as error:
@@ -79,7 +85,7 @@ class Value:
     __slots__ = ("_built", "_dynamic", "_maker", "_remembered", "_static")
     serves_as_function = False
     _built: Any
-    _dynamic: dict[str, Any]
+    _dynamic: Arguments
     _maker: Maker
     _remembered: Any
     _static: dict[str, Frozen]
@@ -88,24 +94,19 @@ class Value:
         jax.tree_util.register_pytree_with_keys(cls, cls._flatten_with_keys, cls._unflatten, flatten_func=cls._flatten)
 
     @classmethod
-    def make(cls, make: Maker, arguments: dict[str, Any]) -> Self:
+    def make(cls, make: Maker, arguments: Arguments) -> Self:
         """The value of one call of a maker, its arguments checked already."""
-        dynamic: dict[str, Any] = {}
-        static: dict[str, Frozen] = {}
-        for name, argument in arguments.items():
-            if make.parameters[name].is_dynamic(argument):
-                dynamic[name] = argument
-            else:
-                static[name] = Frozen(argument)
+        dynamic = {name: argument for name, argument in arguments.items() if make.parameters[name].is_dynamic(argument)}
+        static = {name: Frozen(argument) for name, argument in arguments.items() if name not in dynamic}
         return cls._assemble(make, dynamic, static)
 
     @classmethod
-    def restore(cls, make: Maker, dynamic: dict[str, Any], static: dict[str, Any]) -> Self:
+    def restore(cls, make: Maker, dynamic: Arguments, static: Arguments) -> Self:
         """A value of given leaves, whatever they are, as `jax.tree.map` makes it."""
         return cls._assemble(make, dynamic, {name: Frozen(argument) for name, argument in static.items()})
 
     @classmethod
-    def _assemble(cls, make: Maker, dynamic: dict[str, Any], static: dict[str, Frozen]) -> Self:
+    def _assemble(cls, make: Maker, dynamic: Arguments, static: dict[str, Frozen]) -> Self:
         self = object.__new__(cls)
         _set(self, "_maker", make)
         _set(self, "_dynamic", dynamic)
@@ -132,7 +133,7 @@ class Value:
         return self._maker.body(*args, **kwargs)
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> Arguments:
         """The arguments of the call that makes this value, in the order of the signature."""
         static = {name: frozen.value for name, frozen in self._static.items()}
         given = self._dynamic | static
@@ -147,7 +148,7 @@ class Value:
         """The names of the slots that a state of it has: none, but for transformations."""
         return ()
 
-    def with_arguments(self, changes: dict[str, Any]) -> Self:
+    def with_arguments(self, changes: Arguments) -> Self:
         """The value that the same maker builds with some arguments changed, validated anew."""
         args, kwargs = split_arguments(self._maker, self.arguments | changes)
         return self._maker(*args, **kwargs)
@@ -241,21 +242,21 @@ class Value:
         return treedef.unflatten([copy.deepcopy(leaf, memo) for leaf in leaves])
 
 
-def _remake(kind: type[Value], make: Maker, arguments: dict[str, Any]) -> Value:
+def _remake(kind: type[Value], make: Maker, arguments: Arguments) -> Value:
     """A value from a pickle of the call that makes it: every argument is checked as in that call."""
     checked = {name: make.parameters[name].accept(make.__name__, argument) for name, argument in arguments.items()}
     return kind.make(make, checked)
 
 
-def _restore(kind: type[Value], make: Maker, dynamic: dict[str, Any], static: dict[str, Any]) -> Value:
+def _restore(kind: type[Value], make: Maker, dynamic: Arguments, static: Arguments) -> Value:
     """A tree of a value's kind from a pickle, with whatever leaves it has: a gradient with respect to a value."""
     return kind.restore(make, dynamic, static)
 
 
-def split_arguments(make: Maker, arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def split_arguments(make: Maker, arguments: Arguments) -> tuple[list[Any], Arguments]:
     """Arguments by name as positional and keyword arguments of the body."""
     args: list[Any] = []
-    kwargs: dict[str, Any] = {}
+    kwargs: Arguments = {}
     for name, argument in arguments.items():
         parameter = make.parameters[name]
         if parameter.variadic:

@@ -91,3 +91,8 @@ def _is_like(tree: PyTree, params: PyTree) -> bool:
     if jax.tree.structure(tree) != jax.tree.structure(params) or shapes in ([], [()]):
         return False
     return [jnp.shape(x) for x in jax.tree.leaves(tree)] == shapes
+
+
+def outermost(state: PyTree, wanted: Callable[[Any], bool]) -> list[Any]:
+    """The states in a state that are wanted, and lie in no other such."""
+    return [x for x in jax.tree.leaves(state, is_leaf=wanted) if wanted(x)]

@@ -16,7 +16,7 @@ from gradtx.core.hyperparameters import Decay, KeyLike, NonNegative, Positive, P
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import of_run
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.curvature import gauss_newton_bartlett, hutchinson
 from gradtx.transforms.decay import DecayKind
@@ -73,7 +73,7 @@ def scale_by_sophia(
     Source: Liu et al. 2023, Algorithm 3, arXiv:2305.14342. Optax 0.2.8 has `debias` and `delayed`; the authors'
         training loop has `delayed`.
     """
-    estimator = as_transformation(curvature)
+    estimator = ours(curvature)
     direction = leafwise(
         sophia_rule, SophiaState, real_only=True, b1=b1, eps=eps, gamma=gamma, clip_threshold=clip_threshold,
         debias=debias,

@@ -15,8 +15,9 @@ from gradtx.core.fields import NumberMark, field_of
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import like
 from gradtx.core.states import EmptyState
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Array, ArrayLike, Extra, PyTree
 from gradtx.core.varying import settled
+from gradtx.core.walk import outermost
 
 Loss = Callable[[PyTree], Array]
 
@@ -87,7 +88,7 @@ def slope(grad: PyTree, updates: PyTree) -> Array:
 
 
 def start_line(
-    name: str, updates: PyTree, params: PyTree, state: Any, extra: dict[str, Any], *, keeps_grad: bool = True
+    name: str, updates: PyTree, params: PyTree, state: Any, extra: Extra, *, keeps_grad: bool = True
 ) -> Line:
     """The line that a call of `update` asks for, without derivatives of its own: a step is a number.
 
@@ -109,7 +110,7 @@ def start_line(
     return Line(loss, params, updates, value, precision.cast(slope(grad, updates), value.dtype), grad)
 
 
-def bound(name: str, extra: dict[str, Any]) -> Loss:
+def bound(name: str, extra: Extra) -> Loss:
     """`value_fn` with the extra arguments that it takes; the others are for other links of the chain.
 
     Raises:
@@ -179,7 +180,7 @@ def is_search(x: Any) -> bool:
 
 def searches_in(state: Any) -> list[Any]:
     """The line searches' states in a state."""
-    return [x for x in jax.tree.leaves(state, is_leaf=is_search) if is_search(x)]
+    return outermost(state, is_search)
 
 
 def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..., tuple[Array, PyTree]]:

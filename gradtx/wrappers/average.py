@@ -13,7 +13,7 @@ from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.restart import of_leaf
 from gradtx.core.slots import Slot, copy, scalar, zeros
 from gradtx.core.transformation import GradientTransformation, Inner, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.wrappers.evaluation import from_slots
 
 
@@ -36,7 +36,7 @@ def average_rule(u: Array, s: AverageState, p: Array, *, share: Array) -> tuple[
     return u, s._replace(average=s.average + share * (p + u - s.average))
 
 
-def ema_share(state: AverageState, decay: ArrayLike, warmup: bool) -> dict[str, Any]:
+def ema_share(state: AverageState, decay: ArrayLike, warmup: bool) -> Numbers:
     """The new parameters' share of a debiased exponential average, and its weight."""
     t = precision.cast(state.count + 1, state.weight.dtype)
     d = jnp.minimum(decay, (1 + t) / (10 + t)) if warmup else decay
@@ -44,7 +44,7 @@ def ema_share(state: AverageState, decay: ArrayLike, warmup: bool) -> dict[str, 
     return {"weight": weight, "share": (1 - d) / weight}
 
 
-def equal_share(state: AverageState, start: ArrayLike, period: int) -> dict[str, Any]:
+def equal_share(state: AverageState, start: ArrayLike, period: int) -> Numbers:
     """1 / n for the n-th of the parameters averaged, else 0."""
     t, first = state.count + 1, precision.cast(start, jnp.int32)
     taken = (t >= first) & ((t - first) % period == 0)

@@ -9,7 +9,7 @@ from gradtx.core.degree import of
 from gradtx.core.hyperparameters import FractionNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.states import EmptyState
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
@@ -39,7 +39,7 @@ def cautious(optimizer: Inner, min_share: FractionNumber | None = None) -> Pair:
 
     Source: Liang et al. 2024, Algorithm 1, arXiv:2411.16085.
     """
-    inner = as_transformation(optimizer)
+    inner = ours(optimizer)
     keep_agreeing = leafwise(cautious_rule, min_share=min_share).named("cautious")
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:

@@ -12,6 +12,7 @@ from gradtx.core.border import widely
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import MaskedNode
 from gradtx.core.typing import Array, PyTree
+from gradtx.core.walk import outermost
 
 
 def evaluation_params(state: Any, params: PyTree) -> PyTree:
@@ -32,10 +33,9 @@ def evaluation_params(state: Any, params: PyTree) -> PyTree:
     Raises:
         ValueError: two wrappers, neither inside the other, have evaluation parameters for one leaf.
     """
-    nodes = [x for x in jax.tree.leaves(state, is_leaf=_can_evaluate) if _can_evaluate(x)]
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     chosen = [p for _, p in paths]
-    for node in nodes:
+    for node in outermost(state, _can_evaluate):
         for i, x in enumerate(treedef.flatten_up_to(node.evaluation_params(params))):
             path, p = paths[i]
             if x is p:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, overload
 
 import jax
@@ -15,9 +15,9 @@ from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import OptionalDType
 from gradtx.core.rules import increment
 from gradtx.core.schedule import Schedule, as_schedule, stateful_of
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Array, DType, PyTree, TransformationLike
-from gradtx.core.values import Maker, Value
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, ours, transformation
+from gradtx.core.typing import Array, DType, Extra, PyTree, TransformationLike
+from gradtx.core.values import Maker, Value, maker
 
 
 class InjectHyperparamsState(NamedTuple):
@@ -40,9 +40,10 @@ class InjectStatefulHyperparamsState(NamedTuple):
 InjectState: TypeAlias = InjectHyperparamsState | InjectStatefulHyperparamsState
 
 
+@partial(maker, GradientTransformation, name="inject_hyperparams")
 def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtype: OptionalDType = None) -> Pair:
     """The transformation `inner` with its numbers taken from the state."""
-    value = as_transformation(inner)
+    value = ours(inner)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_schedule)
     named = {jax.tree_util.keystr(path).lstrip("."): h for path, h in leaves}
     moving = {name: h for (path, _), (name, h) in zip(leaves, named.items(), strict=True) if not _is_seed(value, path)}
@@ -52,9 +53,7 @@ def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtyp
     schedules = {name: h for name, h in moving.items() if isinstance(h, Schedule)}
     stateful = {name: found for name, h in schedules.items() if (found := stateful_of(h)) is not None}
 
-    def numbers(
-        count: Array, current: dict[str, Any], states: dict[str, Any], extra: dict[str, Any]
-    ) -> dict[str, Array]:
+    def numbers(count: Array, current: dict[str, Any], states: dict[str, Any], extra: Extra) -> dict[str, Array]:
         dtype = hyperparam_dtype or jnp.result_type(float)
 
         def number(name: str) -> Any:
@@ -93,9 +92,8 @@ def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtyp
     return Pair(init, update, "anything", InjectStatefulHyperparamsState if stateful else InjectHyperparamsState)
 
 
-# Shown by the public name, pickled by the other.
-injected.__name__, injected.__qualname__ = "inject_hyperparams", "_INJECTED"
-_INJECTED = transformation(degree=of("inner"))(injected)
+injected.degree = of("inner")
+_INJECTED = injected  # its name in pickles of the first release
 
 
 @overload
@@ -143,7 +141,7 @@ def inject_hyperparams(inner: Any, static_args: str | Sequence[str] = (), hyperp
     static = (static_args,) if isinstance(static_args, str) else tuple(static_args)
     options: dict[str, Any] = dict(static_args=static, hyperparam_dtype=hyperparam_dtype)
     if isinstance(inner, TransformationLike):
-        return _INJECTED(inner, **options)
+        return injected(inner, **options)
     if not callable(inner):
         raise TypeError(
             f"inject_hyperparams: inner must be a transformation or a function that makes one, got {inner!r}"
@@ -154,7 +152,7 @@ def inject_hyperparams(inner: Any, static_args: str | Sequence[str] = (), hyperp
             raise ValueError(f"inject_hyperparams: {make.__name__} has no argument {name!r} to be static")
 
     def factory(*args: Any, **kwargs: Any) -> GradientTransformation:
-        return _INJECTED(make(*args, **kwargs), **options)
+        return injected(make(*args, **kwargs), **options)
 
     return wraps(inner)(factory) if hasattr(inner, "__name__") else factory
 

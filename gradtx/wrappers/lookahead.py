@@ -1,6 +1,6 @@
 """Lookahead: slow weights that follow fast ones every few steps."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import counted_like
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import CopySlot
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
 
@@ -70,7 +70,7 @@ def lookahead(
     Source: Zhang et al. 2019, Algorithm 1, arXiv:1907.08610; differs: nothing. Optax keeps the slow weights in
         the parameters, as `LookaheadParams(fast, slow)`; here the parameters stay plain.
     """
-    tx = cast(GradientTransformation, fast_optimizer)
+    tx = ours(fast_optimizer)
     no_steps = lambda params: jnp.zeros((), jnp.int32)
     slow = leafwise(
         lookahead_rule, LookaheadState, reduce=synced, slow_step_size=slow_step_size, sync_period=sync_period,

@@ -1,6 +1,6 @@
 """Mechanic: learn the scale of any optimizer's updates, so that its learning rate need not be tuned."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +12,7 @@ from gradtx.core.fields import Count, InnerState, Scalar
 from gradtx.core.hyperparameters import NonNegative, Positive, PositiveInt, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot, check_one_number, scalar
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
@@ -109,4 +109,4 @@ def mechanize(
         mechanic_rule, MechanicState, reduce=tuned, weight_decay=weight_decay, eps=eps, s_init=s_init,
         num_betas=num_betas, r=each(0.0), m=each(0.0), v=each(0.0), s=each(s_init),
     )  # fmt: skip
-    return around(cast(GradientTransformation, base_optimizer), tuner.named("mechanize"))
+    return around(ours(base_optimizer), tuner.named("mechanize"))

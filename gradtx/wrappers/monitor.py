@@ -16,7 +16,7 @@ from gradtx.core.extras import one_number
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_with
 from gradtx.wrappers.rates import applied_rates
@@ -70,7 +70,7 @@ def monitor(
         ValueError: from `update`, where a measure changes its shape.
         TypeError: from `update`, where one needs an extra argument that is missing.
     """
-    tx = as_transformation(optimizer)
+    tx = ours(optimizer)
 
     def measured(count: Array, gradients: PyTree, updates: PyTree, params: PyTree, state: Any, extra: Any) -> Any:
         found: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import scalar
 from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Pair, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.core.varying import vary_as_all
 from gradtx.transforms.scale import scale_rule
 
@@ -94,8 +94,8 @@ def reduce_on_plateau(
     Source: PyTorch's `ReduceLROnPlateau`, by its idea. Differs: there, and in Optax, better is < (1 - rtol) best, which
         a negative value meets without falling.
     """
-    numbers: dict[str, Any] = dict(factor=factor, rtol=rtol, atol=atol, min_scale=min_scale)
-    times: dict[str, Any] = dict(patience=patience, cooldown=cooldown, accumulation_size=accumulation_size)
+    numbers: Numbers = dict(factor=factor, rtol=rtol, atol=atol, min_scale=min_scale)
+    times: Numbers = dict(patience=patience, cooldown=cooldown, accumulation_size=accumulation_size)
     scaling = leafwise(scale_rule, reduce=lambda scale: {"step_size": scale}).named("reduce_on_plateau")
 
     def init(params: PyTree) -> ReduceLROnPlateauState:

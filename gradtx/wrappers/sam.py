@@ -18,7 +18,7 @@ from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.restart import counted_like
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import CopySlot, copied
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.wrappers.evaluation import from_slots
 
@@ -132,7 +132,7 @@ def sharpness_aware(
 
     Source: Foret et al. 2021, arXiv:2010.01412.
     """
-    tx, up = as_transformation(optimizer), as_transformation(climb)
+    tx, up = ours(optimizer), ours(climb)
     rest = lambda adv_state, params: counted_like(up.init(params), adv_state) if reset_climb else adv_state
     return _two_calls(tx, up, climbs, rest) if alternate else _one_call(tx, up, climbs, rest)
 

@@ -16,8 +16,8 @@ from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, Posi
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import Schedule, as_schedule, schedule
 from gradtx.core.slots import CopySlot, OptionalStart, Slot, copy
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
+from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.optimizers.radam import average_length, rectification
 from gradtx.optimizers.rms import scale_by_rms
 from gradtx.transforms.decay import DecayKind
@@ -64,14 +64,14 @@ def schedule_free_rule(
 def weighing(
     state: ScheduleFreeState, learning_rate: ArrayLike, interpolation: ArrayLike, weight_lr_power: ArrayLike,
     weight_step_power: ArrayLike,
-) -> dict[str, Any]:  # fmt: skip
+) -> Numbers:  # fmt: skip
     """The share c of this step's z in the average: its weight max_lr^power t^step_power over the sum of weights."""
     t = precision.cast(state.step_count + 1, state.max_lr.dtype)
     max_lr = jnp.maximum(state.max_lr, learning_rate)
     weight = max_lr**weight_lr_power * t**weight_step_power
     weight_sum = state.weight_sum + weight
     share = safe_divide(weight, weight_sum)
-    b1: dict[str, Any] = {"b1": interpolation, "new_b1": interpolation, "old_b1": state.b1}
+    b1: Numbers = {"b1": interpolation, "new_b1": interpolation, "old_b1": state.b1}
     return {"max_lr": max_lr, "weight_sum": weight_sum, "share": share} | b1
 
 
@@ -103,7 +103,7 @@ def schedule_free(
 
     Source: Defazio et al. 2024, arXiv:2405.15682.
     """
-    base = as_transformation(base_optimizer)
+    base = ours(base_optimizer)
     first_b1 = b1(0) if isinstance(b1, Schedule) else b1
     averaging = leafwise(
         schedule_free_rule, ScheduleFreeState, reduce=weighing, learning_rate=learning_rate, interpolation=b1,

@@ -1,10 +1,12 @@
 """Eager steps: one program for all hyperparameters but decays, of which 1 - b would be rounded; it is that of `jit`."""
 
+from contextlib import nullcontext
+
 import chex
 import jax
 import pytest
 
-from gradtx.core import at_once
+from gradtx.core import at_once, eager
 from tests.catalogue import every_transformation
 from tests.laws.test_states import extra_of
 from tests.support import FEW, at, compilations, make_grads, make_params, nudged, types_of
@@ -24,7 +26,7 @@ def test_an_eager_step_is_one_program_for_all_hyperparameters(row, monkeypatch):
     other = lambda k: [
         x if share else y for x, y, share in zip(leaves, jax.tree.leaves(nudged(row.tx, k)), shares, strict=True)
     ]
-    monkeypatch.setattr(eager.Program, "run", lambda self, plain, operands: self.compiled(*operands))  # or fail
+    monkeypatch.setattr(eager.Program, "tried", lambda self, operands: nullcontext())  # or fail
     state = row.tx.init(params)
     updates, after = row.tx.update(grads, state, params, **extra)
     assert types_of(after) == types_of(state) and types_of(updates) == types_of(grads)
