@@ -141,7 +141,7 @@ def test_dtypes(params_dtype, grads_dtype, acc):
         updates, state = tx.update(g, state, params)
         return state, updates
 
-    after, updates = jax.jit(lambda s: jax.lax.scan(body, s, grads))(state)
+    after, updates = jax.eval_shape(lambda s: jax.lax.scan(body, s, grads), state)
     assert types_of(after) == types_of(state)
     expected, _ = jax.eval_shape(inner.update, at(grads, 0), inner.init(params), params)
     assert jax.tree.map(lambda u: u.dtype, updates) == jax.tree.map(lambda u: u.dtype, expected)
