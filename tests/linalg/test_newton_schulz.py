@@ -124,3 +124,9 @@ def test_errors(kwargs, message):
 def test_vectors_are_refused():
     with pytest.raises(ValueError, match=r"wanted matrices, of shape \(..., m, n\), got \(3,\)"):
         gradtx.orthogonalise(jnp.ones(3))
+
+
+@pytest.mark.parametrize("wrong", [(1.0, float("nan"), 2.0), [(1.0, 2.0, 3.0), (1.0, 2.0, float("inf"))]])
+def test_a_coefficient_that_is_no_number_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=r"^muon: ns_coeffs must be in \(-inf, inf\), got (nan|inf)$"):
+        gradtx.muon(0.1, wrong)
