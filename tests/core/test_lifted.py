@@ -95,6 +95,7 @@ def test_the_docstring_has_what_is_declared():
         "Raises": " TypeError from `update` without `value`.",
     }
     assert parsed(gradtx.scale_by_sign.__doc__).sections["State"] == " none."
+    assert parsed(gradtx.clip.__doc__).arguments["max_delta"] == "at least 0, infinity included."
 
 
 def test_signatures_that_do_not_fit_are_refused():
