@@ -46,11 +46,17 @@ ELSEWHERE = {
 OPTAX = "docs/guide/optax.md"
 
 
+def fields_of(x):
+    """The fields of a named tuple's type, however it was made."""
+    return getattr(x, "_fields", ()) if inspect.isclass(x) and issubclass(x, tuple) else ()
+
+
 def names_in_gradtx():
     """Modules, what is defined in them, arguments, fields and attributes."""
     known = set(dir(builtins)) | set(keyword.kwlist)
     for module, tree in TREES.items():
         known |= set(module.__name__.split(".")) | set(vars(module))
+        known |= {field for x in vars(module).values() for field in fields_of(x)}
         for node in ast.walk(tree):
             match node:
                 case ast.arg() | ast.keyword():
