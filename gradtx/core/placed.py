@@ -147,10 +147,12 @@ def placed(inner: Inner, /, *placements: Where, **slots: Where) -> Pair:
             tx, updates, state, params, extra = structure.unflatten([given.get(k, x) for k, x in enumerate(leaves)])
             return tx.within(updates, state, params, **extra)
 
+        like, arrays = (_closest(updates, params), state), [leaves[k] for k in places]
         # What a function closes over may lie on explicit axes: with one, types have to fit within as they do without.
-        run = automatically if not any(map(callable, extra.values())) else lambda f, arrays, _: f(*arrays)
-        known = jax.tree.map(sharding_of, (_closest(updates, params), state))
-        steps, new = run(step, [leaves[k] for k in places], known)
+        if any(map(callable, extra.values())) or not all(isinstance(x, jax.Array) for x in jax.tree.leaves(like)):
+            steps, new = step(*arrays)
+        else:
+            steps, new = automatically(step, arrays, jax.tree.map(sharding_of, like))
         return steps, lying_as(new, state)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:

@@ -10,12 +10,18 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import gradtx
-from tests.catalogue import every_transformation
+from tests.catalogue import FIRST, every_transformation
 from tests.laws.test_values import skip_exempt
 from tests.support import at, make_grads, make_params, train
 
 SPECS = {"whole": (), "first": ("y",), "last": (None, "y"), "odd": ()}
 SHAPES = {"whole": (8, 3), "first": (6, 4), "last": (4, 6), "odd": (5,)}
+# Of those whose slots are like their parameters or not, and of wrappers, some of each kind; all of them with --slow.
+RUN = ("scale_by_adam", "scale_by_sm3", "scale_by_lbfgs", "scale_by_galore", "prodigy", "sharpness_aware")
+RUN += ("accumulate-adam-skip", "apply_if_finite-adam", "selective_transform-adam-nested7", "lookahead")
+few = pytest.mark.parametrize(
+    "row", [pytest.param(r, id=r.id, marks=[] if r.id in RUN else [pytest.mark.exhaustive]) for r in FIRST]
+)
 PARAMS, GRADS = make_params(shapes=SHAPES), make_grads(2, shapes=SHAPES)
 
 
@@ -45,7 +51,7 @@ def two_steps(row, tx, params, state, grads):
     return gradtx.step(tx, between, state, two, **extra(params, two)), between, updates
 
 
-@every_transformation
+@few
 def test_everything_comes_back_as_it_lay(row):
     """On automatic axes, where no type says how."""
     skip_exempt(row, "sharding")
@@ -67,17 +73,16 @@ def test_everything_comes_back_as_it_lay(row):
 
 
 @every_transformation
-@pytest.mark.parametrize("mesh_is_set", [False, True], ids=["", "set"])
-def test_types_stay_on_explicit_axes(row, mesh_is_set):
+def test_types_stay_on_explicit_axes(row):
     """Those of parameters and state in a scan, those of updates as gradients; nothing is compiled."""
     mesh = mesh_of(AxisType.Explicit)
     params, grads = put(PARAMS, mesh), put(GRADS, mesh, None)
     tx = gradtx.placed(row.tx, gradtx.over("x"))
-    with jax.set_mesh(mesh) if mesh_is_set else contextlib.nullcontext():
-        new, state, updates = jax.eval_shape(lambda p, g: train(tx, p, g, row.extra), params, grads)
     types = lambda tree: jax.tree.map(jax.typeof, tree)
-    assert types(new) == types(params)
-    assert types(updates) == types(grads)
-    places = jax.tree.map(lambda x: x.sharding.spec, state)
-    known = gradtx.state_sharding(tx, params)
-    assert jax.tree.leaves(places) == jax.tree.leaves(jax.tree.map(lambda s: s.spec, known))
+    known = [sharding.spec for sharding in jax.tree.leaves(gradtx.state_sharding(tx, params))]
+    for context in (contextlib.nullcontext(), jax.set_mesh(mesh)):
+        with context:
+            new, state, updates = jax.eval_shape(lambda p, g: train(tx, p, g, row.extra), params, grads)
+        assert types(new) == types(params)
+        assert types(updates) == types(grads)
+        assert [x.sharding.spec for x in jax.tree.leaves(state)] == known
