@@ -82,8 +82,9 @@ def stacked(values: list[Any]) -> Any:
 
 
 def types_of(tree: Any) -> Any:
-    """Shape, dtype and weak type of every leaf."""
-    return jax.tree.map(lambda x: (jnp.shape(x), jnp.result_type(x), bool(getattr(x, "weak_type", False))), tree)
+    """The structure of a tree, with the shape, dtype and weak type of every leaf."""
+    kind = lambda x: (jnp.shape(x), jnp.result_type(x), bool(getattr(x, "weak_type", False)))
+    return jax.tree.structure(tree), list(map(kind, jax.tree.leaves(tree)))
 
 
 def plain(tree: Any) -> Any:

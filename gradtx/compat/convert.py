@@ -10,6 +10,7 @@ from gradtx.combine.partition import PartitionState
 from gradtx.core import precision
 from gradtx.core.errors import describe
 from gradtx.core.fields import inner_fields
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.typing import Array, PyTree, TransformationLike
 from gradtx.state.checkpoint import restore
 from gradtx.state.names import link_name, named_leaves
@@ -75,11 +76,16 @@ def convert_state(
         ValueError: something in either state has no counterpart in the other, with its path, what was wanted and
             what was found; an array is missing that no pattern allows, with its name.
     """
-    filled = _filled(jax.eval_shape(tx.init, params), optax_state, "")
+    wanted = jax.eval_shape(tx.init, params)
+    filled = _filled(unpacked(wanted), optax_state, "")
     if not any(x is MISSING for x in jax.tree.leaves(filled)):
-        return filled
+        return repacked(filled, wanted)
     start = tx.init(params)
-    saved = {e.name: x for e, x in zip(named_leaves(start), jax.tree.leaves(filled), strict=True) if x is not MISSING}
+    saved = {
+        e.name: x
+        for e, x in zip(named_leaves(unpacked(start)), jax.tree.leaves(filled), strict=True)
+        if x is not MISSING
+    }
     try:
         return restore(start, saved, allow_missing=allow_missing)[0]
     except ValueError as error:

@@ -47,11 +47,48 @@ def matched(name: str, what: str, updates: PyTree, treedef: Any, tree: PyTree) -
         errors.structure_mismatch(name, what, updates, tree)
 
 
+def fitted(name: str, batches: Any, tree: PyTree, start: Any) -> list[Any] | None:
+    """What is kept of a slot for each leaf of the updates; None where it is kept in their batches."""
+    if batches.is_packed(tree, whole=isinstance(start, SlotStart)):
+        return None
+    return matched(name, "state", batches.tree, batches.treedef, batches.plain(tree))
+
+
+def kept(
+    name: str, slot: str, batches: Any, tree: PyTree, column: list[Any] | None, start: Any,
+    params: Sequence[Any] | None, cache: dict[Any, Any], *, matrices: bool,
+) -> list[Any]:  # fmt: skip
+    """What is kept of a slot for each batch of the updates; refused if it is not of the type in which it starts."""
+    whole = isinstance(start, SlotStart)
+    check = lambda place, g, x, p, counted: check_slot(
+        name, f"the state's {slot}", batches.tree, place, g, x, start, p, cache, counted
+    )
+    if column is None:
+        values = batches.kept(tree)
+        for part, x, kind, stacked in zip(batches.parts, values, batches.types, batches.stacked, strict=True):
+            if part.of_matrices or not matrices:
+                check(part.places[0], kind, x, None, int(stacked))
+        return values
+    for part in batches.parts:
+        for i, view in zip(part.places, part.views, strict=True) if part.of_matrices or not matrices else ():
+            g, p = batches.leaves[i], None if params is None else params[i]
+            if view is None or whole:
+                check(i, g, column[i], p, None)
+            else:
+                check(i, jax.eval_shape(view.cut, g), column[i], p, len(view.counted))
+    return batches.cut(column, whole=whole)
+
+
 def check_slot(
-    name: str, what: str, updates: PyTree, place: int, g: Any, slot: Any, start: Any, p: Any, cache: dict[Any, Any]
-) -> None:
-    """Refuse a slot that is not of the type in which it starts for a parameter of the update's shape."""
-    stacked, g, slot, p = isinstance(g, Stack), unwrapped(g), unwrapped(slot), unwrapped(p)
+    name: str, what: str, updates: PyTree, place: int, g: Any, slot: Any, start: Any, p: Any, cache: dict[Any, Any],
+    counted: int | None = None,
+) -> None:  # fmt: skip
+    """Refuse a slot that is not of the type in which it starts for a parameter of the update's shape.
+
+    The first axes that are `counted` are of a stack; by default they are where the update is a `Stack`.
+    """
+    counted = int(isinstance(g, Stack)) if counted is None else counted
+    g, slot, p = unwrapped(g), unwrapped(slot), unwrapped(p)
     if isinstance(start, SlotStart):
         if getattr(slot, "shape", None) == g.shape and is_inexact(slot) and not is_complex(g.dtype):
             return
@@ -62,7 +99,7 @@ def check_slot(
         return
     if isinstance(start, OptionalStart) and isinstance(slot, tuple) and not slot:
         return
-    lead = g.shape[:1] if stacked else ()
+    lead = g.shape[:counted]
     like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) and hasattr(p, "dtype") else g).dtype)
     wanted = _types(start, like, cache)
     leaves, treedef = jax.tree.flatten(wanted)

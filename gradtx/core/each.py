@@ -1,6 +1,6 @@
 """One function on many leaves: traced once for all leaves of one type, and one equation for them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -9,28 +9,34 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core.primitive import evaluated, opened, transparent
+from gradtx.core.stacks import grouped
 from gradtx.core.typing import Array
 
 
-def each(function: Callable[..., Any], leaves: Sequence[Any], *shared: Any) -> list[Any]:
+def each(function: Callable[..., Any] | Sequence[Callable[..., Any]], leaves: Sequence[Any], *shared: Any) -> list[Any]:
     """`[function(leaf, *shared) for leaf in leaves]`, with one equation for all leaves of one type.
 
     A traced program's size, and the time to trace it, then grow with the number of types, not of leaves. `vmap`, `grad`
     and XLA see the loop.
 
     Args:
-        function: `(leaf, *shared) -> result`; pure, and traced once for each type of leaf.
+        function: `(leaf, *shared) -> result`; pure, and traced once for each type of leaf. Or one for each leaf.
         leaves: arrays, or trees of arrays that belong together; of any types.
         *shared: what is the same for all leaves.
 
     Returns:
         The results, in the order of the leaves.
     """
-    if not is_traced((leaves, shared)):
-        return [function(leaf, *shared) for leaf in leaves]
+    functions = [function] * len(leaves) if callable(function) else function
     results: list[Any] = [None] * len(leaves)
-    for places, group in _by_type(leaves):
-        for place, result in zip(places, _bind(function, group, shared, total=False), strict=True):
+    if not is_traced((leaves, shared)):
+        for place, leaf in enumerate(leaves):
+            results[place] = functions[place](leaf, *shared)
+        return results
+    for places in grouped(map(_type_of, functions, leaves)):
+        traced = jax.make_jaxpr(functions[places[0]], return_shape=True)(leaves[places[0]], *shared)
+        bound = _bind(traced, functions[places[0]], [leaves[place] for place in places], shared, total=False)
+        for place, result in zip(places, bound, strict=True):
             results[place] = result
     return results
 
@@ -40,7 +46,9 @@ def sum_each(function: Callable[..., Array], leaves: Sequence[Any]) -> Array | N
     if not is_traced(leaves):
         parts = [function(leaf) for leaf in leaves]
     else:
-        parts = [_bind(function, group, (), total=True)[0] for _, group in _by_type(leaves)]
+        groups = [[leaves[place] for place in places] for places in grouped(_type_of(function, x) for x in leaves)]
+        traced = [jax.make_jaxpr(function, return_shape=True)(group[0]) for group in groups]
+        parts = [_bind(t, function, group, (), total=True)[0] for t, group in zip(traced, groups, strict=True)]
     return reduce(jnp.add, parts) if parts else None
 
 
@@ -49,20 +57,17 @@ def is_traced(tree: Any) -> bool:
     return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
 
 
-def _by_type(leaves: Sequence[Any]) -> Iterable[tuple[list[int], list[Any]]]:
-    """The leaves of each type, with their places."""
-    groups: dict[Any, tuple[list[int], list[Any]]] = {}
-    for place, leaf in enumerate(leaves):
-        arrays, structure = jax.tree.flatten(leaf)
-        places, group = groups.setdefault((structure, *map(jax.typeof, arrays)), ([], []))
-        places.append(place)
-        group.append(leaf)
-    return groups.values()
+def _type_of(function: Any, leaf: Any) -> Any:
+    """What leaves of one equation have in common."""
+    arrays, structure = jax.tree.flatten(leaf)
+    return (id(function), structure, *map(jax.typeof, arrays))
 
 
-def _bind(function: Callable[..., Any], leaves: list[Any], shared: tuple[Any, ...], *, total: bool) -> list[Any]:
-    """The results for leaves of one type, or their sum alone."""
-    jaxpr, consts, shape = opened(*jax.make_jaxpr(function, return_shape=True)(leaves[0], *shared))
+def _bind(
+    traced: Any, function: Callable[..., Any], leaves: list[Any], shared: tuple[Any, ...], *, total: bool
+) -> list[Any]:
+    """The results for leaves of one type, or their sum alone; `traced` is the function of the first."""
+    jaxpr, consts, shape = opened(*traced)
     structure = jax.tree.structure(shape)
     if jaxpr.effects:
         results = [function(leaf, *shared) for leaf in leaves]

@@ -1,4 +1,4 @@
-"""Leafwise execution: a rule for one array, lifted to a tree. What is not formula lives here."""
+"""Leafwise execution: a rule for one item, lifted to a tree. What is not formula lives here."""
 
 import inspect
 from collections.abc import Callable
@@ -10,15 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import checks, errors, gate, precision, restart
-from gradtx.core.fields import CountMark, KeyMark, field_of, marks
-from gradtx.core.rules import apply_rule, increment, keep_type, state_fields, wants
+from gradtx.core.each import each, is_traced
+from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
+from gradtx.core.layout import Batches, Layout
+from gradtx.core.rules import increment, is_compiled, keep_type, on_batches, state_fields, wants
 from gradtx.core.schedule import Schedule
 from gradtx.core.selection import MaskedNode, resolve_mask
-from gradtx.core.slots import filled, start_leaf, start_of
-from gradtx.core.stacks import Stack, is_leaf, path_of_leaf, unwrapped
+from gradtx.core.slots import filled, is_whole, slots_of, start_of
+from gradtx.core.stacks import is_leaf, unwrapped
 from gradtx.core.states import EmptyState, ScaleByScheduleState, ScheduledState, first_of
 from gradtx.core.typing import Mask, PyTree
 from gradtx.core.varying import vary_as_all
+from gradtx.core.within import Within
 
 
 def leafwise(
@@ -30,9 +33,11 @@ def leafwise(
     mask: Mask = None,
     masks: dict[str, Mask] | None = None,
     real_only: bool = False,
+    layout: Layout | None = None,
+    within: Within | None = None,
     **named: Any,
 ) -> "Leafwise":
-    """Lift a rule for one array to a transformation of trees.
+    """Lift a rule for one item, an array or a matrix, to a transformation of trees.
 
     Args:
         rule: `(g, s, p, *, ...) -> (u, s)`, or `(g, p, *, ...) -> u` where nothing is kept. `s` is a `state` whose
@@ -47,6 +52,10 @@ def leafwise(
         mask: which leaves the rule acts on; the others pass through and keep no slots.
         masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
         real_only: refuse complex leaves, by path, where the rule means nothing for them.
+        layout: what an item is, such as one matrix of those in a leaf; by default a leaf. Items of one type are
+            stacked, and so is what is kept of them. A rule that asks for `is_matrix`, or an item's `shape`, is told.
+        within: what acts on the results of the rule, and how updates are made of its own; its state is in the field of
+            `state` that is declared `InnerState`.
         **named: for a slot or a `Scalar` where it starts, if not at 0 or as its type says: a number, or a function of
             the parameter, or for a number of the parameters; for any other field of the state its first value or such
             a function; and everything else a hyperparameter, which may be a schedule.
@@ -63,6 +72,8 @@ def leafwise(
         mask=mask,
         masks=masks or {},
         real_only=real_only,
+        layout=layout,
+        within=within,
     )
 
 
@@ -80,6 +91,8 @@ class Leafwise:
     mask: Mask
     masks: dict[str, Mask]
     real_only: bool
+    layout: Layout | None = None
+    within: Within | None = None
     name: str = "leafwise"
     types: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False)  # of starts, as the gate finds them
 
@@ -104,6 +117,8 @@ class Leafwise:
 
     def asked_of(self, extra: dict[str, Any]) -> dict[str, Any]:
         """Those of the extra arguments of `update` that are looked at."""
+        if self.within is not None:
+            return extra
         asking = [f for f in (self.reduce, self.finish) if f is not None]
         return {name: x for name, x in extra.items() if any(wants(f, name) for f in asking)}
 
@@ -116,25 +131,21 @@ class Leafwise:
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
     def _init_inner(self, params: PyTree, inner: dict[str, Any]) -> Any:
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_leaf)
-        chosen = list(map(unwrapped, treedef.flatten_up_to(resolve_mask(self.name, self.mask, params))))
-        for mask in self.masks.values():  # one that does not fit is refused here, not at the first step
-            resolve_mask(self.name, mask, params)
-        starts: list[Any] = []
-        for (path, p), keep in zip(leaves, chosen, strict=True):
-            if p is not None and keep:
-                errors.check_inexact(self.name, "parameter", path, unwrapped(p), real_only=self.real_only)
-            numpy = isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
-            starts.append(p if p is None or not keep or isinstance(p, Stack) or not numpy else jnp.asarray(p))
+        numpy = lambda p: isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
+        tree = jax.tree.map(lambda p: jnp.asarray(p) if errors.is_inexact(p) and numpy(p) else p, params)
+        batches = self._batches(tree)
+        for part in batches.parts:
+            for i in part.places:
+                p = unwrapped(batches.leaves[i])
+                errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
+        left_out = [p if p is None else MaskedNode() for p in batches.leaves]
+        others = {name: _nothing if mark.matrices else None for name, mark in slots_of(self.state).items()}
         slots = {
-            name: treedef.unflatten(
-                [
-                    None if p is None else start_leaf(start, p) if keep else MaskedNode()
-                    for p, keep in zip(starts, chosen, strict=True)
-                ]
-            )
+            name: batches.packed(batches.started(start, others[name]), left_out, whole=is_whole(start))
             for name, start in self.slots.items()
         }
+        if self.within is not None:
+            inner = {field_of(self.state, InnerMark) or "": self.within.init(batches, slots)}
         shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
         # What `reduce` or `finish` may change follows from the leaves, and so varies over devices as these do.
         kinds = marks(self.state)
@@ -142,39 +153,31 @@ class Leafwise:
         return self.state(**slots, **shared | vary_as_all(plain, params), **inner)
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        """Apply the rule to every leaf; the step counter, schedules and reductions run once."""
+        """Apply the rule to every item; the step counter, schedules and reductions run once."""
+        scheduled, count = None, None if self.count is None else restart.of_run(getattr(state, self.count, None))
         # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
         if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
             kind = ScaleByScheduleState if self.state is EmptyState else ScheduledState
             cure = "restore(tx.init(params), state_dict(state)) goes on at the run's count"
             checks.check_state(self.name, kind, state, f"; if a number became a schedule, {cure}")
             checks.check_array(self.name, "count", state.count, np.zeros((), np.int32))
-            inner = getattr(state, "inner_state", EmptyState())
-            updates, inner = self._update_inner(updates, inner, params, state.count, extra)
-            kept = {} if self.state is EmptyState else {"inner_state": inner}
-            return updates, state._replace(count=increment(state.count), **kept)
-        count = None if self.count is None else getattr(state, self.count, None)
-        return self._update_inner(updates, state, params, restart.of_run(count), extra)
-
-    def _update_inner(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: dict[str, Any]) -> Any:
-        """One step of the state proper; schedules see `count`."""
+            scheduled, count, state = state, state.count, getattr(state, "inner_state", EmptyState())
         checks.check_state(self.name, self.state, state)
+        counts = jax.tree.leaves(getattr(state, self.count or "", ()))
         state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
         if wants(self.rule, "p", needed=True):
             errors.check_params(self.name, params)
-        leaves = Leaves(self, updates, state, params)
+        batches, slots, p = self._matched(updates if self.within is None else precision.widen(updates), state, params)
         checks.check_fields(self.name, self.state, self.starts, state, updates, params, self.types, slots=False)
         hyper = {name: self._scalar(name, h(count) if isinstance(h, Schedule) else h) for name, h in self.hyper.items()}
-        slot_names, shared_names = state_fields(self.state)
-        shared = {name: getattr(state, name) for name in shared_names}
-        old = dict(shared)
+        old = {name: getattr(state, name) for name in state_fields(self.state)[1]}
+        shared, key = dict(old), None
         if self.count is not None:
             shared[self.count] = increment(shared[self.count])
-        key, key_field = None, field_of(self.state, KeyMark)
-        if key_field is not None:
+        if (key_field := field_of(self.state, KeyMark)) is not None:
             shared[key_field], key = jax.random.split(shared[key_field])
 
-        available = {"state": state, "params": params, **extra, **hyper}
+        available = {"state": state, "params": params, "counts": counts, **extra, **hyper}
         if self.reduce is not None or self.finish is not None:
             dtype = precision.scalar_dtype(updates)
             available |= {name: precision.number_in(h, dtype) for name, h in hyper.items()}
@@ -183,22 +186,79 @@ class Leafwise:
         reduced: dict[str, Any] = {}
         if self.reduce is not None:
             reduced = dict(self._call(self.reduce, available))
-            shared |= {name: keep_type(reduced.pop(name), old[name]) for name in shared_names if name in reduced}
+            shared |= {name: keep_type(reduced.pop(name), old[name]) for name in old if name in reduced}
         numbers = {name: h for name, h in hyper.items() if wants(self.rule, name)} | reduced
         seen = lambda old: available | {"state": self._widened(state._replace(**old))}
         own = restart.own_numbers(
             self.state, per_leaf, lambda old: self._call(self.reduce, seen(old)) if self.reduce else {}
         )
-        new_leaves, new_slots = leaves.run(numbers, shared, key, own)
-        new_updates = leaves.treedef.unflatten(new_leaves)
-        if self.state is EmptyState:
-            return new_updates, state
-        trees = {name: leaves.treedef.unflatten([slots[name] for slots in new_slots]) for name in slot_names}
-        new_state = state._replace(**trees, **shared)
+
+        keys, mine = batches.keys(key), [restart.of_items(own, *held, numbers | shared) for held in batches.held(own)]
+        items = list(zip(batches.cut(batches.leaves), slots, p, keys, mine, strict=True))
+        traced = is_traced((items, shared, numbers)) or is_compiled(self.rule)
+        rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), numbers, traced=traced)
+        results = each(rules, items, shared, numbers)
+        steps = [u for u, _ in results]
+        trees = {
+            name: batches.keep([kept[name] for _, kept in results], getattr(state, name), whole=is_whole(start))
+            for name, start in self.slots.items()
+        }
+        if self.within is not None:
+            field = field_of(self.state, InnerMark) or ""
+            steps, trees[field] = self.within.update(batches, steps, trees, getattr(state, field), extra)
+            given = {name: h for name, h in hyper.items() if wants(self.within.back, name)}
+            rules, given = on_batches(self.within.back, self.state, batches, tuple(self.masks), given, traced=traced)
+            back = [(r, kept, None, None, {}) for r, (_, kept) in zip(steps, results, strict=True)]
+            steps = [u for u, _ in each(rules, back, shared, given)]
+        new_updates = batches.treedef.unflatten(batches.join(steps, jax.tree.leaves(updates, is_leaf=batches.is_leaf)))
+        new_state = state if self.state is EmptyState else state._replace(**trees, **shared)
         if self.finish is not None:
             finished = self._call(self.finish, available | reduced | {"state": self._widened(new_state)})
-            new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in shared_names})
-        return new_updates, restart.both_views(new_state, per_leaf, own)
+            new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in old})
+        new_state = restart.both_views(new_state, per_leaf, own)
+        if scheduled is None:
+            return new_updates, new_state
+        kept = {} if self.state is EmptyState else {"inner_state": new_state}
+        return new_updates, scheduled._replace(count=increment(scheduled.count), **kept)
+
+    def _batches(self, tree: PyTree, like: PyTree = None) -> Batches:
+        """The items in a tree: those of a batch are inside the same masks."""
+        views = None if self.layout is None else self.layout.views(self.name, tree)
+        columns = [
+            [bool(unwrapped(x)) for x in jax.tree.leaves(resolve_mask(self.name, mask, tree), is_leaf=is_leaf)]
+            for mask in (self.mask, *self.masks.values())
+        ]
+        labels = [tuple(row) if keep else None for keep, *row in zip(*columns, strict=True)]
+        return Batches(tree, views, labels, like)
+
+    def _matched(self, updates: PyTree, state: Any, params: PyTree) -> tuple[Batches, list[dict[str, Any]], list[Any]]:
+        """The items of the updates, with their slots and parameters; refused what does not belong together."""
+        name, first = self.name, next(iter(self.slots), None)
+        batches = self._batches(updates, None if first is None else getattr(state, first))
+        fitted = {slot: checks.fitted(name, batches, getattr(state, slot), start) for slot, start in self.slots.items()}
+        takes = params is not None and wants(self.rule, "p")
+        column = None if params is None else gate.fitted(name, updates, batches.leaves, batches.treedef, params)
+        here = sorted(i for part in batches.parts for i in part.places)
+        for i in here:
+            gate.check_number(name, updates, i, batches.leaves[i], real_only=self.real_only)
+        kept = {
+            slot: checks.kept(
+                name,
+                slot,
+                batches,
+                getattr(state, slot),
+                fitted[slot],
+                start,
+                column,
+                self.types,
+                matrices=slots_of(self.state)[slot].matrices,
+            )
+            for slot, start in self.slots.items()
+        }
+        for i in here if column is not None and (takes or not gate.EXAMPLES) else ():
+            gate.check_param(name, updates, i, batches.leaves[i], column[i])
+        slots = [{slot: values[k] for slot, values in kept.items()} for k in range(len(batches))]
+        return batches, slots, [None] * len(batches) if column is None or not takes else batches.cut(column)
 
     def _widened(self, state: Any) -> Any:
         """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
@@ -226,61 +286,9 @@ class Leafwise:
         return function(**chosen)
 
 
-class Leaves:
-    """The leaves of one update, matched with their slots and parameters."""
-
-    def __init__(self, step: Leafwise, updates: PyTree, state: Any, params: PyTree) -> None:
-        self.step, self.tree = step, updates
-        self.updates, self.treedef = jax.tree.flatten(updates, is_leaf=is_leaf)
-        self.chosen = self._match_mask(updates, step.mask)
-        self.masks = {name: self._match_mask(updates, mask) for name, mask in step.masks.items() if mask is not None}
-        self.slots = {
-            name: checks.matched(step.name, "state", updates, self.treedef, getattr(state, name)) for name in step.slots
-        }
-        self.params = None if params is None else gate.fitted(step.name, updates, self.updates, self.treedef, params)
-        self.takes_params = params is not None and wants(step.rule, "p")
-        for i, (g, keep) in enumerate(zip(self.updates, self.chosen, strict=True)):
-            if g is not None and keep:
-                self._check(i, g)
-
-    def _match_mask(self, updates: PyTree, mask: Mask) -> list[bool]:
-        return list(map(unwrapped, self.treedef.flatten_up_to(resolve_mask(self.step.name, mask, updates))))
-
-    def run(
-        self, numbers: dict[str, Any], shared: dict[str, Any], key: Any, own: dict[str, dict[str, Any]]
-    ) -> tuple[list[Any], list[dict[str, Any]]]:
-        """Apply the rule to each leaf, with its `own` numbers where it has some: new updates, and new slots by name."""
-        step = self.step
-        keys = [None] * len(self.updates) if key is None else list(jax.random.split(key, max(1, len(self.updates))))
-        new_updates = list(self.updates)
-        new_slots = [{name: column[i] for name, column in self.slots.items()} for i in range(len(self.updates))]
-        groups: dict[tuple[bool, tuple[str, ...]], dict[int, Any]] = {}
-        for i, (g, keep) in enumerate(zip(self.updates, self.chosen, strict=True)):
-            if g is None or not keep:
-                continue
-            slots = {name: unwrapped(slot) for name, slot in new_slots[i].items()}
-            p = self.params[i] if self.params is not None and self.takes_params else None
-            mine = restart.named_for(own, path_of_leaf(g, checks.path_at(self.tree, i)), {}) if own else {}
-            leaf = (unwrapped(g), slots, unwrapped(p), keys[i], mine)
-            outside = tuple(name for name, column in self.masks.items() if not column[i])
-            groups.setdefault((isinstance(g, Stack), outside), {})[i] = leaf
-        for (stacked, outside), leaves in groups.items():
-            given = numbers | dict.fromkeys(outside, 0.0)
-            results = apply_rule(step.rule, step.state, list(leaves.values()), shared, given, stacked=stacked)
-            for i, (u, slots) in zip(leaves, results, strict=True):
-                new_updates[i] = Stack(u) if stacked else u
-                new_slots[i] = {name: Stack(slot) for name, slot in slots.items()} if stacked else slots
-        return new_updates, new_slots
-
-    def _check(self, i: int, g: Any) -> None:
-        """Refuse a leaf whose update, slots and parameter do not belong together."""
-        step, name = self.step, self.step.name
-        gate.check_number(name, self.tree, i, g, real_only=step.real_only)
-        p = None if self.params is None else self.params[i]
-        for slot, column in self.slots.items():
-            checks.check_slot(name, f"the state's {slot}", self.tree, i, g, column[i], step.slots[slot], p, step.types)
-        if self.params is not None and (self.takes_params or not gate.EXAMPLES):
-            gate.check_param(name, self.tree, i, g, p)
+def _nothing(_: Any) -> MaskedNode:
+    """How a slot starts of what has none."""
+    return MaskedNode()
 
 
 def _is_number(x: Any) -> bool:

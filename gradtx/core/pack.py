@@ -8,7 +8,7 @@ import numpy as np
 
 from gradtx.core.errors import is_none
 from gradtx.core.selection import path_parts, resolve_labels, resolve_mask
-from gradtx.core.stacks import Packed, Packing, packed
+from gradtx.core.stacks import Packed, Packing, Part, gathered, grouped
 from gradtx.core.typing import PyTree
 
 
@@ -36,16 +36,16 @@ def pack(params: PyTree, *, largest: int = 16_384, apart: Any = None) -> Packed:
         The packed tree; `.unpack()` gives the tree back. Leaves that are sharded over devices stay as they are.
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
-    paths = tuple(path_parts(path) or "(root)" for path, _ in leaves)
+    paths = tuple((path_parts(path) or "(root)",) for path, _ in leaves)
     is_mask = apart is None or isinstance(apart, str | tuple)
     labels = jax.tree.leaves(resolve_mask("pack", apart, params)) if is_mask else resolve_labels("pack", apart, params)
-    groups: dict[Any, list[int]] = {}
+    keys: list[Any] = []
     for i, ((_, x), label) in enumerate(zip(leaves, labels, strict=True)):
         alone = not _is_array(x) or np.size(x) > largest or _is_sharded(x)
-        groups.setdefault(i if alone else (x.shape, str(x.dtype), _weak(x), repr(label)), []).append(i)
-    places = tuple(map(tuple, groups.values()))
-    parts = [packed([leaves[i][1] for i in some]) for some in places]
-    return Packed(parts, Packing(treedef, paths, places))
+        keys.append(i if alone else (x.shape, str(x.dtype), _weak(x), repr(label)))
+    parts = [Part(tuple(places), (None,) * len(places)) for places in grouped(keys)]
+    packing = Packing(treedef, paths, tuple(parts))
+    return Packed([gathered([leaves[i][1] for i in part.places], part) for part in parts], packing)
 
 
 def _is_array(x: Any) -> bool:

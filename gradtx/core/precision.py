@@ -1,7 +1,7 @@
 """Dtypes, decided once: maths in float32 or wider, one rounding at the end."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -94,16 +94,15 @@ def round_like(tree: PyTree, like: PyTree) -> PyTree:
 
 def _in_dtypes(convert: Callable[[Any, DType], Array], leaves: list[Any], dtypes: Sequence[Any]) -> list[Any]:
     """Every leaf in its dtype by `convert`; one that has it, or is None or has none, stays; the same list if all do."""
-    wanted: dict[Any, list[int]] = {}
-    for place, (x, dtype) in enumerate(zip(leaves, dtypes, strict=True)):
-        if x is not None and dtype is not None and not (isinstance(x, jax.Array) and _is_strongly(x, dtype)):
-            wanted.setdefault(dtype, []).append(place)
-    converted = list(leaves) if wanted else leaves
-    for dtype, places in wanted.items():
-        for place, x in zip(
-            places, each(lambda x, dtype=dtype: convert(x, dtype), [leaves[k] for k in places]), strict=True
-        ):
-            converted[place] = x
+    is_there = lambda x, dtype: dtype is None or x is None or (isinstance(x, jax.Array) and _is_strongly(x, dtype))
+    places = [k for k, (x, dtype) in enumerate(zip(leaves, dtypes, strict=True)) if not is_there(x, dtype)]
+    if not places:
+        return leaves
+    to = {dtype: partial(convert, dtype=dtype) for dtype in {dtypes[k] for k in places}}
+    new = each([to[dtypes[k]] for k in places], [leaves[k] for k in places])
+    converted = list(leaves)
+    for place, x in zip(places, new, strict=True):
+        converted[place] = x
     return converted
 
 

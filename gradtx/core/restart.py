@@ -1,6 +1,6 @@
 """Counts of single leaves: those of parameters that started anew in the middle of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -32,7 +32,7 @@ def of_run(x: Any) -> Any:
 
 def of_leaf(x: Any, path: tuple[Any, ...]) -> Any:
     """The number of the leaf at a path."""
-    return named_for(x.leaf, path, x.run) if is_per_leaf(x) else x
+    return named_for(x.leaf, leaf_name(path), x.run) if is_per_leaf(x) else x
 
 
 def next_count(count: Any) -> Any:
@@ -40,12 +40,32 @@ def next_count(count: Any) -> Any:
     return jax.tree.map(increment, count)
 
 
-def named_for(numbers: dict[str, Any], path: tuple[Any, ...], default: Any) -> Any:
-    """What `numbers` has for the leaf at a path: under that, or under the longest that it begins with."""
-    for end in range(len(path), -1, -1) if numbers else ():
-        if (name := leaf_name(path[:end])) in numbers:
-            return numbers[name]
+def named_for(numbers: dict[str, Any], name: str, default: Any) -> Any:
+    """What `numbers` has for the leaf of a name: under that, or under the longest that it begins with."""
+    parts = name.split("/")
+    for end in range(len(parts), -1, -1) if numbers else ():
+        if (above := "/".join(parts[:end]) or "(root)") in numbers:
+            return numbers[above]
     return default
+
+
+def of_items(
+    own: dict[str, dict[str, Any]], names: Sequence[tuple[str, int]], stacked: bool, others: dict[str, Any]
+) -> dict[str, Any]:
+    """What the items of a batch have of their own, of what `own_numbers` gives.
+
+    Args:
+        own: that.
+        names: of the leaves in the batch, each with the number of its items.
+        stacked: whether there is an axis of items, and so of their numbers.
+        others: what items have whose leaves have nothing of their own.
+    """
+    mine = [(named_for(own, name, {}), n) for name, n in names]
+    if not stacked:
+        return mine[0][0] if mine else {}
+    fields = dict.fromkeys(field for numbers, _ in mine for field in numbers)
+    column = lambda field: [jnp.broadcast_to(numbers.get(field, others[field]), (n,)) for numbers, n in mine]
+    return {field: jnp.concatenate(column(field)) for field in fields}
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:

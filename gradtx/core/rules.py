@@ -1,9 +1,9 @@
-"""Running a rule on leaves: dtypes, and one trace for all leaves of one type."""
+"""Running a rule on items: dtypes, and one trace for all items of one type."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
-from gradtx.core.each import each, is_traced
 from gradtx.core.eager import TRIED, is_fixed, outside
+from gradtx.core.explicit import automatically, sharding_of
 from gradtx.core.fields import inner_fields
-from gradtx.core.frozen import fingerprint
+from gradtx.core.frozen import Frozen
 from gradtx.core.slots import slots_of
 from gradtx.core.typing import Array
 
@@ -24,63 +24,61 @@ NO_MORE = nullcontext()
 _known: WeakKeyDictionary[Callable[..., Any], dict[str, dict[Any, Any]]] = WeakKeyDictionary()
 
 
-def apply_rule(
-    rule: Callable[..., Any],
-    state: type[Any],
-    leaves: Sequence[Any],
-    shared: Any,
-    numbers: Any,
-    *,
-    stacked: bool = False,
-) -> list[tuple[Array, dict[str, Any]]]:
-    """Run a rule on leaves, each `(g, slots, p, key, own)`, or on each of a stack of them: in their compute dtypes.
+def on_item(
+    rule: Callable[..., Any], state: type[Any], static: dict[str, Any], *, stacked: bool = False, viewed: bool = False,
+    traced: bool = False,
+) -> Callable[..., Any]:  # fmt: skip
+    """A rule as a function `((g, slots, p, key, own), shared, numbers) -> (u, slots)`, in the item's compute dtypes.
 
-    The rest of the state and the numbers are the same for all, but for those that a leaf has of its own; the results
-    are `(u, slots)`.
+    The rest of the state and the numbers are the same for all items, but for those that one has of its `own`.
+
+    Args:
+        rule: the rule.
+        state: the type of its state.
+        static: those of its numbers that are no arrays.
+        stacked: whether it runs on each of a stack of items.
+        viewed: whether items are views of leaves, which may be cut over devices in any way.
+        traced: whether what runs it is traced, or compiled: then it is traced once for each type of item.
     """
-    traced = {k: v for k, v in numbers.items() if isinstance(v, jax.Array | np.ndarray)}
-    static = {k: v for k, v in numbers.items() if k not in traced}
-    if stacked:
-        leaves = [
-            (g, slots, p, None if key is None else jax.random.split(key, len(g)), _repeated(own, len(g)))
-            for g, slots, p, key, own in leaves
-        ]
-    run = partial(_run, rule, state, static, stacked)
-    if is_traced((leaves, shared, traced)) or _is_compiled(rule):
-        run = _traced_once(rule, state, tuple(static.items()), stacked)
-    return each(run, leaves, shared, traced)
+    if not traced:
+        return _lifted(lambda: rule, state, static, stacked, viewed)
+    known = _of(rule, "traced") if is_fixed(rule) else {}  # for good, unless what it reads may change
+    key = (state, stacked, viewed, tuple((name, type(x), Frozen(x)) for name, x in static.items()))
+    if key not in known:
+        if len(known) >= MOST_TRACED:
+            known.clear()
+        call = _lifted(ref(rule), state, static, stacked, viewed)
+        call.__name__ = call.__qualname__ = getattr(rule, "__name__", "rule")
+        known[key] = jax.jit(call)
+    return known[key]
 
 
-def _run(rule: Any, state: Any, static: Any, stacked: bool, leaf: Any, shared: Any, traced: Any) -> Any:
-    on_leaf = partial(_on_leaf, rule, state, static)
-    return (
-        jax.vmap(on_leaf, in_axes=(0, None, None))(leaf, shared, traced) if stacked else on_leaf(leaf, shared, traced)
-    )
-
-
-def _is_compiled(rule: Callable[..., Any]) -> bool:
+def is_compiled(rule: Callable[..., Any]) -> bool:
     """Whether a call of a rule outside of any trace is one compiled call: of gradtx's own, that are not made anew."""
     lasting = "<locals>" not in getattr(rule, "__qualname__", "<locals>") and is_fixed(rule)
     return lasting and outside() and len(_of(rule, "traced")) < TRIED
 
 
-def _traced_once(rule: Callable[..., Any], state: type[Any], static: tuple[tuple[str, Any], ...], stacked: bool) -> Any:
-    """The rule as a function that is traced once for each type of leaf: for good, unless what it reads may change."""
-    traced = _of(rule, "traced") if is_fixed(rule) else {}
-    key = (state, stacked, tuple((name, type(x), fingerprint(x)) for name, x in static))  # 0.0 and -0.0 are two
-    if key not in traced:
-        if len(traced) >= MOST_TRACED:
-            traced.clear()
-        traced[key] = _traceable(ref(rule), state, dict(static), stacked)
-    return traced[key]
+def on_batches(
+    rule: Callable[..., Any], state: type[Any], batches: Any, masks: tuple[str, ...], numbers: dict[str, Any], *,
+    traced: bool,
+) -> tuple[list[Callable[..., Any]], dict[str, Any]]:  # fmt: skip
+    """The rule for each batch of a tree, see `on_item`, and those of its numbers that are arrays.
 
-
-def _traceable(rule: Callable[[], Any], state: type[Any], static: dict[str, Any], stacked: bool) -> Callable[..., Any]:
-    def call(*operands: Any) -> Any:
-        return _run(rule(), state, static, stacked, *operands)
-
-    call.__name__ = call.__qualname__ = getattr(rule(), "__name__", "rule")
-    return jax.jit(call)
+    It sees 0 for a hyperparameter whose mask leaves the batch out, and is told of items what it asks for.
+    """
+    static = {name: x for name, x in numbers.items() if not _has_arrays(x)}
+    asked = {"is_matrix": batches.matrices, "shape": batches.shapes}
+    asked = {name: column for name, column in asked.items() if wants(rule, name)}
+    make = lambda stacked, *told: on_item(
+        rule, state, static | dict(told), stacked=stacked, viewed=batches.in_views, traced=traced
+    )
+    kinds: list[Any] = []
+    for k, (stacked, inside) in enumerate(zip(batches.stacked, batches.first(batches.labels), strict=True)):
+        outside = [(name, 0.0) for name, keep in zip(masks, inside, strict=True) if not keep]
+        kinds.append((stacked, *outside, *((name, column[k]) for name, column in asked.items())))
+    made = {kind: make(*kind) for kind in set(kinds)}
+    return [made[kind] for kind in kinds], {name: x for name, x in numbers.items() if name not in static}
 
 
 def _of(function: Callable[..., Any], what: str) -> dict[Any, Any]:
@@ -91,33 +89,46 @@ def _of(function: Callable[..., Any], what: str) -> dict[Any, Any]:
         return {}
 
 
-def _on_leaf(rule: Any, state: Any, static: Any, leaf: Any, shared: Any, traced: Any) -> Any:
-    g, slots, p, key, own = leaf
-    wide = precision.compute_dtype(g.dtype)
-    if own:
-        shared = shared | {name: x for name, x in own.items() if name in shared}
-        traced = traced | {name: x for name, x in own.items() if name not in shared}
-    numbers = static | {name: precision.number_in(x, precision.real_dtype(wide)) for name, x in traced.items()}
-    given: dict[str, Any] = {}
-    if wants(rule, "s"):
-        inner = dict.fromkeys(inner_fields(state), ())  # which is no rule's affair
-        seen = {name: _mapped(_as_seen, x, wide) for name, x in slots.items()}
-        given["s"] = state(**seen, **shared, **inner)
-    if p is not None:
-        given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
-    if key is not None:
-        given["key"] = key
-    given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
-    # Complex times real is no accident inside a rule: |g|^2 is real.
-    with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:
-        result = rule(precision.cast(g, wide), **given)
-    u, s = result if wants(rule, "s") else (result, given.get("s"))
-    new = slots if s is None else {name: _mapped(keep_type, getattr(s, name), x) for name, x in slots.items()}
-    return precision.narrow(u, g.dtype), new
+def _has_arrays(number: Any) -> bool:
+    return any(isinstance(x, jax.Array | np.ndarray) for x in jax.tree.leaves(number))
 
 
-def _repeated(own: dict[str, Any], n: int) -> dict[str, Any]:
-    return {name: jnp.broadcast_to(x, (n, *jnp.shape(x))) for name, x in own.items()}
+def _lifted(
+    rule_of: Callable[[], Any], state: Any, static: dict[str, Any], stacked: bool, viewed: bool
+) -> Callable[..., Any]:
+    def call(leaf: Any, shared: Any, traced: Any) -> Any:
+        g, slots, p, key, own = leaf
+        rule, wide = rule_of(), precision.compute_dtype(g.dtype)
+        if own:
+            shared = shared | {name: x for name, x in own.items() if name in shared}
+            traced = traced | {name: x for name, x in own.items() if name not in shared}
+        in_real = lambda x: precision.number_in(x, precision.real_dtype(wide))
+        numbers = static | {name: jax.tree.map(in_real, x) for name, x in traced.items()}
+        given: dict[str, Any] = {}
+        if wants(rule, "s"):
+            inner = dict.fromkeys(inner_fields(state), ())  # which is no rule's affair
+            seen = {name: _mapped(_as_seen, x, wide) for name, x in slots.items()}
+            given["s"] = state(**seen, **shared, **inner)
+        if p is not None:
+            given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
+        if key is not None:
+            given["key"] = key
+        given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
+        # Complex times real is no accident inside a rule: |g|^2 is real.
+        with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:
+            result = rule(precision.cast(g, wide), **given)
+        u, s = result if wants(rule, "s") else (result, given.get("s"))
+        new = slots if s is None else {name: _mapped(keep_type, getattr(s, name), x) for name, x in slots.items()}
+        return precision.narrow(u, g.dtype), new
+
+    if not viewed and not stacked:
+        return call
+
+    def on_batch(leaf: Any, shared: Any, traced: Any) -> Any:
+        run = jax.vmap(call, in_axes=(0, None, None)) if stacked else call
+        return automatically(run, (leaf, shared, traced), jax.tree.map(sharding_of, leaf[:2]))
+
+    return on_batch
 
 
 def _mapped(function: Callable[[Any, Any], Any], slot: Any, other: Any) -> Any:

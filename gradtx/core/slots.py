@@ -26,11 +26,13 @@ class SlotMark(Mark):
         start: how it starts where the maker of the transformation says nothing else; by default at zero.
         real: whether a complex parameter has a real slot.
         positive: whether it is never below 0, which a codec may use.
+        matrices: whether only matrices have it, in a layout of matrices.
     """
 
     start: "Start | None" = None
     real: bool = False
     positive: bool = False
+    matrices: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,18 @@ def start_leaf(start: Callable[[Any], Any], p: Any) -> Any:
     return Stack(jax.tree.map(lambda x: jnp.stack([x] * n), one))
 
 
+def is_whole(start: Any) -> bool:
+    """Whether a slot is of its item's shape."""
+    return isinstance(start, SlotStart)
+
+
+def reads_values(start: Any) -> bool:
+    """Whether how a slot starts depends on more of the parameter than its type."""
+    if isinstance(start, SlotStart):
+        return getattr(start.start, "func", None) is not like
+    return not isinstance(start, ShapedStart) and (not isinstance(start, ScalarStart) or callable(start.value))
+
+
 def check_one_number(value: Any) -> None:
     """Refuse a start of more than one number.
 
@@ -238,3 +252,6 @@ CopySlot: TypeAlias = Annotated[Array, SlotMark(copy())]
 
 NumberSlot: TypeAlias = Annotated[Array, SlotMark(scalar(), real=True)]
 """The type of a slot of one real number for each parameter, such as a running norm."""
+
+MatrixSlot: TypeAlias = Annotated[Array, SlotMark(matrices=True)]
+"""The type of a slot that each matrix has, and no other leaf, in a layout of matrices."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.arguments import Accept, IsDType
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.selection import check_used, matches
 from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, DType, PyTree
@@ -74,7 +75,7 @@ def in_codec(codec: Any, slot: PyTree) -> PyTree:
     if not isinstance(codec, Mapping):
         return jax.tree.map(lambda x: in_dtype(x, codec), slot)
     patterns = cast("Mapping[str, DType]", codec)
-    leaves, treedef = jax.tree_util.tree_flatten_with_path(slot)
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(unpacked(slot))
     # A slot may have several arrays for one parameter, below its path.
     above = [[path[:end] for end in range(len(path), -1, -1)] for path, _ in leaves]
     for pattern in patterns:
@@ -83,9 +84,8 @@ def in_codec(codec: Any, slot: PyTree) -> PyTree:
     asked = (
         [dtype for pattern, dtype in patterns.items() if any(matches(pattern, at) for at in paths)] for paths in above
     )
-    return treedef.unflatten(
-        [in_dtype(x, dtypes[0]) if dtypes else x for (_, x), dtypes in zip(leaves, asked, strict=True)]
-    )
+    new = [in_dtype(x, dtypes[0]) if dtypes else x for (_, x), dtypes in zip(leaves, asked, strict=True)]
+    return repacked(treedef.unflatten(new), slot)
 
 
 def in_dtype(x: Array, dtype: DType) -> Array:

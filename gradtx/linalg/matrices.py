@@ -1,17 +1,14 @@
-"""Arrays as stacks of matrices, so that one call does all matrices of one shape."""
+"""Which matrices are in an array, and the layout of rules for them."""
 
-from collections.abc import Callable, Sequence
-from math import prod
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.errors import is_none, path_str
-from gradtx.core.explicit import automatically, sharding_of
 from gradtx.core.selection import resolve_labels
-from gradtx.core.stacks import Packed, Stack
+from gradtx.core.stacks import Packed, Stack, View
 from gradtx.core.typing import Array, PyTree
 
 
@@ -69,77 +66,84 @@ def resolve_dimensions(
 
 def matrix_shape(x: Any, numbers: DimensionNumbers) -> tuple[int, int]:
     """The inputs and outputs of the matrix in `x`: the products of its reduction axes and of its output axes."""
-    _, reduction, output = _axes(x, numbers)
-    return prod(x.shape[a] for a in reduction), prod(x.shape[a] for a in output)
+    m, n = view_of(x.shape, numbers).item
+    return m, n
 
 
 def to_matrices(x: Array, numbers: DimensionNumbers) -> Array:
     """`x` with its matrices on the last two axes: (stack axes, inputs, outputs)."""
-    stack, reduction, output = _axes(x, numbers)
-    return x.transpose(stack + reduction + output).reshape(*(x.shape[a] for a in stack), *matrix_shape(x, numbers))
+    return view_of(x.shape, numbers).cut(x)
 
 
 def from_matrices(y: Array, x: Array, numbers: DimensionNumbers) -> Array:
     """The inverse of `to_matrices`: `y` in the shape of `x`."""
-    stack, reduction, output = _axes(x, numbers)
-    order = stack + reduction + output
-    return y.reshape([x.shape[a] for a in order]).transpose([order.index(a) for a in range(x.ndim)])
+    return view_of(x.shape, numbers).join(y)
 
 
-def on_matrices(
-    function: Callable[..., Array], leaves: list[Any], numbers: list[DimensionNumbers | None], **shared: Any
-) -> list[Any]:
-    """Apply a function of stacked matrices, (k, m, n) -> (k, m, n), once for all matrices of one shape and dtype.
+def view_of(shape: tuple[int, ...], numbers: DimensionNumbers) -> View:
+    """Where the matrices lie in a leaf of a shape."""
+    return View(tuple(shape), *_axes(shape, numbers))
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """The layout of which an item is one matrix (m, n): see `matrices`."""
+
+    numbers: Any
+    only: bool
+
+    def views(self, name: str, tree: PyTree) -> list[View | None]:
+        """Where the matrices lie in each leaf."""
+        found = resolve_dimensions(name, self.numbers, tree)
+        leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)
+        views: list[View | None] = []
+        for (path, x), numbers in zip(leaves, found, strict=True):
+            if self.only and self.numbers is None and x is not None and numbers is None:
+                wanted = "wanted a matrix or weight_dimension_numbers; leave other leaves to another transformation"
+                raise ValueError(f"{name}: the leaf at {path_str(path)} has shape {np.shape(x)}, {wanted}")
+            views.append(None if x is None or numbers is None else view_of(x.shape, numbers))
+        return views if not isinstance(tree, Packed) else _in_stacks(views, tree)
+
+
+def matrices(numbers: Any = None, *, only: bool = True) -> Matrices:
+    """The layout of a rule for matrices: an item is one matrix (m, n), of all those in the leaves.
+
+    Matrices of one shape and dtype are stacked, and their slots are kept so. A leaf without dimension numbers is an
+    item itself; a rule that asks for `is_matrix` is told.
+
+        gradtx.leafwise(rule, State, layout=matrices(DimensionNumbers(1, 2)))
 
     Args:
-        function: `(matrices, **shared) -> matrices`, which acts on each matrix of a stack by itself.
-        leaves: arrays, or None.
-        numbers: their dimension numbers; a leaf without stays as it is.
-        **shared: what else the function needs. It closes over no arrays: these may lie on the mesh, too.
-
-    Returns:
-        The leaves, in their shapes. Leaves with explicit sharding keep it; between, XLA chooses.
+        numbers: which axes of each leaf are a matrix, as in `resolve_dimensions`; None: every leaf of two axes is one.
+        only: whether without numbers a leaf that is no matrix is refused.
     """
-    here = [i for i, (x, number) in enumerate(zip(leaves, numbers, strict=True)) if x is not None and number]
-    arrays = [leaves[i] for i in here]
-    options, structure = jax.tree.flatten(shared, is_leaf=is_none)
-    traced = {k: x for k, x in enumerate(options) if isinstance(x, jax.Array)}
-
-    def run(arrays: Sequence[Array], traced: dict[int, Array]) -> tuple[Array, ...]:
-        given = structure.unflatten([traced.get(k, x) for k, x in enumerate(options)])
-        matrices = [to_matrices(x, cast(Any, numbers[i])) for x, i in zip(arrays, here, strict=True)]
-        stacks = [x.reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in matrices]
-        groups: dict[Any, list[int]] = {}
-        for j, stack in enumerate(stacks):
-            groups.setdefault((stack.shape[1:], stack.dtype), []).append(j)
-        for members in groups.values():
-            joined = function(jnp.concatenate([stacks[j] for j in members]), **given)
-            start = 0
-            for j in members:
-                stop = start + len(stacks[j])
-                stacks[j], start = joined[start:stop], stop
-        return tuple(from_matrices(s, x, cast(Any, numbers[i])) for s, x, i in zip(stacks, arrays, here, strict=True))
-
-    results = automatically(run, (arrays, traced), tuple(map(sharding_of, arrays)))
-    new = list(leaves)
-    for i, y in zip(here, results, strict=True):
-        new[i] = y
-    return new
+    return Matrices(numbers, only)
 
 
-def _axes(x: Any, numbers: DimensionNumbers) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Stack, reduction and output axes, counted from 0."""
-    ndim = len(x.shape)
+def _in_stacks(views: list[View | None], tree: Packed) -> list[View | None]:
+    """The same, where leaves that are no matrices lie in a stack: there, an item is a leaf."""
+    whole = lambda shape: View(shape, (0,), tuple((a,) for a in range(1, len(shape))), is_matrix=False)
+    return [
+        whole(x.value.shape) if view is None and isinstance(x, Stack) else view
+        for view, (_, x) in zip(views, tree.present(), strict=True)
+    ]
+
+
+def _axes(
+    shape: tuple[int, ...], numbers: DimensionNumbers
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Stack axes, and those of inputs and outputs, counted from 0."""
+    ndim = len(shape)
     as_tuple = lambda axes: tuple(a % ndim for a in ((axes,) if isinstance(axes, int) else axes))
     reduction, output = as_tuple(numbers.reduction_axis), as_tuple(numbers.output_axis)
-    return tuple(a for a in range(ndim) if a not in reduction + output), reduction, output
+    return tuple(a for a in range(ndim) if a not in reduction + output), (reduction, output)
 
 
 def _behind_stack(numbers: DimensionNumbers | None, stack: Stack) -> DimensionNumbers | None:
     """The same axes of the leaves in a stack, which has one more axis before them."""
     if numbers is None:
         return None
-    _, reduction, output = _axes(jax.eval_shape(lambda x: x[0], stack.value), numbers)
+    _, (reduction, output) = _axes(stack.value.shape[1:], numbers)
     return DimensionNumbers(tuple(a + 1 for a in reduction), tuple(a + 1 for a in output))
 
 

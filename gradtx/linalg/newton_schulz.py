@@ -128,6 +128,13 @@ def triples(coefficients: Any) -> Any:
     return table
 
 
+def as_tuples(coefficients: Any) -> Any:
+    """Coefficients as a name, or as a triple of numbers or a tuple of such triples."""
+    if isinstance(coefficients, str) or (not isinstance(coefficients, list | tuple) and np.ndim(coefficients) == 0):
+        return coefficients
+    return tuple(map(as_tuples, coefficients))
+
+
 def coefficient_rows(coefficients: Any, steps: int | None, dtype: Any) -> Array:
     """The coefficients of each step, one row per step."""
     table = precision.cast(triples(coefficients), dtype)

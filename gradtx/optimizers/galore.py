@@ -7,21 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.optimizer import optimizer
-from gradtx.core import checks, precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide
-from gradtx.core.errors import is_none
-from gradtx.core.explicit import gathered, laid_out_like
 from gradtx.core.fields import Count, InnerState
 from gradtx.core.hyperparameters import NonNegative, Number, PositiveInt
-from gradtx.core.restart import is_per_leaf, next_count, of_leaf
-from gradtx.core.selection import MaskedNode
-from gradtx.core.slots import Slot, slot_dtype
-from gradtx.core.transformation import Inner, Pair, as_transformation, transformation
-from gradtx.core.typing import Array, PyTree
-from gradtx.core.varying import vary_with
+from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.slots import MatrixSlot, zeros_shaped
+from gradtx.core.transformation import Inner, as_transformation, transformation
+from gradtx.core.typing import Array, ArrayLike
+from gradtx.core.within import Within
 from gradtx.linalg.dimensions import Dimensions
-from gradtx.linalg.matrices import from_matrices, resolve_dimensions, to_matrices
+from gradtx.linalg.matrices import matrices
 from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind
 
@@ -34,14 +30,35 @@ class GaLoreState(NamedTuple):
 
     count: Count  # steps taken, int32
     base_optimizer_state: InnerState  # of the inner transformation, which sees projected gradients
-    projector: Slot  # for each matrix an orthonormal basis, (stack axes, side, rank); else `MaskedNode`
+    projector: MatrixSlot  # for each matrix an orthonormal basis, (side, rank)
 
 
-def projected(x: Any, numbers: Any, rank: int, side: str) -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
-    """Whether a leaf's matrices are projected from the left, P^H G, and the shapes of P and of what becomes of G."""
-    *stack, m, n = jax.eval_shape(lambda x: to_matrices(x, numbers), jax.ShapeDtypeStruct(x.shape, x.dtype)).shape
-    left, r = m == n or (m < n) == (side == "smaller"), min(rank, m, n)
-    return left, (*stack, m if left else n, r), (*stack, *((r, n) if left else (m, r)))
+def galore_rule(
+    g: Array, s: GaLoreState, *, update_proj_gap: int, side: str, fix_signs: bool, is_matrix: bool, renewed: Any
+) -> tuple[Array, GaLoreState]:
+    """R <- P^H G, or G P; P <- the first singular vectors of G at every `update_proj_gap`th step."""
+    if not is_matrix:
+        return g, s
+    rank, left = s.projector.shape[-1], from_left(*g.shape, side)
+    due = (s.count - 1) % update_proj_gap == 0
+    new = lambda: jnp.where(due, basis(g, rank, left, fix_signs).astype(s.projector.dtype), s.projector)
+    p = jax.lax.cond(renewed, new, lambda: s.projector).astype(g.dtype)
+    return (p.mT.conj() @ g if left else g @ p), s._replace(projector=p)
+
+
+def galore_back_rule(
+    r: Array, s: GaLoreState, *, scale: ArrayLike, side: str, is_matrix: bool, shape: tuple[int, ...]
+) -> tuple[Array, GaLoreState]:
+    """U <- scale P R, or scale R P^H."""
+    if not is_matrix:
+        return r, s
+    p = s.projector.astype(r.dtype)
+    return scale * (p @ r if from_left(*shape, side) else r @ p.mT.conj()), s
+
+
+def from_left(m: int, n: int, side: str) -> bool:
+    """Whether an (m, n) matrix is projected from the left, P^H G."""
+    return m == n or (m < n) == (side == "smaller")
 
 
 def basis(g: Array, rank: int, left: bool, fix_signs: bool) -> Array:
@@ -55,22 +72,12 @@ def basis(g: Array, rank: int, left: bool, fix_signs: bool) -> Array:
     return vectors * safe_divide(largest.conj(), jnp.abs(largest).astype(vectors.dtype))
 
 
-def project(g: Array, p: Array, left: bool) -> Array:
-    """The coordinates of G in the subspace of P."""
-    return p.mT.conj() @ g if left else g @ p
-
-
-def project_back(r: Array, p: Array, left: bool) -> Array:
-    """The matrix with coordinates R in the subspace of P."""
-    return p @ r if left else r @ p.mT.conj()
-
-
 @transformation(degree=0)
 def scale_by_galore(
     rank: PositiveInt = 128, update_proj_gap: PositiveInt = 200, scale: Number = 1.0,
     base_optimizer: Inner | None = None, *, weight_dimension_numbers: Dimensions | None = None, side: Side = "smaller",
     fix_signs: bool = True,
-) -> Pair:  # fmt: skip
+) -> Leafwise:  # fmt: skip
     """Take another optimizer's direction in a low-rank subspace of each matrix's gradient.
 
     Per matrix G of shape (m, n), here with m <= n, at step t = 0, 1, ...:
@@ -96,54 +103,14 @@ def scale_by_galore(
     Source: Zhao et al. 2024, arXiv:2403.03507; differs: the signs of singular vectors are fixed.
     """
     base = scale_by_adam() if base_optimizer is None else as_transformation(base_optimizer)
-    name = "scale_by_galore"
-
-    def init(params: PyTree) -> GaLoreState:
-        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        projectors: list[Any] = [None if p is None else MaskedNode() for p in leaves]
-        for i, numbers in enumerate(resolve_dimensions(name, weight_dimension_numbers, params)):
-            if (p := leaves[i]) is not None and numbers is not None:
-                _, of_p, of_g = projected(p, numbers, rank, side)
-                start = jnp.zeros(of_p, slot_dtype(p.dtype)), jnp.zeros(of_g, p.dtype)
-                projectors[i], leaves[i] = vary_with(start, p)
-        state = base.init(treedef.unflatten(leaves))
-        return GaLoreState(jnp.zeros((), jnp.int32), state, treedef.unflatten(projectors))
-
-    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, GaLoreState]:
-        numbers: list[Any] = list(resolve_dimensions(name, weight_dimension_numbers, updates))
-        pathed, treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
-        paths, old = [path for path, _ in pathed], [g for _, g in pathed]
-        gs, projectors = list(precision.widen(old)), checks.matched(name, "state", updates, treedef, state.projector)
-        lefts: dict[int, bool] = {}  # of the leaves that are matrices
-        for i, g in enumerate(gs):
-            if g is not None and numbers[i] is not None:
-                lefts[i], of_p, _ = projected(g, numbers[i], rank, side)
-                checks.check_shape(name, "projector", updates, i, projectors[i], of_p)
-                gs[i] = to_matrices(gathered(g), numbers[i])
-
-        def renewed() -> list[Array]:
-            bases = {i: basis(gs[i], projectors[i].shape[-1], left, fix_signs) for i, left in lefts.items()}
-            new = {i: p.astype(projectors[i].dtype) for i, p in bases.items()}
-            if is_per_leaf(state.count):
-                due = {i: of_leaf(state.count, paths[i]) % update_proj_gap == 0 for i in lefts}
-                new = {i: jnp.where(due[i], p, projectors[i]) for i, p in new.items()}
-            return list(new.values())
-
-        kept = lambda: [projectors[i] for i in lefts]
-        anyone = reduce(jnp.logical_or, [count % update_proj_gap == 0 for count in jax.tree.leaves(state.count)])
-        for i, p in zip(lefts, jax.lax.cond(anyone, renewed, kept), strict=True):
-            projectors[i] = p
-        wide = {i: projectors[i].astype(gs[i].dtype) for i in lefts}
-        seen = [project(g, wide[i], lefts[i]) if i in lefts else g for i, g in enumerate(gs)]
-        directions, base_state = base.update(treedef.unflatten(seen), state.base_optimizer_state, None, **extra)
-        new = treedef.flatten_up_to(directions)
-        for i, left in lefts.items():
-            full = from_matrices(project_back(new[i], wide[i], left), old[i], numbers[i])
-            new[i] = laid_out_like(precision.number_in(scale, full.dtype) * full, old[i])
-        state = GaLoreState(next_count(state.count), base_state, treedef.unflatten(projectors))
-        return precision.round_like(treedef.unflatten(new), updates), state
-
-    return Pair(init, update, "numbers", GaLoreState, {"projector": None})
+    left, r = (lambda g: from_left(*g.shape, side)), (lambda g: min(rank, *g.shape))
+    projector = zeros_shaped(lambda g: (g if left(g) else g.mT)[:, : r(g)])
+    inside = Within(base, galore_back_rule, lambda g: g[: r(g)] if left(g) else g[:, : r(g)])
+    return leafwise(
+        galore_rule, GaLoreState, layout=matrices(weight_dimension_numbers, only=False), within=inside,
+        reduce=lambda counts: {"renewed": reduce(jnp.logical_or, [t % update_proj_gap == 0 for t in counts])},
+        projector=projector, scale=scale, update_proj_gap=update_proj_gap, side=side, fix_signs=fix_signs,
+    )  # fmt: skip
 
 
 @optimizer(scale_by_galore)

@@ -1,11 +1,11 @@
 """Muon: momentum whose matrices are orthogonalised by Newton-Schulz iterations."""
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
@@ -14,17 +14,17 @@ from gradtx.core import precision
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import debias, ema
 from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees
-from gradtx.core.errors import is_none, path_str
+from gradtx.core.errors import is_none
 from gradtx.core.fields import Count
 from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, OptionalDType, PositiveInt
-from gradtx.core.leafwise import leafwise
+from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, Pair, transformation
+from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.linalg.coefficients import Coefficients, Orthogonaliser, Preconditioning
 from gradtx.linalg.dimensions import Dimensions
-from gradtx.linalg.matrices import on_matrices, resolve_dimensions
-from gradtx.linalg.newton_schulz import orthogonalise
+from gradtx.linalg.matrices import matrices, resolve_dimensions
+from gradtx.linalg.newton_schulz import as_tuples, orthogonalise
 from gradtx.optimizers.adam import adam
 from gradtx.transforms.decay import DecayKind
 
@@ -39,17 +39,31 @@ class MuonState(NamedTuple):
     mu: Slot  # running average of g
 
 
-def muon_momentum_rule(
-    g: Array, s: MuonState, *, beta: ArrayLike, nesterov: bool, bias_correction: bool
-) -> tuple[Array, MuonState]:
-    """mu <- beta mu + (1 - beta) g; u = mu, or beta mu + (1 - beta) g with `nesterov`, debiased or not."""
+def muon_rule(
+    g: Array, s: MuonState, *, beta: ArrayLike, nesterov: bool, bias_correction: bool, is_matrix: bool,
+    orthogonaliser: Callable[[Array], Array] | None, ns_coeffs: Any, ns_steps: int | None, preconditioning: str,
+    eps: ArrayLike, ns_precision: Any, adaptive: bool, shape_factor: str, consistent_rms: ArrayLike | None,
+) -> tuple[Array, MuonState]:  # fmt: skip
+    """mu <- beta mu + (1 - beta) g; u <- kappa orthogonalise(mu), where g is a matrix; see `scale_by_muon`."""
     mu = ema(s.mu, g, beta)
-    s = s._replace(mu=mu)
     if not bias_correction:
-        return ema(mu, g, beta) if nesterov else mu, s
-    if not nesterov:
-        return debias(mu, beta, s.count), s
-    return beta * debias(mu, beta, s.count + 1) + (1 - beta) * debias(g, beta, s.count), s
+        u = ema(mu, g, beta) if nesterov else mu
+    elif not nesterov:
+        u = debias(mu, beta, s.count)
+    else:
+        u = beta * debias(mu, beta, s.count + 1) + (1 - beta) * debias(g, beta, s.count)
+    s = s._replace(mu=mu)
+    if not is_matrix:
+        return u, s
+    x = u if ns_precision is None or jnp.iscomplexobj(u) else precision.cast(u, ns_precision)
+    if orthogonaliser is None:
+        o = orthogonalise(x, ns_coeffs, ns_steps, preconditioning=preconditioning, eps=eps)
+    else:
+        o = orthogonaliser(x)
+    o = precision.cast(o, u.dtype)
+    if adaptive:
+        o = o * precision.cast(jnp.sum((u.conj() * o).real), u.dtype)
+    return o * precision.number_in(shape_factor_of(*g.shape, shape_factor, consistent_rms), u.dtype), s
 
 
 def shape_factor_of(m: int, n: int, shape_factor: str, consistent_rms: Any) -> Any:
@@ -74,7 +88,7 @@ def scale_by_muon(
     preconditioning: Preconditioning = "frobenius", orthogonaliser: Orthogonaliser = None,
     shape_factor: ShapeFactor = "none", consistent_rms: NonNegativeNumber | None = None,
     weight_dimension_numbers: Dimensions | None = None, ns_precision: OptionalDType = None,
-) -> Pair:  # fmt: skip
+) -> Leafwise:  # fmt: skip
     """Orthogonalise the averaged gradient of every matrix.
 
     Per matrix from m inputs to n outputs, at step t = 1, 2, ...:
@@ -92,55 +106,23 @@ def scale_by_muon(
         bias_correction: without it u is mu, or beta mu + (1 - beta) g: the form of the original code.
         adaptive: scale by the dual norm (Bernstein & Newhouse 2024, arXiv:2409.20325).
         preconditioning: "frobenius", "spectral", "aol" or "schatten".
-        orthogonaliser: takes the place of Newton-Schulz: a function of stacked matrices (k, m, n), with static numbers.
+        orthogonaliser: takes the place of Newton-Schulz: a function of one matrix (m, n), with static numbers.
         shape_factor: kappa: "none" 1; "width" sqrt(max(1, n / m)), the original's; "spectral" sqrt(n / m).
         consistent_rms: where given, kappa is this times sqrt(max(m, n)) (0.2 in arXiv:2502.16982).
         weight_dimension_numbers: None: every leaf is a kernel (in, out). Else which leaves are matrices, as in `muon`;
             those that are not keep their averaged gradient.
         ns_precision: the dtype of the iterations; bfloat16 is usual on accelerators.
 
-    State: `MuonState(count, mu)`, one value per parameter. Matrices of one shape are orthogonalised in one call.
+    State: `MuonState(count, mu)`, one value per parameter; those of matrices of one shape are kept in a stack.
 
     Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon); differs: the average is debiased, as in Optax.
     """
-    name = "scale_by_muon"
-    rule = leafwise(muon_momentum_rule, MuonState, beta=beta, nesterov=nesterov, bias_correction=bias_correction)
-    momentum = rule.named(name)
-
-    def direction(u: Array, ns_coeffs: Any, eps: Any, consistent_rms: Any) -> Array:
-        x = u if ns_precision is None or jnp.iscomplexobj(u) else precision.cast(u, ns_precision)
-        if orthogonaliser is None:
-            x = orthogonalise(x, ns_coeffs, ns_steps, preconditioning=preconditioning, eps=eps)
-        else:
-            x = orthogonaliser(x)
-        o = precision.cast(x, u.dtype)
-        if adaptive:
-            o = o * precision.cast(jnp.sum((u.conj() * o).real, axis=(-2, -1), keepdims=True), u.dtype)
-        kappa = shape_factor_of(u.shape[-2], u.shape[-1], shape_factor, consistent_rms)
-        return o * precision.number_in(kappa, u.dtype)
-
-    def dimensions(tree: PyTree) -> Any:
-        found = resolve_dimensions(name, weight_dimension_numbers, tree)
-        for (path, x), number in zip(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none), found, strict=True):
-            if weight_dimension_numbers is None and x is not None and number is None:
-                raise ValueError(
-                    f"{name}: the leaf at {path_str(path)} has shape {np.shape(x)}, wanted a matrix or "
-                    "weight_dimension_numbers; muon gives other leaves to adam"
-                )
-        return found
-
-    def init(params: PyTree) -> MuonState:
-        dimensions(params)
-        return momentum.init(params)
-
-    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, MuonState]:
-        wide, state = momentum.update(precision.widen(updates), state)
-        leaves, treedef = jax.tree.flatten(wide, is_leaf=is_none)
-        shared = dict(ns_coeffs=ns_coeffs, eps=eps, consistent_rms=consistent_rms)
-        new = on_matrices(direction, leaves, dimensions(updates), **shared)
-        return precision.round_like(treedef.unflatten(new), updates), state
-
-    return Pair(init, update, "numbers")
+    return leafwise(
+        muon_rule, MuonState, layout=matrices(weight_dimension_numbers), beta=beta, nesterov=nesterov,
+        bias_correction=bias_correction, orthogonaliser=orthogonaliser, ns_coeffs=as_tuples(ns_coeffs),
+        ns_steps=ns_steps, preconditioning=preconditioning, eps=eps, ns_precision=ns_precision, adaptive=adaptive,
+        shape_factor=shape_factor, consistent_rms=consistent_rms,
+    )  # fmt: skip
 
 
 @optimizer(scale_by_muon)

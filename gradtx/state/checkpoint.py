@@ -11,6 +11,7 @@ import numpy as np
 
 from gradtx.core import precision, restart
 from gradtx.core.errors import describe
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.typing import Array, PyTree
 from gradtx.state.matching import allows, counted, expanded, is_step_count, matched, young
 from gradtx.state.names import Entry, named_leaves
@@ -48,7 +49,7 @@ def state_dict(state: PyTree) -> dict[str, Array]:
     Raises:
         ValueError: two arrays would have one name, as with the keys `"a/b"` and `"a"` over `"b"` in one tree.
     """
-    return {entry.name: entry.value for entry in _named(state)}
+    return {entry.name: entry.value for entry in _named(unpacked(state))}
 
 
 def restore(
@@ -84,15 +85,15 @@ def restore(
         raise TypeError(f"restore: allow_missing must be a pattern on names, or several, got {allow_missing!r}")
     if not isinstance(cast(Any, saved), Mapping):
         raise TypeError(f"restore: saved must be arrays by name, as from state_dict, got {type(saved).__name__}")
-    state = expanded(state, saved)
+    given, state = state, expanded(unpacked(state), saved)
     found = _named(state)
     sources = matched(found, saved)
     counts = counted(found, sources, saved)
     refused = {i: x for i, x in counts.items() if isinstance(x, str)}
     filled = {i: x for i, x in counts.items() if i not in refused}
-    given = filled | {i: saved[name] for i, name in sources.items()}
-    leaves = [_put(e.name, e.value, given[i]) if i in given else e.value for i, e in enumerate(found)]
-    missing = [i for i in range(len(found)) if i not in given]
+    new = filled | {i: saved[name] for i, name in sources.items()}
+    leaves = [_put(e.name, e.value, new[i]) if i in new else e.value for i, e in enumerate(found)]
+    missing = [i for i in range(len(found)) if i not in new]
     lacking = [i for i in missing if not allows(allow_missing, found[i])]
     if lacking:
         raise ValueError(_lacks([found[i] for i in lacking], [refused[i] for i in lacking if i in refused], saved))
@@ -113,7 +114,8 @@ def restore(
         first = jnp.zeros(first.shape, first.dtype) if isinstance(first, jax.ShapeDtypeStruct) else first
         return restart.started_anew(x, first, names, set())
 
-    return jax.tree_util.tree_map_with_path(at, filled_state, is_leaf=restart.is_per_leaf), report
+    started = jax.tree_util.tree_map_with_path(at, filled_state, is_leaf=restart.is_per_leaf)
+    return repacked(started, given), report
 
 
 def _named(state: PyTree) -> list[Entry]:

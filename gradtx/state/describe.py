@@ -8,6 +8,7 @@ from typing import Any, cast
 import jax
 
 from gradtx.core.edit import hyperparameters
+from gradtx.core.repack import unpacked
 from gradtx.core.selection import path_parts
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import PyTree
@@ -75,11 +76,11 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
     state = jax.eval_shape(tx.init, params)
     owner = owners(tx, params)
     by_param: dict[Any, int] = {}
-    for path, x in jax.tree_util.tree_leaves_with_path(state):
+    for path, x in jax.tree_util.tree_leaves_with_path(unpacked(state)):
         if path in owner:
             by_param[owner[path]] = by_param.get(owner[path], 0) + _bytes(x)
     rows: list[ParameterBytes] = []
-    for path, p in jax.tree_util.tree_leaves_with_path(jax.eval_shape(lambda p: p, params)):
+    for path, p in jax.tree_util.tree_leaves_with_path(jax.eval_shape(unpacked, params)):
         rows.append(
             ParameterBytes(path_parts(path) or "(root)", str(p.dtype), p.shape, _bytes(p), by_param.get(path, 0))
         )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.typing import PyTree
 from gradtx.state.names import Entry, entries
 
@@ -30,7 +31,7 @@ def find_states(state: PyTree, key: str | type) -> dict[str, Any]:
         A dictionary from name to array or subtree; empty where nothing is found.
     """
     found: dict[str, Any] = {}
-    for entry in _hits(state, key):
+    for entry in _hits(unpacked(state), key):
         name = entry.name if entry.name not in found else f"{entry.name} at {jax.tree_util.keystr(entry.path)}"
         found[name] = entry.value
     return found
@@ -54,7 +55,7 @@ def find_state(state: PyTree, key: str | type, default: Any = _REQUIRED) -> Any:
         raise ValueError(f"find_state: {_show(key)} names {len(found)} things, give more of the path: {_list(found)}")
     if default is not _REQUIRED:
         return default
-    raise ValueError(f"find_state: nothing is named {_show(key)}; the state has {_list(_names(state))}")
+    raise ValueError(f"find_state: nothing is named {_show(key)}; the state has {_list(_names(unpacked(state)))}")
 
 
 def edit_state(state: PyTree, changes: Mapping[str, Any] | None = None, /, **named: Any) -> PyTree:
@@ -72,13 +73,14 @@ def edit_state(state: PyTree, changes: Mapping[str, Any] | None = None, /, **nam
     Raises:
         ValueError: nothing has this key, or the new value is of another structure or shape.
     """
+    given, state = state, unpacked(state)
     for key, change in {**(changes or {}), **named}.items():
         hits = _hits(state, key)
         if not hits:
             raise ValueError(f"edit_state: nothing is named {_show(key)}; the state has {_list(_names(state))}")
         for hit in hits:
             state = _edited(state, hit, change)
-    return state
+    return repacked(state, given)
 
 
 def _edited(state: PyTree, hit: Entry, change: Any) -> PyTree:

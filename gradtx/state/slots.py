@@ -7,6 +7,7 @@ import jax
 
 from gradtx.core import restart
 from gradtx.core.errors import is_none
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import PyTree
 from gradtx.core.walk import Path, declared
@@ -14,17 +15,17 @@ from gradtx.state.names import entries
 
 
 def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
-    """For every array of the state that belongs to one parameter: its path, and that of the parameter.
+    """For every array of the state, unpacked, that belongs to one parameter: its path, and that of the parameter.
 
     Such arrays are in the fields that a state's type declares slots. The states of another library declare nothing:
     there, what has the parameters' tree and shapes is taken for a slot. Nothing is allocated.
     """
     if jax.tree_util.all_leaves([params]):
         # A single array looks like any other leaf of the state; in a list it does not.
-        inside = owners_in(jax.eval_shape(as_transformation(tx).init, [params]), [params])
+        inside = owners_in(unpacked(jax.eval_shape(as_transformation(tx).init, [params])), [params])
         return {_without(path, at): () for path, (at, _) in inside.items()}
-    state = jax.eval_shape(as_transformation(tx).init, params)
-    return {path: owner for path, (_, owner) in owners_in(state, params).items()}
+    state = unpacked(jax.eval_shape(as_transformation(tx).init, params))
+    return {path: owner for path, (_, owner) in owners_in(state, unpacked(params)).items()}
 
 
 def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
@@ -63,24 +64,25 @@ def map_slots(f: Callable[..., Any], tx: GradientTransformation, state: PyTree, 
     Raises:
         ValueError: a state that is not one of `tx` for these parameters.
     """
+    given, state = state, unpacked(state)
     counts = jax.tree.map(restart.of_run, state, is_leaf=restart.is_per_leaf)
     check_state("map_slots", tx, counts, params)
     owner = owners(tx, params)
-    columns = [dict(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)) for tree in (params, *rest)]
+    columns = [dict(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)) for tree in unpacked((params, *rest))]
 
     def at(path: Path, x: Any) -> Any:
         return f(x, *(column[owner[path]] for column in columns)) if path in owner else x
 
-    return jax.tree_util.tree_map_with_path(at, state, is_leaf=restart.is_per_leaf)
+    return repacked(jax.tree_util.tree_map_with_path(at, state, is_leaf=restart.is_per_leaf), given)
 
 
 def check_state(name: str, tx: GradientTransformation, state: PyTree, params: PyTree) -> None:
-    """Refuse a state that `tx` does not have for these parameters.
+    """Refuse a state, unpacked, that `tx` does not have for these parameters.
 
     Raises:
         ValueError: names the first entry that only one of them has, or that differs in shape.
     """
-    wanted = jax.eval_shape(as_transformation(tx).init, params)
+    wanted = unpacked(jax.eval_shape(as_transformation(tx).init, params))
     ours, theirs = ({e.name: e.value for e in entries(x) if e.is_leaf} for x in (state, wanted))
     for where, has, lacks in (("the state given", ours, theirs), ("the optimizer's", theirs, ours)):
         if only := [key for key in has if key not in lacks]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import restart
 from gradtx.core.errors import is_none
+from gradtx.core.repack import repacked, unpacked
 from gradtx.core.selection import resolve_mask
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import Mask, PyTree
@@ -37,7 +38,7 @@ def reset(tx: GradientTransformation, state: PyTree, params: PyTree, mask: Mask 
     Raises:
         ValueError: a state that is not one of `tx` for `params`, or a mask that does not fit.
     """
-    chosen = resolve_mask("reset", mask, params)
+    chosen = resolve_mask("reset", mask, unpacked(params))
     changed = {path for path, keep in jax.tree_util.tree_leaves_with_path(chosen) if keep}
     return _carry("reset", tx, state, params, params, changed, changed, lambda old, fresh: fresh)
 
@@ -61,7 +62,7 @@ def extend(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_pa
     Raises:
         ValueError: a state that is not one of `tx` for `old_params`.
     """
-    changed = _changed(old_params, new_params)
+    changed = _changed(*unpacked((old_params, new_params)))
     return _carry("extend", tx, state, old_params, new_params, changed, changed, lambda old, fresh: fresh)
 
 
@@ -84,7 +85,8 @@ def resize(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_pa
         ValueError: a state that is not one of `tx` for `old_params`.
     """
     axes = lambda tree: {path: jnp.ndim(p) for path, p in jax.tree_util.tree_leaves_with_path(tree)}
-    changed, before, now = _changed(old_params, new_params), axes(old_params), axes(new_params)
+    old, new = unpacked((old_params, new_params))
+    changed, before, now = _changed(old, new), axes(old), axes(new)
     anew = {path for path in changed if before.get(path) != now.get(path)}
     return _carry("resize", tx, state, old_params, new_params, changed, anew, _overlap)
 
@@ -117,6 +119,7 @@ def _carry(
 ) -> PyTree:
     """A fresh state for the new parameters, with what did not change taken from `state`, and the rest merged."""
     tx = as_transformation(tx)
+    state = unpacked(state)
     numbers = dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=restart.is_per_leaf))
     state = jax.tree.map(restart.of_run, state, is_leaf=restart.is_per_leaf)
     check_state(name, tx, state, old_params)
@@ -131,10 +134,11 @@ def _carry(
         same = jnp.shape(old) == jnp.shape(fresh) and jnp.result_type(old) == jnp.result_type(fresh)
         return old if same else fresh
 
-    start = tx.init(new_params)
+    packed = tx.init(new_params)
+    start = unpacked(packed)
     carried = jax.tree_util.tree_map_with_path(at, start)
     paths = lambda tree: {path for path, _ in jax.tree_util.tree_leaves_with_path(tree)}
-    gone = set(map(restart.leaf_name, paths(old_params) - paths(new_params)))
+    gone = set(map(restart.leaf_name, paths(unpacked(old_params)) - paths(unpacked(new_params))))
     firsts = dict(jax.tree_util.tree_leaves_with_path(start))
     counts: dict[Path, Any] = {}
     for entry in entries(carried):
@@ -149,4 +153,4 @@ def _carry(
         for field in joint if new else ():
             path = (*entry.path, jax.tree_util.GetAttrKey(field))
             counts[path] = firsts[path]
-    return jax.tree_util.tree_map_with_path(counts.get, carried)
+    return repacked(jax.tree_util.tree_map_with_path(counts.get, carried), packed)

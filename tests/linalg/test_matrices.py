@@ -1,4 +1,4 @@
-"""Arrays as stacks of matrices: every leaf comes back in its shape, each shape is computed once."""
+"""Which matrices are in an array, and where they lie."""
 
 import chex
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradtx import DimensionNumbers
-from gradtx.linalg.matrices import matrix_shape, on_matrices, resolve_dimensions
+from gradtx.linalg.matrices import from_matrices, matrices, matrix_shape, resolve_dimensions, to_matrices
 
 
 def leaf(*shape):
@@ -16,29 +16,28 @@ def leaf(*shape):
 @pytest.mark.parametrize(
     ("shape", "numbers", "stack", "matrix"),
     [
-        ((3, 4), DimensionNumbers(), 1, (3, 4)),
-        ((5, 3, 4), DimensionNumbers(1, 2), 5, (3, 4)),
-        ((3, 2, 4), DimensionNumbers(0, (1, 2)), 1, (3, 8)),
-        ((3, 5, 2, 4), DimensionNumbers((0, -1), 2), 5, (12, 2)),
+        ((3, 4), DimensionNumbers(), (), (3, 4)),
+        ((5, 3, 4), DimensionNumbers(1, 2), (5,), (3, 4)),
+        ((3, 2, 4), DimensionNumbers(0, (1, 2)), (), (3, 8)),
+        ((3, 5, 2, 4), DimensionNumbers((0, -1), 2), (5,), (12, 2)),
     ],
 )
 def test_a_leaf_is_a_stack_of_matrices(shape, numbers, stack, matrix):
-    seen = []
     x = leaf(*shape)
-    (y,) = on_matrices(lambda m: seen.append(m) or m, [x], [numbers])
-    chex.assert_trees_all_equal(x, y)
-    assert seen[0].shape == (stack, *matrix)
+    y = to_matrices(x, numbers)
+    assert y.shape == (*stack, *matrix)
     assert matrix_shape(x, numbers) == matrix
+    chex.assert_trees_all_equal(from_matrices(y, x, numbers), x)
 
 
-def test_matrices_of_one_shape_are_one_call():
-    leaves = [leaf(3, 4), leaf(2, 3, 4), None, leaf(4, 3), leaf(5)]
-    numbers = [DimensionNumbers(), DimensionNumbers(1, 2), None, DimensionNumbers(), None]
-    shapes = []
-    out = on_matrices(lambda m: shapes.append(m.shape) or 2 * m, leaves, numbers)
-    assert shapes == [(3, 3, 4), (1, 4, 3)]
-    for x, y, number in zip(leaves, out, numbers, strict=True):
-        chex.assert_trees_all_equal(y, 2 * x if x is not None and number else x)
+def test_the_layout_says_where_matrices_lie():
+    tree = {"b": leaf(4), "none": None, "qkv": leaf(3, 2, 4), "w": leaf(3, 4)}
+    numbers = {"qkv": DimensionNumbers(0, (1, 2)), "**": "auto"}
+    views = matrices(numbers).views("muon", tree)
+    assert [view and view.item for view in views] == [None, None, (3, 8), (3, 4)]
+    assert matrices(only=False).views("muon", tree)[2] is None
+    with pytest.raises(ValueError, match=r"muon: the leaf at \['b'\] has shape \(4,\), wanted a matrix or weight_dim"):
+        matrices().views("muon", tree)
 
 
 def test_dimensions_resolve_by_default_prefix_and_pattern():

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from gradtx.core import precision
 from gradtx.core.errors import is_inexact, is_none
 from gradtx.core.fields import NumberMark
+from gradtx.core.repack import per_leaf
 from gradtx.core.slots import SlotMark
 from gradtx.core.transformation import GradientTransformation, is_foreign
 from gradtx.core.walk import map_declared
@@ -58,7 +59,7 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
         return x._replace(info=jax.tree.map(in_whole, x.info)) if is_search(x) else x
 
     inner = not any(map(is_foreign, _transformations_in(tx)))
-    state = map_declared(slot, tx.init(params), inner=inner)
+    state = map_declared(slot, per_leaf(tx.init(params), params), inner=inner)
     state = map_declared(number, state, kind=NumberMark, inner=inner)
     return jax.tree.map(search, state, is_leaf=is_search) if inner else state
 

@@ -1,0 +1,300 @@
+"""What an item is for a rule, and the one grouping of leaves: a tree is cut into batches of equal items, and joined.
+
+An item is a leaf, where no layout is given. A `Layout` says where items lie in each leaf (the matrices in it); those of
+one type are stacked, over all leaves, and a rule runs under `vmap` over the stack.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from math import prod
+from typing import Any, Protocol
+
+import jax
+import jax.core
+from jax.sharding import NamedSharding, PartitionSpec
+
+from gradtx.core import precision
+from gradtx.core.errors import is_none
+from gradtx.core.explicit import automatically, sharding_of
+from gradtx.core.repack import names_of
+from gradtx.core.selection import MaskedNode
+from gradtx.core.slots import reads_values, start_leaf
+from gradtx.core.stacks import (
+    Packed,
+    Packing,
+    Part,
+    Stack,
+    View,
+    gathered,
+    grouped,
+    is_leaf,
+    is_packed,
+    spread_out,
+    unwrapped,
+)  # fmt: skip
+from gradtx.core.typing import PyTree
+
+
+class Layout(Protocol):
+    """What an item is for a rule."""
+
+    def views(self, name: str, tree: PyTree) -> list[View | None]:
+        """Where items lie in each leaf, None among them; None where the leaf is one item. `name` is for errors."""
+        ...
+
+
+class Batches:
+    """A tree cut into batches of items of one type; trees like it are cut, and joined again, in the same way.
+
+    Args:
+        tree: the tree: of parameters or updates.
+        views: where items lie in each leaf, as a layout says; None: every leaf is an item, and a batch of its own.
+        labels: for each leaf what it must share with others of its batch; None for one that is left out. By default all
+            may be together.
+        like: something kept for this tree, such as a slot. What is one batch there is here, whatever its dtypes.
+    """
+
+    def __init__(
+        self, tree: PyTree, views: list[View | None] | None = None, labels: Sequence[Any] | None = None,
+        like: PyTree = None,
+    ) -> None:  # fmt: skip
+        self.tree, self.in_views = tree, views is not None
+        self.is_leaf = is_none if self.in_views else is_leaf
+        pathed, self.treedef = jax.tree_util.tree_flatten_with_path(tree, is_leaf=self.is_leaf)
+        self.paths, self.leaves = [path for path, _ in pathed], [x for _, x in pathed]
+        views = views or [None] * len(self.leaves)
+        labels = [()] * len(self.leaves) if labels is None else labels
+        known = {i: k for k, part in enumerate(like.packing.parts) for i in part.places} if _is_of(like, self) else {}
+        keys: list[Any] = [
+            i if view is None or label is None or x is None
+            else (view.item, view.is_matrix, label, known.get(i, getattr(x, "dtype", None)), _lay_of(x, view))
+            for i, (x, view, label) in enumerate(zip(self.leaves, views, labels, strict=True))
+        ]  # fmt: skip
+        chosen = [x is not None and label is not None for x, label in zip(self.leaves, labels, strict=True)]
+        groups = [tuple(places) for places in grouped(keys)] if self.in_views else [(i,) for i in range(len(keys))]
+        self.all = [Part(g, tuple(views[i] if chosen[i] else None for i in g)) for g in groups]
+        self.parts = [part for part in self.all if chosen[part.places[0]]]
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def first(self, column: Sequence[Any]) -> list[Any]:
+        """Of one thing for each leaf, that of the first leaf of every batch."""
+        return [column[part.places[0]] for part in self.parts]
+
+    @property
+    def stacked(self) -> list[bool]:
+        """Whether a batch has an axis of items."""
+        return [part.stacked or isinstance(self.leaves[part.places[0]], Stack) for part in self.parts]
+
+    @property
+    def matrices(self) -> list[bool]:
+        """Whether an item is a matrix of those in a leaf."""
+        return [part.of_matrices for part in self.parts]
+
+    @property
+    def types(self) -> list[Any]:
+        """The shape and dtype of each batch."""
+        each = zip(self.parts, self.stacked, self.sizes(), self.shapes, self.first(self.leaves), strict=True)
+        return [
+            jax.ShapeDtypeStruct((sum(n),) * (stacked and part.views != (None,)) + shape, unwrapped(x).dtype)
+            for part, stacked, n, shape, x in each
+        ]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of an item of each batch; of a stack that was given, that of the stack."""
+        firsts = self.first(self.leaves)
+        return [p.views[0].item if p.views[0] else unwrapped(x).shape for p, x in zip(self.parts, firsts, strict=True)]
+
+    def sizes(self) -> list[list[int]]:
+        """How many items each leaf of each batch has."""
+        sizes = [part.sizes for part in self.parts]
+        firsts = self.first(self.leaves)
+        return [[len(x.value)] if isinstance(x, Stack) else n for x, n in zip(firsts, sizes, strict=True)]
+
+    def keys(self, key: Any) -> list[Any]:
+        """A random key for each batch, or for each item of a stack; None where there is none."""
+        if key is None:
+            return [None] * len(self)
+        keys = self.first(jax.random.split(key, max(1, len(self.leaves))))
+        each = zip(keys, self.stacked, self.sizes(), strict=True)
+        return [jax.random.split(k, sum(n)) if stacked else k for k, stacked, n in each]
+
+    def held(self, asked: Any = True) -> list[tuple[list[tuple[str, int]], bool]]:
+        """For each batch, its parameters with the numbers of their items, and whether there is an axis of these."""
+        names = names_of(self.tree) if asked else []
+        of = lambda part, sizes: [
+            (name, n // len(names[i])) for i, n in zip(part.places, sizes, strict=True) for name in names[i]
+        ]
+        each = zip(self.parts, self.sizes(), self.stacked, strict=True)
+        return [(of(part, sizes) if asked else [], stacked) for part, sizes, stacked in each]
+
+    def column(self, tree: PyTree) -> list[Any]:
+        """What a tree like this one has at its leaves."""
+        return self.treedef.flatten_up_to(tree)
+
+    def cut(self, column: Sequence[Any], *, whole: bool = True, apart: bool = False) -> list[Any]:
+        """One array for each batch, of what there is at the leaves: each item's, along a first axis where stacked.
+
+        Args:
+            column: one array, or tree of arrays, for each leaf; `apart` cuts what is explicitly sharded nowhere.
+            whole: whether it is of the leaf's shape, else it is something kept for each of its items.
+            apart: whether every device is to have all of it.
+        """
+        return [self._cut(column, part, whole, apart) for part in self.parts]
+
+    def _cut(self, column: Sequence[Any], part: Part, whole: bool, apart: bool) -> Any:
+        leaves = [column[i] for i in part.places]
+        if part.views == (None,):
+            return unwrapped(leaves[0])
+
+        def run(leaves: Sequence[Any]) -> Any:
+            with jax.numpy_dtype_promotion("standard"):
+                return unwrapped(gathered(leaves, part, whole=whole))
+
+        if not whole:
+            return run(leaves)
+        lay = _stacked([sharding_of(x) for x in leaves], part)
+        return automatically(run, (leaves,), NamedSharding(lay.mesh, PartitionSpec()) if apart else lay)
+
+    def join(self, values: Sequence[Any], column: Sequence[Any]) -> list[Any]:
+        """One array for each leaf, of one for each batch; what is left out is as in `column`."""
+        new = list(column)
+        for part, value in zip(self.parts, values, strict=True):
+            first = column[part.places[0]]
+            if part.views == (None,):
+                new[part.places[0]] = Stack(value) if isinstance(first, Stack) else value
+                continue
+            run = lambda value, part=part: spread_out(Stack(value) if part.stacked else value, part)
+            leaves = automatically(run, (value,), [sharding_of(column[i]) for i in part.places])
+            for i, leaf in zip(part.places, leaves, strict=True):
+                new[i] = precision.narrow(leaf, column[i].dtype)
+        return new
+
+    def started(self, start: Any, others: Any = None) -> list[Any]:
+        """What is kept for each batch at first; `start` says how, of a parameter or a type of one.
+
+        Of items that are no matrices `others` says it, where given.
+        """
+        values: list[Any] = []
+        for part in self.parts:
+            begin = start if part.of_matrices or others is None else others
+            leaves = [self.leaves[i] for i in part.places]
+            p = leaves[0]
+            if part.views != (None,):
+                p = _prototype(leaves, part, needs_values=reads_values(begin))
+                p = Stack(p) if part.stacked else p
+            values.append(unwrapped(start_leaf(begin, p)))
+        return values
+
+    def packed(self, values: Sequence[Any], left_out: Sequence[Any], *, whole: bool = True) -> PyTree:
+        """A tree of something kept for each batch, which stays as it is: not joined, in a stacked layout."""
+        if not self.in_views:
+            new = list(left_out)
+            for part, value, stacked in zip(self.parts, values, self.stacked, strict=True):
+                new[part.places[0]] = Stack(value) if stacked else value
+            return self.treedef.unflatten(new)
+        found = {part.places: Stack(x) if part.stacked else x for part, x in zip(self.parts, values, strict=True)}
+        parts = [found.get(part.places, left_out[part.places[0]]) for part in self.all]
+        return Packed(parts, replace(self.packing, whole=whole))
+
+    @cached_property
+    def packing(self) -> Packing:
+        """How what is kept for these batches is packed, if it is of the leaves' shapes."""
+        return Packing(self.treedef, tuple(names_of(self.tree)), tuple(self.all))
+
+    def is_packed(self, tree: PyTree, *, whole: bool = True) -> bool:
+        """Whether a tree is kept in these very batches."""
+        return self.in_views and isinstance(tree, Packed) and tree.packing == replace(self.packing, whole=whole)
+
+    def kept(self, tree: Packed) -> list[Any]:
+        """One array for each batch, of a tree that is kept in these batches."""
+        values = dict(zip((part.places for part in self.all), tree.parts, strict=True))
+        return [unwrapped(values[part.places]) for part in self.parts]
+
+    def keep_as(self, values: Sequence[Any], like: PyTree) -> PyTree:
+        """A tree of something else for each item, kept in these batches if anything in `like` is."""
+        nodes = jax.tree.leaves(like, is_leaf=is_packed)
+        if any(self.is_packed(x, whole=whole) for x in nodes for whole in (True, False)):
+            return self.packed(values, [None if x is None else MaskedNode() for x in self.leaves], whole=False)
+        leaves: list[Any] = [None] * len(self.leaves)
+        for part, value in zip(self.parts, values, strict=True):
+            found = spread_out(Stack(value) if part.stacked else value, part, whole=False)
+            for i, leaf in zip(part.places, found, strict=True):
+                leaves[i] = leaf
+        return self.treedef.unflatten(leaves)
+
+    def kept_as(self, tree: PyTree) -> list[Any]:
+        """The inverse of `keep_as`: what there is for each batch."""
+        return self.kept(tree) if isinstance(tree, Packed) else self.cut(self.column(tree), whole=False)
+
+    def plain(self, tree: PyTree) -> PyTree:
+        """What is kept, as a tree like the one that is cut."""
+        return tree.unpack() if _is_of(tree, self) else tree
+
+    def keep(self, values: Sequence[Any], like: PyTree, *, whole: bool = True) -> PyTree:
+        """The inverse of `kept`: the tree of these arrays, kept as `like` is, in its dtypes."""
+        if not self.in_views:
+            return self.packed(values, self.column(like))
+        if self.is_packed(like, whole=whole):
+            return self.packed(values, self.first_of_all(like), whole=whole)
+        old = self.column(self.plain(like))
+        new = list(old)
+        for part, value in zip(self.parts, values, strict=True):
+            leaves = spread_out(Stack(value) if part.stacked else value, part, whole=whole)
+            for i, leaf in zip(part.places, leaves, strict=True):
+                new[i] = jax.tree.map(lambda x, y: precision.narrow(x, y.dtype), leaf, old[i])
+        tree = self.treedef.unflatten(new)
+        return like.like(tree) if _is_of(like, self) else tree
+
+    def first_of_all(self, tree: Packed) -> list[Any]:
+        """What is kept for the leaves that are left out."""
+        column: list[Any] = [None] * len(self.leaves)
+        for part, value in zip(self.all, tree.parts, strict=True):
+            column[part.places[0]] = value
+        return column
+
+
+def _is_of(tree: Any, batches: Batches) -> bool:
+    return batches.in_views and isinstance(tree, Packed) and tree.packing.treedef == batches.treedef
+
+
+def _lay_of(x: Any, view: View) -> Any:
+    """How items of a leaf lie on explicit axes of a mesh, and over which devices they vary inside `shard_map`."""
+    if not isinstance(x, jax.core.Tracer | jax.Array):
+        return ()
+    kind: Any = jax.typeof(x)
+    return _specs(kind.sharding.spec, view), getattr(kind, "vma", ())
+
+
+def _specs(spec: Any, view: View) -> tuple[Any, ...]:
+    """How the axis of items, and the axes of an item, are cut over devices: as the outermost axis in each is."""
+    known = [*spec, *[None] * (len(view.shape) - len(spec))]
+    cut = lambda axes: known[axes[0]] if axes and not any(known[a] for a in axes[1:]) else None
+    return (cut(view.counted), *map(cut, view.axes))
+
+
+def _stacked(placed: Sequence[Any], part: Part) -> Any:
+    """How a stack of items lies, of those in leaves that lie so: cut where all of them are."""
+    if not all(isinstance(s, NamedSharding) and s.mesh == getattr(placed[0], "mesh", None) for s in placed):
+        return placed[0] if all(s == placed[0] for s in placed) else None
+    mesh: Any = placed[0].mesh
+    specs = [_specs(s.spec, view) for s, view in zip(placed, part.views, strict=True) if view is not None]
+    same = [column[0] if all(entry == column[0] for entry in column) else None for column in zip(*specs, strict=True)]
+    width = prod(mesh.shape[name] for name in jax.tree.leaves(same[0]))
+    same[0] = same[0] if sum(part.sizes) % width == 0 else None
+    return NamedSharding(mesh, PartitionSpec(*(same if part.stacked else same[1:])))
+
+
+def _prototype(leaves: Sequence[Any], part: Part, *, needs_values: bool) -> Any:
+    """What slots of a batch start from: its array, or the type of it where that will do and nothing is traced."""
+    run = lambda leaves: unwrapped(gathered(leaves, part))
+    if needs_values or any(isinstance(x, jax.core.Tracer) for x in leaves):
+        return automatically(run, (leaves,), _stacked([sharding_of(x) for x in leaves], part))
+    kind = jax.eval_shape(run, leaves)
+    # What is committed to no device stays so.
+    placed = [x.sharding if getattr(x, "committed", True) else None for x in leaves]
+    return jax.ShapeDtypeStruct(kind.shape, kind.dtype, sharding=_stacked(placed, part))

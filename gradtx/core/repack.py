@@ -1,0 +1,82 @@
+"""What is packed in a tree, such as the slots in a state, under the names of the parameters, and packed again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.core
+
+from gradtx.core.stacks import Packed, Part, gathered, grouped, is_packed
+from gradtx.core.typing import PyTree
+
+
+def unpacked(tree: PyTree) -> PyTree:
+    """A tree with whatever is packed in it unpacked."""
+    while any(map(is_packed, jax.tree.leaves(tree, is_leaf=is_packed))):
+        tree = jax.tree.map(lambda x: _plain(x) if is_packed(x) else x, tree, is_leaf=is_packed)
+    return tree
+
+
+def per_leaf(state: PyTree, params: PyTree) -> PyTree:
+    """A state with what is kept in stacks kept leaf by leaf instead: of packed parameters, stack by stack."""
+    own = params.packing if is_packed(params) else None
+    apart = lambda x: x.unpack() if is_packed(x) and x.packing != own else x
+    return jax.tree.map(apart, state, is_leaf=is_packed)
+
+
+def _plain(x: Packed) -> PyTree:
+    return x.shapes() if any(isinstance(y, jax.ShapeDtypeStruct) for y in jax.tree.leaves(x)) else x.unpack()
+
+
+def repacked(tree: PyTree, like: PyTree) -> PyTree:
+    """The inverse of `unpacked`: a tree packed as another is, and lying as that does, wherever what it has can be."""
+    nodes, treedef = jax.tree.flatten(like, is_leaf=is_packed)
+    if not any(map(is_packed, nodes)):
+        return tree
+    found = treedef.flatten_up_to(tree)
+    return treedef.unflatten([_repacked(x, y) if is_packed(y) else x for x, y in zip(found, nodes, strict=True)])
+
+
+def _repacked(tree: PyTree, like: Packed) -> PyTree:
+    packing = like.packing
+    if any(map(is_packed, jax.tree.leaves(packing.treedef.unflatten(packing.paths), is_leaf=is_packed))):
+        tree = repacked(tree, like.shapes())
+    leaves = packing.treedef.flatten_up_to(tree)
+    parts = sorted(finer for part in packing.parts for finer in _alike(leaves, part))
+    if len(parts) > len(packing.parts) and any(part.views[0] is None for part in packing.parts if part.stacked):
+        return tree  # whose stacks are those of the parameters
+    packing = replace(packing, parts=tuple(parts))
+    new = Packed([gathered([leaves[i] for i in part.places], part, whole=packing.whole) for part in parts], packing)
+    return jax.tree.map(_lying_like, new, like) if new.packing == like.packing else new
+
+
+def _alike(leaves: Sequence[Any], part: Part) -> list[Part]:
+    """A part, in several where its leaves cannot be kept as one array."""
+    kinds = [
+        (jax.tree.structure(leaves[i]), *(getattr(x, "dtype", id(x)) for x in jax.tree.leaves(leaves[i])))
+        for i in part.places
+    ]
+    chosen = lambda xs, places: tuple(xs[k] for k in places)
+    return [Part(chosen(part.places, places), chosen(part.views, places)) for places in grouped(kinds)]
+
+
+def _lying_like(x: Any, like: Any) -> Any:
+    place = getattr(like, "sharding", None) if getattr(like, "committed", True) else None
+    traced = isinstance(x, jax.core.Tracer) or not isinstance(x, jax.Array) or isinstance(like, jax.core.Tracer)
+    return x if traced or place is None else jax.device_put(x, place)
+
+
+def names_of(tree: PyTree) -> list[tuple[str, ...]]:
+    """For each leaf of a tree, None among them, the path of its parameter; of a stack, that of each item's."""
+    names: list[tuple[str, ...]] = []
+    for path, node in jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda x: x is None or isinstance(x, Packed)):
+        above = jax.tree_util.keystr(path, simple=True, separator="/")
+        if isinstance(node, Packed):
+            for part, _ in node.present():
+                paths = [node.packing.paths[place] for place in part.places]
+                inside = [x for xs, n in zip(paths, part.sizes, strict=True) for x in xs for _ in range(n // len(xs))]
+                names.append(tuple(f"{above}/{name}" if above else name for name in inside))
+        else:
+            names.append((above or "(root)",))
+    return names

@@ -1,0 +1,38 @@
+"""A transformation that acts on what a rule makes of each item, such as its coordinates in a subspace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gradtx.core import precision
+from gradtx.core.layout import Batches
+from gradtx.core.slots import zeros, zeros_shaped
+from gradtx.core.typing import Array, PyTree, TransformationLike
+
+
+@dataclass(frozen=True)
+class Within:
+    """What runs between a rule and the way back from what it gives.
+
+    Args:
+        inner: the transformation; it sees one tree, of what the rule gives for each item.
+        back: a rule `(r, s, *, ...) -> (u, s)` of the same state, that makes an update of what `inner` gives.
+        view: what the rule gives, as a linear function of the item; `inner` starts by its shape.
+    """
+
+    inner: TransformationLike
+    back: Callable[..., Any]
+    view: Callable[[Array], Array]
+
+    def init(self, batches: Batches, slots: PyTree) -> Any:
+        """The first state of `inner`, in batches if the rule's slots are."""
+        starts = batches.started(zeros_shaped(self.view), zeros())
+        cast = [precision.cast(x, kind.dtype) for x, kind in zip(starts, batches.types, strict=True)]
+        return self.inner.init(batches.keep_as(cast, slots))
+
+    def update(
+        self, batches: Batches, results: list[Any], slots: PyTree, state: Any, extra: dict[str, Any]
+    ) -> tuple[list[Any], Any]:
+        """What `inner` makes of the results of the rule, for each batch, and its new state."""
+        directions, state = self.inner.update(batches.keep_as(results, slots), state, None, **extra)
+        return batches.kept_as(directions), state
