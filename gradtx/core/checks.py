@@ -11,6 +11,7 @@ import numpy as np
 from gradtx.core import errors
 from gradtx.core.errors import is_inexact, path_str
 from gradtx.core.fields import CountMark, hints_of, marks
+from gradtx.core.repack import unpacked
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
 from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, start_of
@@ -44,13 +45,19 @@ def matched(name: str, what: str, updates: PyTree, treedef: Any, tree: PyTree) -
     try:
         return treedef.flatten_up_to(tree)
     except (TypeError, ValueError):
-        errors.structure_mismatch(name, what, updates, tree)
+        errors.structure_mismatch(name, what, *unpacked((updates, tree)))
 
 
 def fitted(name: str, batches: Any, tree: PyTree, start: Any) -> list[Any] | None:
     """What is kept of a slot for each leaf of the updates; None where it is kept in their batches."""
     if batches.is_packed(tree, whole=isinstance(start, SlotStart)):
         return None
+    known = batches.views_of(tree)
+    for i, view in ((i, view) for part in batches.parts for i, view in zip(part.places, part.views, strict=True)):
+        if known.get(i, view) != view:
+            where, shape = path_str(path_at(batches.tree, i)), getattr(known[i] or batches.leaves[i], "shape", None)
+            found = f"{batches.leaves[i].shape} != {shape}" if view and known[i] else "they are of other matrices"
+            raise ValueError(f"{name}: updates and state differ at {where}: {found}")
     return matched(name, "state", batches.tree, batches.treedef, batches.plain(tree))
 
 

@@ -5,9 +5,11 @@ from math import prod
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
+from gradtx.core.stacks import Part, View
 from gradtx.core.typing import Array
 
 
@@ -62,3 +64,31 @@ def in_a_row(arrays: Sequence[Array]) -> NamedSharding:
     common = tuple(name for name in each[0] if all(name in names for names in each))
     fits = sum(x.size for x in arrays) % prod(mesh.shape[name] for name in common) == 0
     return NamedSharding(mesh, PartitionSpec(common) if common and fits else PartitionSpec())
+
+
+def lay_of(x: Any, view: View) -> Any:
+    """How items of a leaf lie on explicit axes of a mesh, and over which devices they vary inside `shard_map`."""
+    if not isinstance(x, jax.core.Tracer | jax.Array):
+        return ()
+    kind: Any = jax.typeof(x)
+    return _specs(kind.sharding.spec, view), getattr(kind, "vma", ())
+
+
+def _specs(spec: Any, view: View) -> tuple[Any, ...]:
+    """How the axis of items, and the axes of an item, are cut over devices: as the outermost axis in each is."""
+    known = [*spec, *[None] * (len(view.shape) - len(spec))]
+    cut = lambda axes: known[axes[0]] if axes and not any(known[a] for a in axes[1:]) else None
+    return (cut(view.counted), *map(cut, view.axes))
+
+
+def sharding_of_stack(placed: Sequence[Any], part: Part, apart: bool = False) -> Any:
+    """How a stack of items lies, of those in leaves that lie so: cut where all of them are, or `apart` nowhere."""
+    if not all(isinstance(s, NamedSharding) and s.mesh == getattr(placed[0], "mesh", None) for s in placed):
+        return placed[0] if all(s == placed[0] for s in placed) else None
+    mesh: Any = placed[0].mesh
+    specs = [_specs(s.spec, view) for s, view in zip(placed, part.views, strict=True) if view is not None]
+    same = [column[0] if all(entry == column[0] for entry in column) else None for column in zip(*specs, strict=True)]
+    width = prod(mesh.shape[name] for name in jax.tree.leaves(same[0]))
+    same[0] = same[0] if sum(part.sizes) % width == 0 else None
+    spec = same if part.stacked else same[1:]
+    return NamedSharding(mesh, PartitionSpec() if apart else PartitionSpec(*spec))

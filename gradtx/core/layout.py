@@ -7,19 +7,18 @@ one type are stacked, over all leaves, and a rule runs under `vmap` over the sta
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from math import prod
 from typing import Any, Protocol
 
 import jax
 import jax.core
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from gradtx.core import precision
 from gradtx.core.errors import is_none
-from gradtx.core.explicit import automatically, sharding_of
+from gradtx.core.explicit import automatically, lay_of, sharding_of, sharding_of_stack
 from gradtx.core.repack import names_of
 from gradtx.core.selection import MaskedNode
-from gradtx.core.slots import reads_values, start_leaf
+from gradtx.core.slots import is_whole, reads_values, start_leaf
 from gradtx.core.stacks import (
     Packed,
     Packing,
@@ -68,7 +67,7 @@ class Batches:
         known = {i: k for k, part in enumerate(like.packing.parts) for i in part.places} if _is_of(like, self) else {}
         keys: list[Any] = [
             i if view is None or label is None or x is None
-            else (view.item, view.is_matrix, label, known.get(i, getattr(x, "dtype", None)), _lay_of(x, view))
+            else (view.item, view.is_matrix, label, known.get(i, getattr(x, "dtype", None)), lay_of(x, view))
             for i, (x, view, label) in enumerate(zip(self.leaves, views, labels, strict=True))
         ]  # fmt: skip
         chosen = [x is not None and label is not None for x, label in zip(self.leaves, labels, strict=True)]
@@ -95,19 +94,20 @@ class Batches:
         return [part.of_matrices for part in self.parts]
 
     @property
-    def types(self) -> list[Any]:
-        """The shape and dtype of each batch."""
-        each = zip(self.parts, self.stacked, self.sizes(), self.shapes, self.first(self.leaves), strict=True)
-        return [
-            jax.ShapeDtypeStruct((sum(n),) * (stacked and part.views != (None,)) + shape, unwrapped(x).dtype)
-            for part, stacked, n, shape, x in each
-        ]
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of an item of each batch."""
+        own = lambda x: x.value.shape[1:] if isinstance(x, Stack) else x.shape
+        firsts = self.first(self.leaves)
+        return [part.views[0].item if part.views[0] else own(x) for part, x in zip(self.parts, firsts, strict=True)]
 
     @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of an item of each batch; of a stack that was given, that of the stack."""
-        firsts = self.first(self.leaves)
-        return [p.views[0].item if p.views[0] else unwrapped(x).shape for p, x in zip(self.parts, firsts, strict=True)]
+    def types(self) -> list[Any]:
+        """The shape and dtype of each batch."""
+        each = zip(self.stacked, self.sizes(), self.shapes, self.first(self.leaves), strict=True)
+        return [
+            jax.ShapeDtypeStruct((sum(n), *shape) if stacked else shape, unwrapped(x).dtype)
+            for stacked, n, shape, x in each
+        ]
 
     def sizes(self) -> list[list[int]]:
         """How many items each leaf of each batch has."""
@@ -151,14 +151,10 @@ class Batches:
         if part.views == (None,):
             return unwrapped(leaves[0])
 
-        def run(leaves: Sequence[Any]) -> Any:
-            with jax.numpy_dtype_promotion("standard"):
-                return unwrapped(gathered(leaves, part, whole=whole))
-
+        run = lambda leaves: unwrapped(gathered(leaves, part, whole=whole))
         if not whole:
             return run(leaves)
-        lay = _stacked([sharding_of(x) for x in leaves], part)
-        return automatically(run, (leaves,), NamedSharding(lay.mesh, PartitionSpec()) if apart else lay)
+        return automatically(run, (leaves,), sharding_of_stack([sharding_of(x) for x in leaves], part, apart))
 
     def join(self, values: Sequence[Any], column: Sequence[Any]) -> list[Any]:
         """One array for each leaf, of one for each batch; what is left out is as in `column`."""
@@ -166,6 +162,7 @@ class Batches:
         for part, value in zip(self.parts, values, strict=True):
             first = column[part.places[0]]
             if part.views == (None,):
+                value = precision.narrow(value, unwrapped(first).dtype)
                 new[part.places[0]] = Stack(value) if isinstance(first, Stack) else value
                 continue
             run = lambda value, part=part: spread_out(Stack(value) if part.stacked else value, part)
@@ -185,7 +182,7 @@ class Batches:
             leaves = [self.leaves[i] for i in part.places]
             p = leaves[0]
             if part.views != (None,):
-                p = _prototype(leaves, part, needs_values=reads_values(begin))
+                p = _prototype(leaves, part, needs_values=reads_values(begin), apart=not is_whole(begin))
                 p = Stack(p) if part.stacked else p
             values.append(unwrapped(start_leaf(begin, p)))
         return values
@@ -231,14 +228,29 @@ class Batches:
         """The inverse of `keep_as`: what there is for each batch."""
         return self.kept(tree) if isinstance(tree, Packed) else self.cut(self.column(tree), whole=False)
 
+    def views_of(self, tree: PyTree) -> dict[int, View | None]:
+        """Where items lay in each leaf when something that is kept in batches was made."""
+        parts = tree.packing.parts if _is_of(tree, self) else ()
+        views = {i: view for part in parts for i, view in zip(part.places, part.views, strict=True)}
+        return {i: view for i, view in views.items() if self.leaves[i] is not None}
+
     def plain(self, tree: PyTree) -> PyTree:
         """What is kept, as a tree like the one that is cut."""
+        if self._is_elsewise(tree):
+            return self.tree.like(tree.unpack())
         return tree.unpack() if _is_of(tree, self) else tree
+
+    def _is_elsewise(self, tree: PyTree) -> bool:
+        """Whether something that is kept for packed parameters is in other stacks than these: slots of other dtypes."""
+        same = lambda x, y: x.packing == y.packing or x.packing.treedef != y.packing.treedef
+        return not self.in_views and is_packed(self.tree) and is_packed(tree) and not same(tree, self.tree)
 
     def keep(self, values: Sequence[Any], like: PyTree, *, whole: bool = True) -> PyTree:
         """The inverse of `kept`: the tree of these arrays, kept as `like` is, in its dtypes."""
         if not self.in_views:
-            return self.packed(values, self.column(like))
+            new = self.packed(values, self.column(self.plain(like)))
+            narrow = lambda x, y: precision.narrow(x, y.dtype)
+            return jax.tree.map(narrow, like.like(new.unpack()), like) if self._is_elsewise(like) else new
         if self.is_packed(like, whole=whole):
             return self.packed(values, self.first_of_all(like), whole=whole)
         old = self.column(self.plain(like))
@@ -262,39 +274,15 @@ def _is_of(tree: Any, batches: Batches) -> bool:
     return batches.in_views and isinstance(tree, Packed) and tree.packing.treedef == batches.treedef
 
 
-def _lay_of(x: Any, view: View) -> Any:
-    """How items of a leaf lie on explicit axes of a mesh, and over which devices they vary inside `shard_map`."""
-    if not isinstance(x, jax.core.Tracer | jax.Array):
-        return ()
-    kind: Any = jax.typeof(x)
-    return _specs(kind.sharding.spec, view), getattr(kind, "vma", ())
-
-
-def _specs(spec: Any, view: View) -> tuple[Any, ...]:
-    """How the axis of items, and the axes of an item, are cut over devices: as the outermost axis in each is."""
-    known = [*spec, *[None] * (len(view.shape) - len(spec))]
-    cut = lambda axes: known[axes[0]] if axes and not any(known[a] for a in axes[1:]) else None
-    return (cut(view.counted), *map(cut, view.axes))
-
-
-def _stacked(placed: Sequence[Any], part: Part) -> Any:
-    """How a stack of items lies, of those in leaves that lie so: cut where all of them are."""
-    if not all(isinstance(s, NamedSharding) and s.mesh == getattr(placed[0], "mesh", None) for s in placed):
-        return placed[0] if all(s == placed[0] for s in placed) else None
-    mesh: Any = placed[0].mesh
-    specs = [_specs(s.spec, view) for s, view in zip(placed, part.views, strict=True) if view is not None]
-    same = [column[0] if all(entry == column[0] for entry in column) else None for column in zip(*specs, strict=True)]
-    width = prod(mesh.shape[name] for name in jax.tree.leaves(same[0]))
-    same[0] = same[0] if sum(part.sizes) % width == 0 else None
-    return NamedSharding(mesh, PartitionSpec(*(same if part.stacked else same[1:])))
-
-
-def _prototype(leaves: Sequence[Any], part: Part, *, needs_values: bool) -> Any:
+def _prototype(leaves: Sequence[Any], part: Part, *, needs_values: bool, apart: bool) -> Any:
     """What slots of a batch start from: its array, or the type of it where that will do and nothing is traced."""
     run = lambda leaves: unwrapped(gathered(leaves, part))
     if needs_values or any(isinstance(x, jax.core.Tracer) for x in leaves):
-        return automatically(run, (leaves,), _stacked([sharding_of(x) for x in leaves], part))
+        return automatically(run, (leaves,), sharding_of_stack([sharding_of(x) for x in leaves], part, apart))
     kind = jax.eval_shape(run, leaves)
     # What is committed to no device stays so.
     placed = [x.sharding if getattr(x, "committed", True) else None for x in leaves]
-    return jax.ShapeDtypeStruct(kind.shape, kind.dtype, sharding=_stacked(placed, part))
+    lay = sharding_of_stack(placed, part)
+    return jax.ShapeDtypeStruct(
+        kind.shape, kind.dtype, sharding=None if apart and isinstance(lay, NamedSharding) else lay
+    )

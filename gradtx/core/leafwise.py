@@ -194,7 +194,7 @@ class Leafwise:
         )
 
         keys, mine = batches.keys(key), [restart.of_items(own, *held, numbers | shared) for held in batches.held(own)]
-        items = list(zip(batches.cut(batches.leaves), slots, p, keys, mine, strict=True))
+        items = list(zip(batches.cut(batches.leaves, apart=self.within is not None), slots, p, keys, mine, strict=True))
         traced = is_traced((items, shared, numbers)) or is_compiled(self.rule)
         rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), numbers, traced=traced)
         results = each(rules, items, shared, numbers)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.core
+import jax.numpy as jnp
 
 from gradtx.core.stacks import Packed, Part, gathered, grouped, is_packed
 from gradtx.core.typing import PyTree
@@ -44,11 +45,9 @@ def _repacked(tree: PyTree, like: Packed) -> PyTree:
         tree = repacked(tree, like.shapes())
     leaves = packing.treedef.flatten_up_to(tree)
     parts = sorted(finer for part in packing.parts for finer in _alike(leaves, part))
-    if len(parts) > len(packing.parts) and any(part.views[0] is None for part in packing.parts if part.stacked):
-        return tree  # whose stacks are those of the parameters
     packing = replace(packing, parts=tuple(parts))
     new = Packed([gathered([leaves[i] for i in part.places], part, whole=packing.whole) for part in parts], packing)
-    return jax.tree.map(_lying_like, new, like) if new.packing == like.packing else new
+    return jax.tree.map(_as_in, new, like) if new.packing == like.packing else new
 
 
 def _alike(leaves: Sequence[Any], part: Part) -> list[Part]:
@@ -61,7 +60,10 @@ def _alike(leaves: Sequence[Any], part: Part) -> list[Part]:
     return [Part(chosen(part.places, places), chosen(part.views, places)) for places in grouped(kinds)]
 
 
-def _lying_like(x: Any, like: Any) -> Any:
+def _as_in(x: Any, like: Any) -> Any:
+    """What was packed again, where it lay, with the axis of items where it was."""
+    if x.shape != like.shape and x.ndim > 1:
+        x = jnp.moveaxis(x, 0, 1)
     place = getattr(like, "sharding", None) if getattr(like, "committed", True) else None
     traced = isinstance(x, jax.core.Tracer) or not isinstance(x, jax.Array) or isinstance(like, jax.core.Tracer)
     return x if traced or place is None else jax.device_put(x, place)

@@ -194,7 +194,9 @@ def gathered(leaves: Sequence[Any], part: Part, *, whole: bool = True) -> Any:
     """What is kept of the leaves of a part: one array, or a `Stack`; of trees, and of what is masked out, likewise."""
     if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(leaves)) and part.views != (None,):
         return jax.eval_shape(lambda leaves: gathered(leaves, part, whole=whole), leaves)
-    if not part.stacked or not jax.tree.leaves(leaves[0]):
+    if not jax.tree.leaves(leaves[0]):
+        return Stack(leaves[0]) if part.stacked else leaves[0]
+    if not part.stacked:
         view = part.views[0]
         return jax.tree.map(view.cut, leaves[0]) if view and whole else leaves[0]
 
@@ -203,7 +205,8 @@ def gathered(leaves: Sequence[Any], part: Part, *, whole: bool = True) -> Any:
         rounds = [_concatenated(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
         return rounds[0] if len(rounds) == 1 else jnp.concatenate([jax.lax.optimization_barrier(x) for x in rounds])
 
-    return Stack(jax.tree.map(together, *leaves))
+    with jax.numpy_dtype_promotion("standard"):
+        return Stack(jax.tree.map(together, *leaves))
 
 
 def _concatenated(items: Sequence[Array]) -> Array:
@@ -232,7 +235,9 @@ def spread_out(value: Any, part: Part, *, whole: bool = True) -> list[Any]:
 
 def _apart(x: Array, part: Part, whole: bool) -> list[Array]:
     views, sizes = part.views, part.sizes
-    if whole and views[0] and x.ndim > 1 + len(views[0].item):  # of several runs, along axes before
+    # Of several runs, or of a memory of steps, along axes before that of the items.
+    before = x.ndim > 1 + len(views[0].item) if whole and views[0] else x.shape[0] != sum(sizes)
+    if before and x.ndim > 1:
         return jax.vmap(lambda x: _apart(x, part, whole))(x)
     pieces: list[Array] = []
     starts = range(0, len(sizes), BATCH)

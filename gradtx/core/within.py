@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from gradtx.core import precision
 from gradtx.core.layout import Batches
+from gradtx.core.repack import repacked
 from gradtx.core.slots import zeros, zeros_shaped
+from gradtx.core.stacks import is_packed
 from gradtx.core.typing import Array, PyTree, TransformationLike
 
 
@@ -34,5 +38,8 @@ class Within:
         self, batches: Batches, results: list[Any], slots: PyTree, state: Any, extra: dict[str, Any]
     ) -> tuple[list[Any], Any]:
         """What `inner` makes of the results of the rule, for each batch, and its new state."""
-        directions, state = self.inner.update(batches.keep_as(results, slots), state, None, **extra)
-        return batches.kept_as(directions), state
+        seen, given = batches.keep_as(results, slots), state
+        if not is_packed(seen):  # slots are kept leaf by leaf, or an update is missing in a stack
+            state = jax.tree.map(batches.plain, state, is_leaf=is_packed)
+        directions, state = self.inner.update(seen, state, None, **extra)
+        return batches.kept_as(directions), repacked(state, given)

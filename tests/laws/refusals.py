@@ -76,8 +76,9 @@ class Call:
 
 def is_right(call: Call, result: Any) -> bool:
     """Whether updates and state have the types that they had before."""
-    types = lambda tree: jax.tree.map(lambda x: (jnp.shape(x), jnp.result_type(x)), tree)
-    return types(result) == types((call.updates, call.state))
+    types = lambda tree: [(jnp.shape(x), jnp.result_type(x)) for x in jax.tree.leaves(tree)]
+    given = call.updates, call.state
+    return jax.tree.structure(result) == jax.tree.structure(given) and types(result) == types(given)
 
 
 BAD_LEAVES = {
