@@ -80,6 +80,7 @@ from gradtx.core.tree_math import tree_total as tree_total
 from gradtx.core.tree_math import tree_vdot as tree_vdot
 from gradtx.linalg.inverse_root import matrix_inverse_pth_root as matrix_inverse_pth_root
 from gradtx.linalg.matrices import DimensionNumbers as DimensionNumbers
+from gradtx.linalg.matrices import matrices as matrices
 from gradtx.linalg.newton_schulz import orthogonalise as orthogonalise
 from gradtx.linalg.nnls import nnls as nnls
 from gradtx.linalg.power_iteration import power_iteration as power_iteration

@@ -14,7 +14,7 @@ from gradtx.core.fields import CountMark, hints_of, marks
 from gradtx.core.repack import unpacked
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
-from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, start_of
+from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, slots_of, start_of
 from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, PyTree
 
@@ -62,19 +62,19 @@ def fitted(name: str, batches: Any, tree: PyTree, start: Any) -> list[Any] | Non
 
 
 def kept(
-    name: str, slot: str, batches: Any, tree: PyTree, column: list[Any] | None, start: Any,
-    params: Sequence[Any] | None, cache: dict[Any, Any], *, matrices: bool,
+    name: str, kind: type[Any], slot: str, batches: Any, tree: PyTree, column: list[Any] | None, start: Any,
+    params: Sequence[Any] | None, cache: dict[Any, Any],
 ) -> list[Any]:  # fmt: skip
     """What is kept of a slot for each batch of the updates; refused if it is not of the type in which it starts."""
-    whole = isinstance(start, SlotStart)
+    whole, matrices = isinstance(start, SlotStart), slots_of(kind)[slot].matrices
     check = lambda place, g, x, p, counted: check_slot(
         name, f"the state's {slot}", batches.tree, place, g, x, start, p, cache, counted
     )
     if column is None:
         values = batches.kept(tree)
-        for part, x, kind, stacked in zip(batches.parts, values, batches.types, batches.stacked, strict=True):
+        for part, x, like, stacked in zip(batches.parts, values, batches.types, batches.stacked, strict=True):
             if part.of_matrices or not matrices:
-                check(part.places[0], kind, x, None, int(stacked))
+                check(part.places[0], like, x, None, int(stacked))
         return values
     for part in batches.parts:
         for i, view in zip(part.places, part.views, strict=True) if part.of_matrices or not matrices else ():

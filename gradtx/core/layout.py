@@ -55,14 +55,14 @@ class Batches:
     """
 
     def __init__(
-        self, tree: PyTree, views: list[View | None] | None = None, labels: Sequence[Any] | None = None,
+        self, tree: PyTree, views: Sequence[View | None] | None = None, labels: Sequence[Any] | None = None,
         like: PyTree = None,
     ) -> None:  # fmt: skip
         self.tree, self.in_views = tree, views is not None
         self.is_leaf = is_none if self.in_views else is_leaf
         pathed, self.treedef = jax.tree_util.tree_flatten_with_path(tree, is_leaf=self.is_leaf)
         self.paths, self.leaves = [path for path, _ in pathed], [x for _, x in pathed]
-        views = views or [None] * len(self.leaves)
+        views = [None] * len(self.leaves) if views is None else views
         labels = [()] * len(self.leaves) if labels is None else labels
         known = {i: k for k, part in enumerate(like.packing.parts) for i in part.places} if _is_of(like, self) else {}
         keys: list[Any] = [
@@ -119,7 +119,7 @@ class Batches:
         """A random key for each batch, or for each item of a stack; None where there is none."""
         if key is None:
             return [None] * len(self)
-        keys = self.first(jax.random.split(key, max(1, len(self.leaves))))
+        keys = self.first(list(jax.random.split(key, max(1, len(self.leaves)))))
         each = zip(keys, self.stacked, self.sizes(), strict=True)
         return [jax.random.split(k, sum(n)) if stacked else k for k, stacked, n in each]
 

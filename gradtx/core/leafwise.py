@@ -46,8 +46,9 @@ def leafwise(
         state: a NamedTuple type, whose annotations say what its fields are. A `Slot` has one value per parameter; a
             `Count` is the number of steps taken, of which a rule sees the step being taken, from 1; a `RandomKey` is
             split at each step; an `InnerState` is somebody else's, and passes through.
-        reduce: runs before the rule, on whole trees: any of `(updates, state, params, <hyperparameters>, <extra
-            arguments of update>)` by name, to a dictionary of numbers for the rule or for fields of the state.
+        reduce: runs before the rule, on whole trees: any of `(updates, state, params, counts, <hyperparameters>, <extra
+            arguments of update>)` by name, to a dictionary of numbers for the rule or for fields of the state; `counts`
+            are the steps taken by the run and by every leaf that started anew.
         finish: runs after the rule: `(state, ...) -> state`, with the same names to choose from.
         mask: which leaves the rule acts on; the others pass through and keep no slots.
         masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
@@ -154,7 +155,8 @@ class Leafwise:
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """Apply the rule to every item; the step counter, schedules and reductions run once."""
-        scheduled, count = None, None if self.count is None else restart.of_run(getattr(state, self.count, None))
+        scheduled: Any = None
+        count: Any = None if self.count is None else restart.of_run(getattr(state, self.count, None))
         # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
         if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
             kind = ScaleByScheduleState if self.state is EmptyState else ScheduledState
@@ -243,20 +245,12 @@ class Leafwise:
             gate.check_number(name, updates, i, batches.leaves[i], real_only=self.real_only)
         kept = {
             slot: checks.kept(
-                name,
-                slot,
-                batches,
-                getattr(state, slot),
-                fitted[slot],
-                start,
-                column,
-                self.types,
-                matrices=slots_of(self.state)[slot].matrices,
+                name, self.state, slot, batches, getattr(state, slot), fitted[slot], start, column, self.types
             )
             for slot, start in self.slots.items()
         }
         for i in here if column is not None and (takes or not gate.EXAMPLES) else ():
-            gate.check_param(name, updates, i, batches.leaves[i], column[i])
+            gate.check_param(name, updates, i, batches.leaves[i], (column or ())[i])
         slots = [{slot: values[k] for slot, values in kept.items()} for k in range(len(batches))]
         return batches, slots, [None] * len(batches) if column is None or not takes else batches.cut(column)
 

@@ -98,12 +98,16 @@ def _in_dtypes(convert: Callable[[Any, DType], Array], leaves: list[Any], dtypes
     places = [k for k, (x, dtype) in enumerate(zip(leaves, dtypes, strict=True)) if not is_there(x, dtype)]
     if not places:
         return leaves
-    to = {dtype: partial(convert, dtype=dtype) for dtype in {dtypes[k] for k in places}}
+    to = {dtype: partial(_converted, convert, dtype) for dtype in {dtypes[k] for k in places}}
     new = each([to[dtypes[k]] for k in places], [leaves[k] for k in places])
     converted = list(leaves)
     for place, x in zip(places, new, strict=True):
         converted[place] = x
     return converted
+
+
+def _converted(convert: Callable[[Any, DType], Array], dtype: DType, x: Any) -> Array:
+    return convert(x, dtype)
 
 
 def _is_strongly(x: jax.Array, dtype: DType) -> bool:

@@ -64,9 +64,9 @@ def _as_in(x: Any, like: Any) -> Any:
     """What was packed again, where it lay, with the axis of items where it was."""
     if x.shape != like.shape and x.ndim > 1:
         x = jnp.moveaxis(x, 0, 1)
-    place = getattr(like, "sharding", None) if getattr(like, "committed", True) else None
-    traced = isinstance(x, jax.core.Tracer) or not isinstance(x, jax.Array) or isinstance(like, jax.core.Tracer)
-    return x if traced or place is None else jax.device_put(x, place)
+    if any(isinstance(y, jax.core.Tracer) or not isinstance(y, jax.Array) for y in (x, like)):
+        return x
+    return jax.device_put(x, like.sharding) if like.committed else x
 
 
 def names_of(tree: PyTree) -> list[tuple[str, ...]]:

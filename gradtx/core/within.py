@@ -39,7 +39,8 @@ class Within:
     ) -> tuple[list[Any], Any]:
         """What `inner` makes of the results of the rule, for each batch, and its new state."""
         seen, given = batches.keep_as(results, slots), state
-        if not is_packed(seen):  # slots are kept leaf by leaf, or an update is missing in a stack
+        apart = not is_packed(seen)  # slots are kept leaf by leaf, or an update is missing
+        if apart:
             state = jax.tree.map(batches.plain, state, is_leaf=is_packed)
         directions, state = self.inner.update(seen, state, None, **extra)
-        return batches.kept_as(directions), repacked(state, given)
+        return batches.kept_as(directions), repacked(state, given) if apart else state

@@ -39,7 +39,7 @@ def galore_rule(
     """R <- P^H G, or G P; P <- the first singular vectors of G at every `update_proj_gap`th step."""
     if not is_matrix:
         return g, s
-    rank, left = s.projector.shape[-1], from_left(*g.shape, side)
+    rank, left = s.projector.shape[-1], from_left(g.shape, side)
     due = (s.count - 1) % update_proj_gap == 0
     new = lambda: jnp.where(due, basis(g, rank, left, fix_signs).astype(s.projector.dtype), s.projector)
     p = jax.lax.cond(renewed, new, lambda: s.projector).astype(g.dtype)
@@ -53,11 +53,12 @@ def galore_back_rule(
     if not is_matrix:
         return r, s
     p = s.projector.astype(r.dtype)
-    return scale * (p @ r if from_left(*shape, side) else r @ p.mT.conj()), s
+    return scale * (p @ r if from_left(shape, side) else r @ p.mT.conj()), s
 
 
-def from_left(m: int, n: int, side: str) -> bool:
-    """Whether an (m, n) matrix is projected from the left, P^H G."""
+def from_left(shape: tuple[int, ...], side: str) -> bool:
+    """Whether a matrix of shape (m, n) is projected from the left, P^H G."""
+    m, n = shape
     return m == n or (m < n) == (side == "smaller")
 
 
@@ -103,7 +104,7 @@ def scale_by_galore(
     Source: Zhao et al. 2024, arXiv:2403.03507; differs: the signs of singular vectors are fixed.
     """
     base = scale_by_adam() if base_optimizer is None else as_transformation(base_optimizer)
-    left, r = (lambda g: from_left(*g.shape, side)), (lambda g: min(rank, *g.shape))
+    left, r = (lambda g: from_left(g.shape, side)), (lambda g: min(rank, *g.shape))
     projector = zeros_shaped(lambda g: (g if left(g) else g.mT)[:, : r(g)])
     inside = Within(base, galore_back_rule, lambda g: g[: r(g)] if left(g) else g[:, : r(g)])
     return leafwise(

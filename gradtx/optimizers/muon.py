@@ -63,7 +63,8 @@ def muon_rule(
     o = precision.cast(o, u.dtype)
     if adaptive:
         o = o * precision.cast(jnp.sum((u.conj() * o).real), u.dtype)
-    return o * precision.number_in(shape_factor_of(*g.shape, shape_factor, consistent_rms), u.dtype), s
+    m, n = g.shape
+    return o * precision.number_in(shape_factor_of(m, n, shape_factor, consistent_rms), u.dtype), s
 
 
 def shape_factor_of(m: int, n: int, shape_factor: str, consistent_rms: Any) -> Any:
