@@ -79,10 +79,11 @@ def test_types_stay_on_explicit_axes(row):
     params, grads = put(PARAMS, mesh), put(GRADS, mesh, None)
     tx = gradtx.placed(row.tx, gradtx.over("x"))
     types = lambda tree: jax.tree.map(jax.typeof, tree)
-    known = [sharding.spec for sharding in jax.tree.leaves(gradtx.state_sharding(tx, params))]
+    cuts = lambda sharding: {k: axis for k, axis in enumerate(sharding.spec) if axis is not None}
+    known = list(map(cuts, jax.tree.leaves(gradtx.state_sharding(tx, params))))
     for context in (contextlib.nullcontext(), jax.set_mesh(mesh)):
         with context:
             new, state, updates = jax.eval_shape(lambda p, g: train(tx, p, g, row.extra), params, grads)
         assert types(new) == types(params)
         assert types(updates) == types(grads)
-        assert [x.sharding.spec for x in jax.tree.leaves(state)] == known
+        assert [cuts(x.sharding) for x in jax.tree.leaves(state)] == known
