@@ -1,5 +1,6 @@
 """Extra arguments of `update`: whoever takes one refuses what it cannot use, by its name; nobody else looks at it."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,28 @@ from gradtx.core import precision
 from gradtx.core.arguments import shown
 from gradtx.core.errors import describe, is_inexact
 from gradtx.core.functions import is_function
-from gradtx.core.typing import Extra
+from gradtx.core.typing import Extra, PyTree
+
+
+def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
+    """`update`, made to accept any extra keyword argument and to see only those that it takes."""
+    taken = asked_by(update)
+    if taken is None:
+        return update
+
+    def narrowed(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
+        return update(updates, state, params, **{k: v for k, v in extra.items() if k in taken})
+
+    return narrowed
+
+
+def asked_by(update: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of the arguments that an update takes; None where it takes any."""
+    try:
+        parameters = inspect.signature(update).parameters.values()
+    except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
+        parameters = ()
+    return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else frozenset(p.name for p in parameters)
 
 
 def one_number(name: str, argument: str, x: Any) -> Any:

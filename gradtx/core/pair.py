@@ -1,6 +1,5 @@
 """The pair behind a transformation, and the one place where somebody else's is made to fit."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import MappingProxyType
@@ -10,8 +9,9 @@ import jax
 
 from gradtx.core import border, checks, gate, precision
 from gradtx.core.arguments import shown
+from gradtx.core.extras import asked_by, with_extra
 from gradtx.core.rules import state_fields
-from gradtx.core.typing import PyTree
+from gradtx.core.typing import Extra, PyTree
 from gradtx.core.varying import vary_as_all
 
 
@@ -30,6 +30,11 @@ class Pair(NamedTuple):
     through: Any = None  # the transformation whose state this is, and whose updates these are
     free: Any = None  # `update`, its updates lying anywhere: for who adds them to the parameters at once
     theirs: bool = False  # whether its functions are a user's or another library's, or call such
+    asked: frozenset[str] | None = None  # the extra arguments that the update looks at; None where it may be any
+
+    def asked_of(self, extra: Extra) -> Extra:
+        """Those of the extra arguments of `update` that are looked at."""
+        return extra if self.asked is None else {name: x for name, x in extra.items() if name in self.asked}
 
     def fitted(self, name: str, *, narrow: bool) -> "Pair":
         """What runs: all that the pair says of itself is checked, and what it makes has the dtypes of what it is given.
@@ -39,7 +44,8 @@ class Pair(NamedTuple):
             narrow: for somebody else's, whether it sees updates in the dtypes in which they were given, whatever they
                 have become in between: another library's code may make its state in these, and expect them.
         """
-        return (held(self, name, narrow=narrow) if self.theirs else self)._checked(name)
+        asking = self._replace(asked=asked_by(self.update))
+        return (held(asking, name, narrow=narrow) if self.theirs else asking)._checked(name)
 
     def _checked(self, name: str) -> "Pair":
         update = with_extra(self.update)
@@ -58,22 +64,6 @@ class Pair(NamedTuple):
             return border.rounded(result, updates), new
 
         return self._replace(update=checking)
-
-
-def with_extra(update: Callable[..., Any]) -> Callable[..., Any]:
-    """`update`, made to accept any extra keyword argument and to see only those that it takes."""
-    try:
-        parameters = inspect.signature(update).parameters.values()
-    except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
-        parameters = ()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return update
-    taken = {p.name for p in parameters}
-
-    def narrowed(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        return update(updates, state, params, **{k: v for k, v in extra.items() if k in taken})
-
-    return narrowed
 
 
 def held(pair: Pair, name: str, *, narrow: bool) -> Pair:

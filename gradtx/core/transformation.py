@@ -113,7 +113,7 @@ class GradientTransformation(Value, Apparent):
     def _looked_at(self, extra: Extra) -> Extra:
         """The extra arguments that an eager call must be given, where that is known."""
         built = self.build() if extra and outside() else None
-        return built.asked_of(extra) if isinstance(built, Leafwise) else extra
+        return extra if built is None or isinstance(built, GradientTransformation) else built.asked_of(extra)
 
     def _build(self) -> Any:
         pair = super()._build()

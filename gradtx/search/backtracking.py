@@ -10,11 +10,12 @@ from gradtx.core import precision
 from gradtx.core.arguments import Interval
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt
+from gradtx.core.loops import either, repeat
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.core.varying import together, vary_as_all
+from gradtx.core.varying import vary_as_all
 from gradtx.search.line import FoundValue, check_leaves, least_of_parabola, scaled, start_line, zeros_like
 
 ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
@@ -125,7 +126,7 @@ def scale_by_backtracking_linesearch(
             grad = trial.grad
             if pull is not None:
                 last = (error <= h["atol"]) | (trial.count == max_backtracking_steps)
-                grad = jax.lax.cond(last, lambda: pull(jnp.ones_like(found))[0], lambda: trial.grad)
+                grad = either(last, lambda: pull(jnp.ones_like(found))[0], lambda: trial.grad)
             return Trial(trial.count + 1, step, value, grad, error)
 
         usable = jnp.isfinite(line.value) & jnp.isfinite(line.slope)
@@ -134,7 +135,7 @@ def scale_by_backtracking_linesearch(
             jnp.zeros((), jnp.int32), jnp.minimum(before, longest), line.value, line.grad if store_grad else None,
             infinite,
         )  # fmt: skip
-        end = jax.lax.while_loop(going_on, shorter, together(jax.lax.stop_gradient(start)))
+        end = repeat(going_on, shorter, jax.lax.stop_gradient(start))
         stay = jnp.isinf(end.error)
         step = jnp.where(stay, 0, end.step)
         value = jnp.where(stay, line.value, end.value)

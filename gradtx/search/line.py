@@ -13,6 +13,7 @@ from gradtx.core.averages import divide_up_to
 from gradtx.core.errors import is_none
 from gradtx.core.fields import NumberMark, field_of
 from gradtx.core.leafwise import leafwise
+from gradtx.core.loops import either
 from gradtx.core.slots import like
 from gradtx.core.states import EmptyState
 from gradtx.core.typing import Array, ArrayLike, Extra, PyTree
@@ -228,4 +229,4 @@ def reused(loss: Loss, params: PyTree, search: Any) -> tuple[Array, PyTree]:
         return jax.tree.map(lambda x, y: precision.cast(x, y.dtype), found, kept)
 
     kept = settled(lambda _: evaluate(), kept)
-    return jax.lax.cond(jnp.isfinite(search.value), lambda: kept, evaluate)
+    return either(jnp.isfinite(search.value), lambda: kept, evaluate)

@@ -14,11 +14,12 @@ from gradtx.core.errors import check_params, is_none
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, PositiveInt
+from gradtx.core.loops import repeat
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import scalar
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, PyTree
-from gradtx.core.varying import together, vary_as_all
+from gradtx.core.varying import vary_as_all
 from gradtx.search.lbfgs import CAREFUL, ZOOM
 from gradtx.search.line import bound, check_leaves, filled, first_length, times
 from gradtx.transforms.scale import identity, scale, scale_by_lr
@@ -69,7 +70,7 @@ def solve_newton(
 
     zero = jax.tree.map(jnp.zeros_like, g)
     start = Conjugate(jnp.zeros((), jnp.int32), zero, g, g, size_sq, jnp.zeros((), jnp.bool_))
-    return jax.lax.while_loop(going_on, step, together(start))
+    return repeat(going_on, step, start)
 
 
 def forcing(rtol: Array, norm: Array, before: Array) -> Array:

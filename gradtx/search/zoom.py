@@ -11,11 +11,12 @@ from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegativeNumber, PositiveInt, PositiveNumber
+from gradtx.core.loops import repeat
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.core.varying import together, vary_as_all
+from gradtx.core.varying import vary_as_all
 from gradtx.search.line import FoundValue, Line, check_leaves, first_length, scaled, start_line, zeros_like
 
 Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
@@ -185,7 +186,7 @@ def search(
         jnp.zeros((), jnp.int32), start, start, start, start, jnp.zeros((), jnp.bool_), hopeless, start, line.grad,
         (infinite, infinite),
     )  # fmt: skip
-    return jax.lax.while_loop(going_on, step, together(first))
+    return repeat(going_on, step, first)
 
 
 @transformation(degree=1)

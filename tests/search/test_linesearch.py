@@ -7,7 +7,6 @@ import pytest
 
 import gradtx
 from tests.search.test_lbfgs import rosenbrock
-from tests.support import compilations
 
 ZOOM = gradtx.scale_by_zoom_linesearch(30)
 BACKTRACKING = gradtx.scale_by_backtracking_linesearch(40)
@@ -171,14 +170,3 @@ def test_value_and_grad_from_state():
         from_state(x, state=gradtx.adam(0.1).init(x))
     with pytest.raises(KeyError, match="2 line searches"):
         from_state(x, state=(state, state))
-
-
-def test_an_eager_search_compiles_its_loop_alone():
-    """The loss may be another function at each call; all else is known."""
-    tx, params = gradtx.scale_by_backtracking_linesearch(10), {"a": jnp.ones(3), "b": jnp.ones(3)}
-    loss = lambda p: jnp.sum(p["a"] ** 2 + p["b"] ** 2)
-    value, grad = jax.value_and_grad(loss)(params)
-    down, state = jax.tree.map(jnp.negative, grad), tx.init(params)
-    search = lambda: tx.update(down, state, params, value=value, grad=grad, value_fn=loss)
-    search()
-    assert compilations(search) == 1
