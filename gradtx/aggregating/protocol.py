@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from gradtx.core import checks, gate
 from gradtx.core.explicit import zeros_like
-from gradtx.core.extras import with_extra
 from gradtx.core.transformation import (
     GradientTransformation,
     InitFunction,

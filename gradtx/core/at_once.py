@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 
 from gradtx.core.arguments import Interval
-from gradtx.core.eager import CHANGING, Program, is_own, is_value, outside, program
+from gradtx.core.eager import CHANGING, Program, as_operand, is_own, is_value, outside, program
 from gradtx.core.frozen import Frozen
 from gradtx.core.one_pass import wanted
 from gradtx.core.switch import settings
@@ -97,11 +97,11 @@ def calling(
     if found is None:
         with CHANGING.turned():
             yield partial(call, value)
-    elif found.refuses(given := (known.numbers, *operands)):
+    elif found.refuses(given := ([*map(as_operand, known.numbers)], *operands)):
         yield partial(call, value)
     else:
         with found.tried(given):
-            yield partial(found.compiled, known.numbers)
+            yield partial(found.compiled, given[0])
 
 
 def _remade(structure: Any, kept: tuple[Frozen | None, ...], numbers: list[Any]) -> Any:

@@ -9,15 +9,16 @@ errors included.
 import enum
 import functools
 import inspect
+import math
 import sys
 import types
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
-from jax.extend import core
+from jax.extend.core import get_opaque_trace_state
 
 from gradtx.core.frozen import fingerprint
 from gradtx.core.one_pass import wanted
@@ -34,6 +35,7 @@ REFUSED = 64  # types of operands that a program remembers that it cannot be tra
 
 LIBRARIES = ("gradtx", "jax", "jaxlib", "numpy")
 FIXED = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic, enum.Enum)
+EXACT = frozenset({type(None), bool, int, str, bytes})  # which are equal to no other of their type
 
 KINDS: dict[str, Any] = {
     "array": jax.Array | np.ndarray,
@@ -46,19 +48,19 @@ CHANGING = Switch("CHANGING", __name__)
 """Where it is on, nothing is compiled: a number that is part of the program is likely another at each call."""
 
 with jax.ensure_compile_time_eval():
-    _OUTSIDE = core.get_opaque_trace_state(convention="gradtx")
+    _OUTSIDE = get_opaque_trace_state(convention="gradtx")
+_CONFIG: Any = jax.config
 
 
 def outside() -> bool:
     """Whether nothing is traced here and now, and what is compiled runs compiled."""
-    config: Any = jax.config
-    here = core.get_opaque_trace_state(convention="gradtx") == _OUTSIDE
-    return here and not config.jax_disable_jit and CHANGING not in settings()
+    here = get_opaque_trace_state(convention="gradtx") == _OUTSIDE
+    return here and not _CONFIG.jax_disable_jit and CHANGING not in settings()
 
 
 def is_fixed(x: Any) -> bool:
     """Whether what is static stays what it is and holds no array; of functions, those of a library alone."""
-    if isinstance(x, FIXED):
+    if type(x) in EXACT or type(x) is float or isinstance(x, FIXED):
         return True
     if isinstance(x, tuple | frozenset):
         return all(map(is_fixed, x))
@@ -96,7 +98,7 @@ class Program:
         self.compiled = jax.jit(function)
         self.refused: set[Any] = set()
 
-    def run(self, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
+    def run(self, plain: Callable[[], Any], operands: Sequence[Any]) -> Any:
         """The result for these operands; of `plain`, which computes the same, where they cannot be traced."""
         if not self.refuses(operands):
             with self.tried(operands):
@@ -104,7 +106,7 @@ class Program:
         return plain()
 
     @contextmanager
-    def tried(self, operands: tuple[Any, ...]) -> Generator[None]:
+    def tried(self, operands: Sequence[Any]) -> Generator[None]:
         """A block that ends quietly where operands of these types cannot be traced."""
         try:
             yield
@@ -115,13 +117,13 @@ class Program:
                 self.refused.clear()
             self.refused.add(_types_of(operands))
 
-    def refuses(self, operands: tuple[Any, ...]) -> bool:
+    def refuses(self, operands: Sequence[Any]) -> bool:
         """Whether operands of these types could not be traced."""
         return bool(self.refused) and _types_of(operands) in self.refused
 
 
-def _types_of(operands: tuple[Any, ...]) -> Hashable:
-    leaves, structure = jax.tree.flatten(operands)
+def _types_of(operands: Sequence[Any]) -> Hashable:
+    leaves, structure = jax.tree.flatten(tuple(operands))
     return structure, *((np.shape(x), getattr(x, "dtype", type(x))) for x in leaves)
 
 
@@ -144,7 +146,7 @@ def program(family: tuple[Hashable, ...], member: Hashable, make: Callable[[], C
     return found
 
 
-def _run(found: Program | None, plain: Callable[[], Any], operands: tuple[Any, ...]) -> Any:
+def _run(found: Program | None, plain: Callable[[], Any], operands: Sequence[Any]) -> Any:
     if found is not None:
         return found.run(plain, operands)
     with CHANGING.turned():
@@ -157,56 +159,73 @@ def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Calla
     What `is_operand` says is an operand, but for the arguments named as static. All others are static, too, and one
     that is a user's function, or may change, has the call run as it stands.
     """
-    places = frozenset(i for i, name in enumerate(inspect.signature(function).parameters) if name in static)
+    names = tuple(inspect.signature(function).parameters)
+    named = lambda place, positional, kwargs: names[place] if place < positional else [*kwargs][place - positional]
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if not outside():
             return function(*args, **kwargs)
         operands: list[Any] = []
-        member: list[_Static | None] = []
-        for name, x in (*enumerate(args), *kwargs.items()):
-            if is_operand(x) and not (static and isinstance(x, float) and (name in places or name in static)):
+        member: list[Hashable] = []
+        for place, x in enumerate((*args, *kwargs.values()) if kwargs else args):
+            kind = _kind(type(x))
+            if kind == "array":
                 operands.append(x)
                 member.append(None)
+            elif is_operand(x) and not (static and kind == "float" and named(place, len(args), kwargs) in static):
+                operands.append(as_operand(x) if kind == "float" else x)
+                member.append(None)
             elif is_fixed(x):
-                member.append(_Static(x))
+                member.append(_exact(x))
             else:
                 return function(*args, **kwargs)
-        names, key = tuple(kwargs), tuple(member)
-        found = program((function, names, settings(), wanted()), key, lambda: _given(function, key, names))
-        return _run(found, lambda: function(*args, **kwargs), tuple(operands))
+        key = tuple(member)
+        family = (function, tuple(kwargs), settings(), wanted())
+        found = program(family, key, lambda: _given(function, args, kwargs, key))
+        return _run(found, lambda: function(*args, **kwargs), operands)
 
     return call
 
 
-class _Static:
-    """A static argument, equal to another of its type and bits."""
-
-    __slots__ = ("key", "value")
-
-    def __init__(self, value: Any) -> None:
-        self.value, self.key = value, _exact(value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Static) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-
 def _exact(x: Any) -> Hashable:
+    if type(x) in EXACT:
+        return type(x), x
+    if type(x) is float:
+        return x.hex()
     return type(x), tuple(map(_exact, x)) if isinstance(x, tuple) else fingerprint(x)
 
 
-def _given(function: Callable[..., Any], static: tuple[_Static | None, ...], names: tuple[str, ...]) -> Any:
+def _given(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]) -> Any:
+    """A function of the operands among the arguments of a call: of those that have no part in its key."""
+    static = [None if exact is None else x for x, exact in zip((*args, *kwargs.values()), key, strict=True)]
+    names = tuple(kwargs)
+
     def traced(*operands: Any) -> Any:
         left = iter(operands)
-        whole = [next(left) if x is None else x.value for x in static]
+        whole = [next(left) if exact is None else x for x, exact in zip(static, key, strict=True)]
         start = len(whole) - len(names)
         return function(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
 
     return traced
+
+
+def as_operand(x: Any) -> Any:
+    """A Python number as the array that JAX would make of it at each call, slowly; anything else as it is."""
+    if type(x) is float:
+        known = x == x
+    else:
+        known = type(x) is int and abs(x) < 2**31
+    if not known:
+        return x
+    array = _number(x, math.copysign(1.0, x), _CONFIG.jax_enable_x64)
+    return x if array.is_deleted() else array  # who was given it back by a program may have donated it
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _number(x: float, sign: float, x64: bool) -> jax.Array:
+    del sign, x64
+    return jax.device_put(x)
 
 
 def is_operand(x: Any) -> bool:
@@ -219,15 +238,18 @@ def is_operand(x: Any) -> bool:
         return True
     if kind == "float":
         return bool(0 < x < np.inf)
-    if kind == "static" or callable(x):
+    if kind == "static":
         return False
     leaves = jax.tree.leaves(x)
-    return bool(leaves) and leaves[0] is not x and all(_kind(t) in ("array", "float") for t in set(map(type, leaves)))
+    return bool(leaves) and leaves[0] is not x and _are_numbers(frozenset(map(type, leaves)))
 
 
 @functools.lru_cache(maxsize=256)
 def _kind(kind: type) -> str:
-    for name, types_ in KINDS.items():
-        if issubclass(kind, types_):
-            return name
-    return "tree"
+    named = (name for name, types_ in KINDS.items() if issubclass(kind, types_))
+    return next(named, "static" if any("__call__" in base.__dict__ for base in kind.__mro__) else "tree")
+
+
+@functools.lru_cache(maxsize=256)
+def _are_numbers(kinds: frozenset[type]) -> bool:
+    return {*map(_kind, kinds)} <= {"array", "float"}

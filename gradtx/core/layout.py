@@ -60,8 +60,7 @@ class Batches:
     ) -> None:  # fmt: skip
         self.tree, self.in_views = tree, views is not None
         self.is_leaf = is_none if self.in_views else is_leaf
-        pathed, self.treedef = jax.tree_util.tree_flatten_with_path(tree, is_leaf=self.is_leaf)
-        self.paths, self.leaves = [path for path, _ in pathed], [x for _, x in pathed]
+        self.leaves, self.treedef = jax.tree.flatten(tree, is_leaf=self.is_leaf)
         views = [None] * len(self.leaves) if views is None else views
         labels = [()] * len(self.leaves) if labels is None else labels
         known = {i: k for k, part in enumerate(like.packing.parts) for i in part.places} if _is_of(like, self) else {}
@@ -78,6 +77,11 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    @cached_property
+    def paths(self) -> list[Any]:
+        """The path of each leaf, for errors."""
+        return [path for path, _ in jax.tree_util.tree_leaves_with_path(self.tree, is_leaf=self.is_leaf)]
 
     def first(self, column: Sequence[Any]) -> list[Any]:
         """Of one thing for each leaf, that of the first leaf of every batch."""

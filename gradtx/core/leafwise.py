@@ -138,7 +138,8 @@ class Leafwise:
         for part in batches.parts:
             for i in part.places:
                 p = unwrapped(batches.leaves[i])
-                errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
+                if self.real_only or not errors.is_inexact(p):
+                    errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
         left_out = [p if p is None else MaskedNode() for p in batches.leaves]
         others = {name: _nothing if mark.matrices else None for name, mark in slots_of(self.state).items()}
         slots = {

@@ -10,7 +10,7 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.eager import outside
+from gradtx.core.eager import as_operand, outside
 from gradtx.core.fields import Mark, marks
 from gradtx.core.lying import zeros_of
 from gradtx.core.stacks import Stack
@@ -186,7 +186,7 @@ def check_one_number(value: Any) -> None:
     Raises:
         ValueError: says what a stacked transformation needs.
     """
-    if jnp.ndim(value):
+    if not isinstance(value, int | float) and jnp.ndim(value):
         raise ValueError(
             f"a state starts at one number, got shape {jnp.shape(value)}; "
             "a stacked transformation runs under jax.vmap over it and its state"
@@ -214,7 +214,7 @@ def filled(shape: tuple[int, ...], value: Any, dtype: DType, place: Any = None) 
     """An array of `value` on one device, in a buffer of its own; made by one compiled call for each type."""
     if not outside():
         return jnp.full(shape, value, dtype, device=place)
-    return _filler(shape, jnp.dtype(dtype), place)(value)
+    return _filler(shape, jnp.dtype(dtype), place)(as_operand(value))
 
 
 def copied(p: Any, dtype: DType) -> Array:

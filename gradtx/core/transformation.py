@@ -112,8 +112,7 @@ class GradientTransformation(Value, Apparent):
 
     def _looked_at(self, extra: Extra) -> Extra:
         """The extra arguments that an eager call must be given, where that is known."""
-        built = self.build() if extra and outside() else None
-        return extra if built is None or isinstance(built, GradientTransformation) else built.asked_of(extra)
+        return self.inside.asked_of(extra) if extra and outside() else extra
 
     def _build(self) -> Any:
         pair = super()._build()

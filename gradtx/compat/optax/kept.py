@@ -25,6 +25,9 @@ WHOLE = ("acc_grads",)
 
 def started(tx: Any, params: Any, asked: Slots) -> Any:
     """The first state, in the parameters' dtypes or those asked for; what another pair in it keeps is its affair."""
+    first = per_leaf(tx.init(params), params)
+    if not jax.tree.leaves(first):
+        return first
     asked = {name: dtype for name, dtype in (asked or {}).items() if dtype is not None}
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     types = [precision.dtype_of(p) for p in leaves if p is not None]
@@ -59,7 +62,7 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
         return x._replace(info=jax.tree.map(in_whole, x.info)) if is_search(x) else x
 
     inner = not any(map(is_foreign, _transformations_in(tx)))
-    state = map_declared(slot, per_leaf(tx.init(params), params), inner=inner)
+    state = map_declared(slot, first, inner=inner)
     state = map_declared(number, state, kind=NumberMark, inner=inner)
     return jax.tree.map(search, state, is_leaf=is_search) if inner else state
 
