@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
+from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array
 from gradtx.core.varying import together, vary_with
 
 
+@compiled
 def hungarian_algorithm(cost_matrix: Array) -> tuple[Array, Array]:
     """Pair every row with a column of its own, or every column with a row where there are fewer, at the least cost.
 

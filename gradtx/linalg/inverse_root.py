@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.eager import compiled
 from gradtx.core.precision import cast, real_dtype, widen
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.core.varying import together
@@ -12,6 +13,7 @@ from gradtx.linalg.newton_schulz import frobenius_norm
 from gradtx.linalg.power_iteration import power_iteration
 
 
+@compiled
 def matrix_inverse_pth_root(
     matrix: Array, p: int, num_iters: int = 100, ridge_epsilon: ArrayLike = 1e-6, error_tolerance: ArrayLike = 1e-6,
     precision: jax.lax.PrecisionLike = jax.lax.Precision.HIGHEST,

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.averages import safe_divide
+from gradtx.core.eager import compiled
 from gradtx.core.errors import describe
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.core.varying import vary_with
 
 
+@compiled
 def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: ArrayLike | None = None) -> Array:
     """The x >= 0 for which ||A x - b|| is least.
 

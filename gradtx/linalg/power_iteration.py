@@ -8,11 +8,13 @@ import jax.numpy as jnp
 
 from gradtx.core import tree
 from gradtx.core.averages import safe_divide
+from gradtx.core.eager import compiled
 from gradtx.core.precision import cast, compute_dtype, real_dtype, scalar_dtype, widen
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import settled, together
 
 
+@compiled
 def power_iteration(
     matrix: Array | Callable[[PyTree], PyTree], *, v0: PyTree = None, num_iters: int = 100,
     error_tolerance: ArrayLike = 1e-6, precision: jax.lax.PrecisionLike = jax.lax.Precision.HIGHEST,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradtx.core import errors, precision, tree
 from gradtx.core.averages import shortening
 from gradtx.core.border import widely
+from gradtx.core.eager import compiled
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, NonNegativeNumber
@@ -23,6 +24,7 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
     rng_key: RandomKey  # split at each step
 
 
+@compiled
 @widely
 def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: ArrayLike) -> tuple[PyTree, Array]:
     """Shorten each example's gradient to a norm over all leaves, and sum them.
@@ -40,6 +42,7 @@ def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: ArrayLike) -> tupl
     return _clipped_sum("per_example_global_norm_clip", grads, l2_norm_clip)
 
 
+@compiled
 @widely
 def per_example_layer_norm_clip(
     grads: PyTree, global_l2_norm_clip: ArrayLike, uniform: bool = True
