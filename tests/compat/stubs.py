@@ -115,7 +115,9 @@ def argument(p: inspect.Parameter) -> str:
 
 
 def annotation(x: Any) -> str:
-    """An annotation as it is written, by a name where it has one."""
+    """An annotation as it is written, by a name where it has one, and for none by `Any`."""
+    if x is inspect.Parameter.empty:
+        return "Any"
     for value, name in NAMES.items():
         if x == value:
             return name

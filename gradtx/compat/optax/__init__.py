@@ -35,8 +35,6 @@ losses: convex_kl_divergence cosine_distance cosine_similarity ctc_loss ctc_loss
     sigmoid_binary_cross_entropy sigmoid_focal_loss smooth_labels softmax_cross_entropy
     softmax_cross_entropy_with_integer_labels squared_error
 microbatching: microbatch
-numerics: global_norm matrix_inverse_pth_root multi_normal nnls power_iteration safe_increment safe_int32_increment
-    safe_norm safe_root_mean_squares scale_gradient
 schedules: WrappedSchedule constant_schedule cosine_decay_schedule cosine_onecycle_schedule exponential_decay
     join_schedules linear_onecycle_schedule linear_schedule piecewise_constant_schedule piecewise_interpolate_schedule
     polynomial_schedule sgdr_schedule warmup_constant_schedule warmup_cosine_decay_schedule
@@ -49,12 +47,14 @@ states: AdaptiveGradClipState AddDecayedWeightsState AddNoiseState ApplyEvery Ap
     ScaleByNovogradState ScaleByRStdDevState ScaleByRmsState ScaleByRpropState ScaleByRssState ScaleBySM3State
     ScaleByScheduleState ScaleByTrustRatioState ScaleByZoomLinesearchState ScaleState ShouldSkipUpdateFunction
     SnapshotState TraceState ZeroNansState ZoomLinesearchInfo
-update: apply_updates incremental_update periodic_update
+update: apply_updates global_norm incremental_update periodic_update
 wrappers: MultiSteps conditionally_mask conditionally_transform lookahead measure_with_ema monitor skip_large_updates
     skip_not_finite snapshot
 alias: fromage optimistic_adam polyak_sgd
 transforms.links: add_decayed_weights add_noise apply_every per_example_global_norm_clip per_example_layer_norm_clip
     scale_by_learning_rate zero_nans
+gradtx.linalg: inverse_root.matrix_inverse_pth_root nnls.nnls power_iteration.power_iteration
+gradtx.numerics: multi_normal safe_increment safe_norm safe_root_mean_squares scale_gradient
 transforms.directions: scale_by_distance_over_gradients scale_by_factored_rms scale_by_lbfgs
     scale_by_lion scale_by_polyak scale_by_rprop scale_by_sm3
 """,
@@ -67,6 +67,7 @@ __version__ = "0.2.8"
 for _name in ("bias_correction", "update_infinity_moment", "update_moment", "update_moment_per_elem_norm"):
     globals()[_name] = getattr(tree, _name)
 tree_map_params = tree.map_params
+safe_int32_increment = globals()["safe_increment"]
 
 importlib.import_module(f"{__name__}._src")  # it has aliases of all names here
 introduce()

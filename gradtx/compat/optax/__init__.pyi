@@ -53,8 +53,6 @@ from gradtx.compat.optax.inject import inject_hyperparams as inject_hyperparams
 from gradtx.compat.optax.linesearch import value_and_grad_from_state as value_and_grad_from_state
 from gradtx.compat.optax.losses import convex_kl_divergence as convex_kl_divergence
 from gradtx.compat.optax.microbatching import microbatch as microbatch
-from gradtx.compat.optax.numerics import global_norm as global_norm
-from gradtx.compat.optax.numerics import safe_int32_increment as safe_int32_increment
 from gradtx.compat.optax.schedules import constant_schedule as constant_schedule
 from gradtx.compat.optax.schedules import cosine_decay_schedule as cosine_decay_schedule
 from gradtx.compat.optax.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
@@ -82,12 +80,13 @@ from gradtx.compat.optax.transforms.links import add_noise as add_noise
 from gradtx.compat.optax.transforms.links import per_example_global_norm_clip as per_example_global_norm_clip
 from gradtx.compat.optax.transforms.links import per_example_layer_norm_clip as per_example_layer_norm_clip
 from gradtx.compat.optax.transforms.links import scale_by_learning_rate as scale_by_learning_rate
-from gradtx.compat.optax.tree_math import tree_bias_correction
-from gradtx.compat.optax.tree_math import tree_update_infinity_moment
-from gradtx.compat.optax.tree_math import tree_update_moment
-from gradtx.compat.optax.tree_math import tree_update_moment_per_elem_norm
 from gradtx.compat.optax.tree_search import tree_map_params as tree_map_params
+from gradtx.compat.optax.tree_utils import tree_bias_correction
+from gradtx.compat.optax.tree_utils import tree_update_infinity_moment
+from gradtx.compat.optax.tree_utils import tree_update_moment
+from gradtx.compat.optax.tree_utils import tree_update_moment_per_elem_norm
 from gradtx.compat.optax.update import apply_updates as apply_updates
+from gradtx.compat.optax.update import global_norm as global_norm
 from gradtx.compat.optax.update import incremental_update as incremental_update
 from gradtx.compat.optax.update import periodic_update as periodic_update
 from gradtx.compat.optax.wrappers import MultiSteps as MultiSteps
@@ -162,6 +161,7 @@ ScaleState = EmptyState
 bias_correction = tree_bias_correction
 inject_stateful_hyperparams = inject_hyperparams
 multi_transform = partition
+safe_int32_increment = safe_increment
 update_infinity_moment = tree_update_infinity_moment
 update_moment = tree_update_moment
 update_moment_per_elem_norm = tree_update_moment_per_elem_norm

@@ -13,17 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.compat.optax import base, inject, linesearch, losses, schedules, states, transforms, tree_search, tree_utils
+from gradtx.compat.optax import base, linesearch, losses, schedules, states, transforms, tree_search, tree_utils
 from gradtx.compat.optax.contrib import matrices
 from gradtx.compat.optax.transforms.links import scale_by_learning_rate
 from gradtx.core import averages
 from gradtx.linalg.matrices import DimensionNumbers, from_matrices, to_matrices
 from gradtx.linalg.newton_schulz import orthogonalise
-
-
-def canonicalize_dtype(dtype: Any | None) -> Any | None:
-    """The dtype that JAX uses for this one; None stays."""
-    return None if dtype is None else jax.dtypes.canonicalize_dtype(dtype)
 
 
 def canonicalize_key(key_or_seed: jax.Array | int) -> jax.Array:
@@ -81,7 +76,7 @@ MORE: dict[str, Mapping[str, Any]] = {
     "_src.numerics": {"abs_sq": averages.abs_sq},
     "_src.transform": {"abs_sq": averages.abs_sq, "_scale_by_learning_rate": scale_by_learning_rate},
     "_src.utils": {
-        "canonicalize_dtype": canonicalize_dtype,
+        "canonicalize_dtype": lambda dtype: None if dtype is None else jax.dtypes.canonicalize_dtype(dtype),
         "canonicalize_key": canonicalize_key,
         "cast_tree": tree_utils.tree_cast,
     },
@@ -90,15 +85,15 @@ MORE: dict[str, Mapping[str, Any]] = {
         "orthogonalize_via_newton_schulz": orthogonalize_via_newton_schulz,
         "_is_weight_dim_nums": lambda x: isinstance(x, matrices.MuonDimensionNumbers),
     },
-    "schedules._inject": {"WrappedScheduleState": inject.WrappedScheduleState},
+    "schedules._inject": {"WrappedScheduleState": states.WrappedScheduleState},
     "tree_utils._state_utils": {"_ParamsPlaceholder": tree_search.ParamsPlaceholder},
 }
 """What some of them have besides."""
 
 
 MOVED = """accumulate condition contrib.adaptive contrib.parameter_free contrib.sam contrib.schedule_free contrib.sophia
-    lookahead monitor transforms.accumulation transforms.adding transforms.clipping transforms.constraining
-    transforms.moments transforms.scaling transforms.squares"""
+    lookahead monitor numerics transforms.accumulation transforms.adding transforms.clipping transforms.constraining
+    transforms.moments transforms.scaling transforms.squares tree_math tree_types"""
 """Where 0.1.0 had what is in one place today: pairs that were pickled then are found there."""
 
 
@@ -120,7 +115,7 @@ for _parent, _names in BESIDE.items():
         _alias(_parent, _name, {**_public_names, **MORE.get(f"{_parent}.{_name}", {})})
 for _module in MOVED.split():
     sys.modules[f"{ROOT.__name__}.{_module}"] = ModuleType(_module)
-    vars(sys.modules[f"{ROOT.__name__}.{_module}"]).update(vars(ROOT) | vars(ROOT.contrib))
+    vars(sys.modules[f"{ROOT.__name__}.{_module}"]).update(vars(ROOT) | vars(ROOT.contrib) | vars(tree_utils))
 # As in Optax, those of `_src` have each other, so that `from optax._src.transform import *` gives `base`, too.
 for _name in BESIDE["_src"].split():
     vars(getattr(HERE, _name)).update({other: getattr(HERE, other) for other in ("base", "numerics", "utils")})

@@ -162,7 +162,7 @@ def refused_at_update(tx: GradientTransformation, error: Exception) -> Pair:
 
 
 def as_floats(tree: PyTree) -> PyTree:
-    """The tree with NumPy's arrays as JAX's, and whole numbers as floating-point ones of JAX's default dtype."""
+    """The tree with NumPy's arrays as JAX's, and whole numbers as floats of JAX's default dtype."""
 
     def as_float(x: Any) -> Any:
         if isinstance(x, np.ndarray | np.generic) and x.dtype != jax.dtypes.float0:

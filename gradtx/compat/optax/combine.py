@@ -10,26 +10,18 @@ from typing import Any
 
 import jax
 
+from gradtx.combine.masked import MaskedState
+from gradtx.combine.partition import PartitionState
 from gradtx.compat.optax import base
 from gradtx.compat.optax.base import GradientTransformation, MaskOrFn, OptState, Pair, Params, PyTree, Updated, Updates
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import MaskedNode, MaskedState, PartitionState
 from gradtx.compat.optax.tree_search import is_placeholder
-from gradtx.core.selection import resolved
+from gradtx.core.selection import MaskedNode, resolved
 
 
 @remembered
 def chain(*args: GradientTransformation) -> Pair:
-    """Apply transformations in order, each to the updates that the one before made.
-
-    Args:
-        *args: the transformations.
-
-    State: a tuple of theirs.
-
-    Raises:
-        ValueError: from `update`, for a state of another length.
-    """
+    """Apply transformations in order, each to the updates that the one before made; the state is a tuple of theirs."""
     links = [base.with_extra_args_support(tx) for tx in args]
 
     def init(params: Params) -> OptState:
@@ -49,12 +41,7 @@ def chain(*args: GradientTransformation) -> Pair:
 
 @remembered
 def named_chain(*args: tuple[str, GradientTransformation]) -> Pair:
-    """A chain whose links have names.
-
-    Args:
-        *args: pairs of a name and a transformation.
-
-    State: an ordered dictionary of the links' states.
+    """A chain of pairs `(name, transformation)`; the state is an ordered dictionary of theirs.
 
     Raises:
         ValueError: two links have one name.
@@ -78,10 +65,8 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> Pair:
 def masked(inner: GradientTransformation, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False) -> Pair:
     """Apply a transformation where a mask is True; elsewhere updates pass through.
 
-    Args:
-        inner: the transformation.
-        mask: a tree of booleans, a prefix of one, or a function of the parameters that gives it.
-        mask_compatible_extra_args: whether extra arguments that have the tree of the updates are masked too.
+    The mask is a tree of booleans, a prefix of one, or a function of the parameters that gives it. With
+    `mask_compatible_extra_args` it also acts on extra arguments that have the tree of the updates.
 
     State: `MaskedState(inner_state)`, with a `MaskedNode` for each hidden subtree.
 
@@ -114,12 +99,7 @@ def partition(
     transforms: Mapping[Hashable, GradientTransformation], param_labels: Any, *,
     mask_compatible_extra_args: bool = False,
 ) -> Pair:  # fmt: skip
-    """Give each leaf to the transformation that its label names.
-
-    Args:
-        transforms: transformations by label; one that nothing is labelled with is fine.
-        param_labels: a tree of labels, a prefix of one, or a function of the parameters that gives it.
-        mask_compatible_extra_args: whether extra arguments that have the tree of the updates are masked for each.
+    """Give each leaf to the transformation that its label names; labels and extra arguments as for `masked`.
 
     State: `PartitionState(inner_states)`, a dictionary of the `MaskedState` of each transformation.
 
@@ -154,22 +134,13 @@ multi_transform = partition
 
 
 def freeze(mask: MaskOrFn) -> Pair:
-    """Replace updates by zeros where a mask is True.
-
-    Args:
-        mask: as in `masked`.
-    """
+    """Replace updates by zeros where a mask, as for `masked`, is True."""
     return masked(base.set_to_zero(), mask)
 
 
 @remembered
 def selective_transform(optimizer: GradientTransformation, *, freeze_mask: MaskOrFn) -> Pair:
-    """Train the leaves outside a mask; those inside have zero updates and no state.
-
-    Args:
-        optimizer: the transformation of those outside.
-        freeze_mask: as in `masked`.
-    """
+    """Train the leaves outside a mask, as for `masked`; those inside have zero updates and no state."""
 
     def labels(params: Params) -> PyTree:
         return jax.tree.map(lambda frozen: "freeze" if frozen else "train", resolved(freeze_mask, params))

@@ -4,7 +4,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,43 +13,31 @@ import numpy as np
 from gradtx.compat.optax import base, config
 from gradtx.compat.optax.base import OptState, Pair, Params, Updated, Updates
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import InjectStatefulHyperparamsState
-from gradtx.compat.optax.tree_types import tree_dtype, weakly_typed
+from gradtx.compat.optax.states import WrappedScheduleState
+from gradtx.compat.optax.tree_utils import tree_dtype, weakly_typed
 from gradtx.core import precision
 from gradtx.core.peers import Related
 from gradtx.core.rules import increment
 from gradtx.core.schedule import StatefulSchedule as StatefulSchedule
 from gradtx.core.typing import Array
+from gradtx.wrappers.inject import InjectStatefulHyperparamsState
 
 Factory = Callable[..., base.GradientTransformation]
 
 
-class WrappedScheduleState(NamedTuple):
-    """State of `WrappedSchedule`."""
-
-    count: Array
-
-
 class WrappedSchedule(Related):
-    """A function of the step as a stateful schedule.
-
-    Args:
-        schedule_fn: the function.
-    """
+    """A function of the step as a stateful schedule, which begins at step 0."""
 
     def __init__(self, schedule_fn: base.Schedule) -> None:
         self.schedule_fn = schedule_fn
 
     def init(self) -> WrappedScheduleState:
-        """Begin at step 0."""
         return WrappedScheduleState(jnp.zeros((), jnp.int32))
 
     def update(self, state: WrappedScheduleState, **extra_args: Any) -> WrappedScheduleState:
-        """Go on by one step."""
         return WrappedScheduleState(increment(state.count))
 
     def __call__(self, state: WrappedScheduleState, **extra_args: Any) -> Any:
-        """Return the number at the step of `state`."""
         return self.schedule_fn(state.count)
 
 
@@ -62,16 +50,10 @@ def inject_hyperparams(
         state = tx.init(params)
         state.hyperparams["learning_rate"] = 1e-4
 
-    Args:
-        inner_factory: a function that makes transformations. Its arguments that are numbers, arrays, functions of the
-            step or stateful schedules become hyperparameters; flags, None, texts, types and containers do not.
-        static_args: the name or names of arguments that stay out of the state.
-        hyperparam_dtype: the dtype of those given as Python or NumPy numbers; by default that of the parameters, the
-            widest where they differ. Where it is of 16 bits the state shows the rounded number, and the number as it
-            was given is computed with, until another is assigned.
-
-    Returns:
-        A function of the same arguments that makes the transformation.
+    The result is a function of the same arguments. Those that are numbers, arrays, functions of the step or stateful
+    schedules become hyperparameters; flags, None, texts, types, containers and `static_args` do not. Python's and
+    NumPy's numbers are kept in `hyperparam_dtype`, by default that of the parameters, the widest where they differ.
+    Where it is of 16 bits, the number as it was given is computed with, until another is assigned.
 
     State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`. A schedule is
         evaluated at the step, 0 at the first update, before it is updated.

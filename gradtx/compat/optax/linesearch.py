@@ -86,15 +86,11 @@ def scale_by_zoom_linesearch(
 def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..., tuple[Array, PyTree]]:
     """`jax.value_and_grad(value_fn)` that takes both from the state of the line search that has just found them.
 
-    Args:
-        value_fn: a function of the parameters, and of more arguments, that gives a real scalar.
-
-    Returns:
-        A function `(params, *fn_args, state=state, **fn_kwargs)` to the value and the gradient.
+    It is called with `(params, *fn_args, state=state, **fn_kwargs)`.
 
     Raises:
-        ValueError: from that function, if the state keeps no value or no gradient.
-        KeyError: from that function, if it keeps several.
+        ValueError: from that call, if the state keeps no value or no gradient.
+        KeyError: from that call, if it keeps several.
     """
 
     def value_and_grad(params: Params, *fn_args: Any, state: OptState, **fn_kwargs: Any) -> tuple[Array, PyTree]:
@@ -138,7 +134,6 @@ def _search(
 
 def _unknown(value_fn: Callable[..., Any], extra_args: dict[str, Any]) -> list[str]:
     """The extra arguments that a function does not take."""
-    parameters = inspect.signature(value_fn).parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return []
-    return [name for name in extra_args if name not in {p.name for p in parameters}]
+    takes = inspect.signature(value_fn).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    return [] if takes_all else [name for name in extra_args if name not in takes]

@@ -6,7 +6,7 @@ from gradtx.compat.optax.names import show
 from gradtx.core.typing import Array
 from gradtx.losses import generalized_kl_divergence
 
-__getattr__ = show(
+show(
     __name__,
     """
 gradtx.losses: binary_dice_loss cosine_distance cosine_similarity ctc_loss ctc_loss_with_forward_probs dice_loss

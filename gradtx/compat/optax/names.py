@@ -5,19 +5,16 @@ import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
-F = TypeVar("F", bound=Callable[..., Any])
+import gradtx
 
 
-def documented(like: Callable[..., Any]) -> Callable[[F], F]:
-    """Let the documentation of a function end with that of gradtx's own."""
-
-    def document(f: F) -> F:
-        f.__doc__ = with_documentation(f.__doc__ or "", like)
-        return f
-
-    return document
+def document(module: str) -> None:
+    """Let the documentation of a module's functions end with that of gradtx's of the same names."""
+    for name, f in vars(sys.modules[module]).items():
+        if getattr(f, "__module__", None) == module and hasattr(gradtx, name):
+            f.__doc__ = with_documentation(f.__doc__ or "", getattr(gradtx, name))
 
 
 def with_documentation(text: str, like: Callable[..., Any]) -> str:
@@ -26,16 +23,13 @@ def with_documentation(text: str, like: Callable[..., Any]) -> str:
     return more if more.startswith(text) else f"{text}\n\n`gradtx.{like.__name__}`: {more}\n"
 
 
-def show(module: str, text: str) -> Callable[[str], Any]:
+def show(module: str, text: str) -> None:
     """Give a module names of others.
 
     Args:
         module: the module's name.
         text: rows `other: names`, the other in full or as it is called beside this, a name also `inside.name` where it
             is in a module of a package; lines that are indented go on.
-
-    Returns:
-        The module's `__getattr__`, for names that it has not; it tells type checkers that there are some.
     """
     for row in re.sub(r"\n +", " ", text).strip().splitlines():
         path, names = row.split(":")
@@ -43,8 +37,3 @@ def show(module: str, text: str) -> Callable[[str], Any]:
         for name in names.split():
             inside, _, last = f"{path}.{name}".rpartition(".")
             setattr(sys.modules[module], last, getattr(import_module(inside), last))
-
-    def refuse(name: str) -> Any:
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
-
-    return refuse

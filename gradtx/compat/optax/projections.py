@@ -2,7 +2,7 @@
 
 from gradtx.compat.optax.names import show
 
-__getattr__ = show(
+show(
     __name__,
     """
 gradtx.projections: projection_box projection_halfspace projection_hypercube projection_hyperplane projection_l1_ball

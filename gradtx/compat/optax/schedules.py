@@ -8,12 +8,12 @@ import jax.numpy as jnp
 
 import gradtx
 from gradtx.compat.optax.base import Schedule, built
-from gradtx.compat.optax.names import documented, show
+from gradtx.compat.optax.names import document, show
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.tree_types import weakly_typed
+from gradtx.compat.optax.tree_utils import weakly_typed
 from gradtx.core.typing import ArrayLike
 
-__getattr__ = show(
+show(
     __name__,
     """
 inject: StatefulSchedule WrappedSchedule inject_hyperparams inject_stateful_hyperparams
@@ -23,13 +23,11 @@ states: InjectHyperparamsState InjectStatefulHyperparamsState
 
 
 @remembered
-@documented(gradtx.constant_schedule)
 def constant_schedule(value: ArrayLike) -> Schedule:
     """The same number at every step."""
     return lambda count: value
 
 
-@documented(gradtx.polynomial_schedule)
 def polynomial_schedule(
     init_value: ArrayLike, end_value: ArrayLike, power: ArrayLike, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -40,7 +38,6 @@ def polynomial_schedule(
     return _shown(gradtx.polynomial_schedule, init_value, end_value, power, transition_steps, begin)
 
 
-@documented(gradtx.linear_schedule)
 def linear_schedule(
     init_value: ArrayLike, end_value: ArrayLike, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -48,7 +45,6 @@ def linear_schedule(
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
-@documented(gradtx.piecewise_constant_schedule)
 def piecewise_constant_schedule(
     init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
@@ -59,7 +55,6 @@ def piecewise_constant_schedule(
     return _shown(gradtx.piecewise_constant_schedule, init_value, boundaries_and_scales, weak=True)
 
 
-@documented(gradtx.piecewise_interpolate_schedule)
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
@@ -68,7 +63,6 @@ def piecewise_interpolate_schedule(
     return _shown(gradtx.piecewise_interpolate_schedule, interpolate_type, init_value, boundaries_and_scales or {})
 
 
-@documented(gradtx.exponential_decay)
 def exponential_decay(
     init_value: ArrayLike, transition_steps: int, decay_rate: float, transition_begin: int = 0,
     staircase: bool = False, end_value: ArrayLike | None = None,
@@ -81,7 +75,6 @@ def exponential_decay(
     return _shown(gradtx.exponential_decay, *numbers, staircase, end_value)
 
 
-@documented(gradtx.cosine_decay_schedule)
 def cosine_decay_schedule(
     init_value: ArrayLike, decay_steps: int, alpha: ArrayLike = 0.0, exponent: ArrayLike = 1.0
 ) -> Schedule:
@@ -91,7 +84,6 @@ def cosine_decay_schedule(
     return _shown(gradtx.cosine_decay_schedule, init_value, decay_steps, alpha, exponent, weak=True)
 
 
-@documented(gradtx.linear_onecycle_schedule)
 def linear_onecycle_schedule(
     transition_steps: int, peak_value: ArrayLike, pct_start: float = 0.3, pct_final: float = 0.85,
     div_factor: float = 25.0, final_div_factor: float = 1e4,
@@ -103,7 +95,6 @@ def linear_onecycle_schedule(
     return piecewise_interpolate_schedule("linear", peak_value / div_factor, scales)
 
 
-@documented(gradtx.cosine_onecycle_schedule)
 def cosine_onecycle_schedule(
     transition_steps: int, peak_value: ArrayLike, pct_start: float = 0.3, div_factor: float = 25.0,
     final_div_factor: float = 1e4,
@@ -115,7 +106,6 @@ def cosine_onecycle_schedule(
 
 
 @remembered
-@documented(gradtx.join_schedules)
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """One schedule after another, each called with the steps since it began."""
 
@@ -128,13 +118,11 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     return schedule
 
 
-@documented(gradtx.warmup_constant_schedule)
 def warmup_constant_schedule(init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int) -> Schedule:
     """A straight line up, then no change; `init_value` for ever where `warmup_steps` is not positive."""
     return linear_schedule(init_value, peak_value, warmup_steps)
 
 
-@documented(gradtx.warmup_cosine_decay_schedule)
 def warmup_cosine_decay_schedule(
     init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int, decay_steps: int, end_value: ArrayLike = 0.0,
     exponent: ArrayLike = 1.0,
@@ -145,7 +133,6 @@ def warmup_cosine_decay_schedule(
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
-@documented(gradtx.warmup_exponential_decay_schedule)
 def warmup_exponential_decay_schedule(
     init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int, transition_steps: int, decay_rate: float,
     transition_begin: int = 0, staircase: bool = False, end_value: ArrayLike | None = None,
@@ -155,7 +142,6 @@ def warmup_exponential_decay_schedule(
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
-@documented(gradtx.sgdr_schedule)
 def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
     """Cosine decays with warm restarts."""
     cycles = list(cosine_kwargs)
@@ -184,3 +170,6 @@ def _check_scales(name: str, scales: dict[int, float]) -> None:
 def _check_positive(name: str, transition_steps: int) -> None:
     if transition_steps <= 0:
         raise ValueError(f"{name}: transition_steps must be positive, got {transition_steps!r}")
+
+
+document(__name__)

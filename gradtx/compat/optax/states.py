@@ -15,7 +15,7 @@ from gradtx.compat.optax.remember import remembered
 from gradtx.core.states import EmptyState, ScaleByScheduleState
 from gradtx.optimizers import adan, ademamix
 
-__getattr__ = show(
+show(
     __name__,
     """
 gradtx.combine: condition.ApplyIfFiniteState condition.ConditionallyMaskState condition.ConditionallyTransformState
@@ -39,6 +39,7 @@ globals().update(dict.fromkeys(EMPTY.split(), EmptyState), MultiTransformState=P
 ScaleByAdanState = namedtuple("ScaleByAdanState", "m v n g t")
 ScaleByAdemamixState = namedtuple("ScaleByAdemamixState", "count count_m2 m1 m2 nu")
 ScaleBySimplifiedAdEMAMixState = namedtuple("ScaleBySimplifiedAdEMAMixState", "t m n")
+WrappedScheduleState = namedtuple("WrappedScheduleState", "count")
 WeightDecaySchedule = namedtuple("WeightDecaySchedule", "count")  # of `add_decayed_weights` with a schedule
 HutchinsonState = namedtuple("HutchinsonState", "key")
 MuonState = namedtuple("MuonState", "count mu ns_coeffs")  # the last of shape (3,) or (steps, 3)

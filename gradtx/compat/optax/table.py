@@ -85,8 +85,8 @@ class Argument(NamedTuple):
         return dict(zip(self.names, parts, strict=True))
 
 
-def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., Any] = expose) -> Names:
-    """The pairs that makers make, those of gradtx or of a module of it, after what `through` does with them."""
+def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., Any] = expose, **kinds: Any) -> Names:
+    """The pairs that `through` makes of makers, those of gradtx or of a module of it; `kinds` are more of `KINDS`."""
     found = Names()
     for name, words, make, doc in _rows(text):
         made, _, state = make.partition("->")
@@ -94,7 +94,8 @@ def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., An
         if "=" in of:
             of, fixed = name, [of, *fixed]
         constants = {key: ast.literal_eval(x) for key, x in (pair.split("=") for pair in fixed)}
-        body, arguments = _exposing(words, getattr(makers, of), constants, through, state.strip())
+        bind, arguments = _binding(words, getattr(makers, of), kinds)
+        body = partial(_made, bind, constants, through, state.strip())
         doc = with_documentation(doc or f"As `{makers.__name__}.{of}`.", getattr(makers, of))
         found[name] = _function(module, name, arguments, body, doc)
     return found
@@ -107,24 +108,24 @@ def chains(module: str, known: Mapping[str, Any], text: str, **kinds: Any) -> Na
     """
     found = Names()
     for name, words, links, doc in _rows(text):
-        made = {link: known[link.rstrip("?")] for link in links.split()}
+        made = [(known[link.rstrip("?")], link.endswith("?")) for link in links.split()]
         doc = doc if doc.endswith(".") else f"{doc}; see `gradtx.{name}`."
         found[name] = _function(module, name, *_chaining(words, made, kinds), doc)
     return found
 
 
 def translation(
-    words: str, make: Callable[..., Any], through: Callable[..., Any] = expose, **kinds: Any
+    words: str, make: Callable[..., Any], **kinds: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function to what is wanted from `make` and the arguments by name.
 
     `make()` is the pair of gradtx's maker of these arguments, or of others in their place where they are given. `kinds`
     are more of `KINDS`.
     """
-    own, arguments = _exposing(words, make, {}, through, kinds=kinds)
+    bind, arguments = _binding(words, make, kinds)
 
     def decorate(translate: Callable[..., Any]) -> Callable[..., Any]:
-        body = lambda given: translate(partial(own, given), **given)
+        body = lambda given: translate(_making(*bind(given)), **given)
         doc = with_documentation(translate.__doc__ or "", make)
         returns = signature(translate).return_annotation
         return remembered(_function(translate.__module__, translate.__name__, arguments, body, doc, returns))
@@ -138,36 +139,49 @@ def _rows(text: str) -> Iterator[list[str]]:
         yield fields + [""] * (4 - len(fields))
 
 
-def _exposing(
-    words: str, make: Callable[..., Any], fixed: dict[str, Any], through: Callable[..., Any], state: str = "",
-    kinds: Mapping[str, Any] = {},
-) -> tuple[Callable[..., Any], list[Argument]]:  # fmt: skip
-    """What makes the pair of a maker's from Optax's arguments by name, and these."""
-    arguments = _read(words, signature(make).parameters, KINDS | {**kinds})
+def _binding(
+    words: str, make: Callable[..., Any], kinds: dict[str, Any]
+) -> tuple[Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]], list[Argument]]:
+    """What gives the maker and its arguments, from Optax's arguments by name, and these."""
+    arguments = _read(words, signature(make).parameters, KINDS | kinds)
 
-    def body(given: dict[str, Any], **others: Any) -> Any:
+    def bind(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         chosen = getattr(deviating, make.__name__, make) if reproduces_optax() else make
         stored = {slot: given[a.parameter.name] for a in arguments for slot in a.slots}
-        named = _passed_on(arguments, given) | fixed | others
-        pair = through(chosen, **named, **{"stored": stored} if stored else {})
-        return renamed(pair, state) if state else pair
+        return chosen, _passed_on(arguments, given) | ({"stored": stored} if stored else {})
 
-    return body, arguments
+    return bind, arguments
+
+
+def _made(bind: Any, fixed: dict[str, Any], through: Callable[..., Any], state: str, given: dict[str, Any]) -> Any:
+    make, named = bind(given)
+    pair = through(make, **named | fixed)
+    return renamed(pair, state) if state else pair
+
+
+def _making(make: Callable[..., Any], named: dict[str, Any]) -> Make:
+    """What makes the pair; where pairs hold it, they hold the maker and its arguments and nothing else."""
+
+    def making(**others: Any) -> Pair:
+        return expose(make, **named | others)
+
+    return making
 
 
 def _chaining(
-    words: str, links: dict[str, Callable[..., Any]], kinds: dict[str, Any]
+    words: str, links: list[tuple[Callable[..., Any], bool]], kinds: dict[str, Any]
 ) -> tuple[list[Argument], Callable[..., Pair]]:
-    takes = {name: list(signature(link).parameters.values()) for name, link in links.items()}
-    known = {p.name: p for parameters in reversed(takes.values()) for p in parameters}
+    takes = [tuple(signature(link).parameters) for link, _ in links]
+    known = {n: p for link, _ in reversed(links) for n, p in signature(link).parameters.items()}
     arguments = _read(words, known, KINDS | kinds)
 
     def body(given: dict[str, Any]) -> Pair:
         named = _passed_on(arguments, given)
-        first = lambda name: named[takes[name][0].name]
-        absent = lambda name: name[-1] == "?" and (first(name) is None or first(name) is False)
-        mine = lambda name: {p.name: named[p.name] for p in takes[name] if p.name in named}
-        return chain(*(link(**mine(name)) for name, link in links.items() if not absent(name)))
+        made: list[Pair] = []
+        for (link, optional), names in zip(links, takes, strict=True):
+            if not (optional and (named[names[0]] is None or named[names[0]] is False)):
+                made.append(link(**{n: named[n] for n in names if n in named}))
+        return chain(*made)
 
     return arguments, body
 

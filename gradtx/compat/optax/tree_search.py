@@ -42,7 +42,7 @@ def is_placeholder(x: Any) -> bool:
 
 
 def tree_get(tree: PyTree, key: Any, default: Any = None, filtering: Filter | None = None) -> Any:
-    """The one value with a key.
+    """The one value of a tree with a key, or `default` if there is none.
 
     Args:
         tree: the tree to search, such as a state.
@@ -61,24 +61,13 @@ def tree_get(tree: PyTree, key: Any, default: Any = None, filtering: Filter | No
 
 
 def tree_get_all_with_path(tree: PyTree, key: Any, filtering: Filter | None = None) -> list[tuple[KeyPath, Any]]:
-    """All values with a key, each with its path; a value comes before those inside it.
-
-    Args:
-        tree: the tree to search.
-        key: as in `tree_get`.
-        filtering: `(path, value) -> bool`, which of the values count.
-    """
+    """All values with a key, each with its path, as for `tree_get`; a value comes before those inside it."""
     found = _found(tree, key, ())
     return [(path, x) for path, x in found if filtering is None or filtering(path, x)]
 
 
 def tree_set(tree: PyTree, filtering: Filter | None = None, /, **kwargs: Any) -> PyTree:
-    """The tree with all values of some keys replaced.
-
-    Args:
-        tree: the tree to change.
-        filtering: `(path, value) -> bool`, which of the values with these keys are replaced.
-        **kwargs: new values by key; keys are as in `tree_get`.
+    """The tree with all values of some keys replaced, by new ones by key; keys and `filtering` as for `tree_get`.
 
     Raises:
         KeyError: no value has one of the keys, or none of them counts.
@@ -103,17 +92,11 @@ def tree_map_params(
     initable: Any, f: Callable[..., Any], state: PyTree, /, *rest: PyTree,
     transform_non_params: Callable[..., Any] | None = None, is_leaf: Callable[[Any], bool] | None = None,
 ) -> PyTree:  # fmt: skip
-    """Apply a function to everything in a state that has one value for each parameter.
+    """Apply `f(slot, *others)` to everything in a state that has one value for each parameter.
 
-    Such parts are found by calling `init` with a tree without leaves in place of the parameters.
-
-    Args:
-        initable: a transformation, or its `init`.
-        f: `(slot, *others) -> result`.
-        state: its state.
-        *rest: more trees like the parameters, for `f`.
-        transform_non_params: what to apply to all else; None leaves it as it is.
-        is_leaf: what to give to `f` as a whole, such as the `MaskedNode`s of masked leaves.
+    Such parts are found by calling `init` (of a transformation, or given itself) with a tree without leaves in place of
+    the parameters. The `rest` are more trees like the parameters, for `f`; all else is left as it is, or given to
+    `transform_non_params`. `f` gets as a whole what `is_leaf` says, such as the `MaskedNode`s of masked leaves.
     """
     init = initable.init if hasattr(initable, "init") else initable
 

@@ -1,5 +1,6 @@
-"""Functions that turn parameters and updates into new parameters."""
+"""Functions that turn parameters and updates into new parameters, and those of numbers that Optax gave up."""
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from gradtx.compat.optax.base import Number, Params, Updates, as_floats
 from gradtx.core import averages, precision
 from gradtx.core.eager import compiled
 from gradtx.core.errors import is_inexact, is_none
+from gradtx.core.tree_math import tree_norm
 
 
 def apply_updates(params: Params, updates: Updates) -> Params:
@@ -26,13 +28,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 
 @partial(compiled, static=("step_size",))
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Number) -> Params:
-    """step_size new + (1 - step_size) old, computed in float32 or wider: Polyak averaging of parameters.
-
-    Args:
-        new_tensors: a tree; where it has None, so has the result.
-        old_tensors: one of the same structure.
-        step_size: the weight of the new, usually in [0, 1].
-    """
+    """step_size new + (1 - step_size) old, computed in float32 or wider; None where the new tree has None."""
 
     def between(new: Any, old: Any) -> Any:
         if new is None:
@@ -47,12 +43,11 @@ def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Numb
 
 
 def periodic_update(new_tensors: Params, old_tensors: Params, steps: Number, update_period: Number) -> Params:
-    """The new tree at every `update_period`-th step, else the old one.
-
-    Args:
-        new_tensors: a tree.
-        old_tensors: one of the same structure, shapes and dtypes.
-        steps: the number of this step.
-        update_period: how many steps are from one change to the next.
-    """
+    """The new tree at every `update_period`-th of the `steps`, else the old one."""
     return jax.lax.cond(jnp.mod(steps, update_period) == 0, lambda: new_tensors, lambda: old_tensors)
+
+
+def global_norm(updates: Updates) -> jax.Array:
+    """Deprecated: `optax.tree.norm`."""
+    warnings.warn("optax.global_norm is deprecated, use optax.tree.norm", DeprecationWarning, stacklevel=2)
+    return tree_norm(updates)

@@ -10,7 +10,7 @@ import gradtx
 from gradtx.combine import accumulate
 from gradtx.compat.optax import base
 from gradtx.compat.optax.base import GradientTransformation, OptState, Pair, Params, PyTree, Updated, Updates
-from gradtx.compat.optax.names import documented
+from gradtx.compat.optax.names import document
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import LookaheadParams, LookaheadState, MonitorState, MultiStepsState, SnapshotState
 from gradtx.compat.optax.states import ShouldSkipUpdateFunction as Skips
@@ -130,13 +130,11 @@ def measure_with_ema(measure: Measure, decay: float, debias: bool = True, accumu
     return Pair(init, update)
 
 
-@documented(gradtx.skip_not_finite)
 def skip_not_finite(updates: Updates, gradient_step: jax.Array, params: Params | None) -> tuple[jax.Array, Any]:
     """Whether to leave these gradients out, and `{"should_skip", "num_not_finite"}`."""
     return gradtx.skip_not_finite()(updates, gradient_step, params)
 
 
-@documented(gradtx.skip_large_updates)
 def skip_large_updates(
     updates: Updates, gradient_step: jax.Array, params: Params | None, max_squared_norm: float
 ) -> tuple[jax.Array, Any]:
@@ -212,3 +210,6 @@ def _unpack(state: MultiStepsState) -> accumulate.MultiStepsState:
     """The state in which every micro-step so far weighed 1."""
     weight = precision.cast(state.mini_step, precision.scalar_dtype(state.acc_grads))
     return accumulate.MultiStepsState(*state, weight, jnp.zeros((), jnp.bool_))
+
+
+document(__name__)

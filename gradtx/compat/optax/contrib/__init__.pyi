@@ -14,9 +14,6 @@ from gradtx.compat.optax.contrib.directions import differentially_private_aggreg
 from gradtx.compat.optax.contrib.matrices import GaLoreDimensionNumbers as GaLoreDimensionNumbers
 from gradtx.compat.optax.contrib.matrices import MuonDimensionNumbers as MuonDimensionNumbers
 from gradtx.compat.optax.contrib.matrices import NumbersOrFn
-from gradtx.compat.optax.contrib.matrices import muon as muon
-from gradtx.compat.optax.contrib.matrices import scale_by_galore as scale_by_galore
-from gradtx.compat.optax.contrib.matrices import scale_by_muon as scale_by_muon
 from gradtx.compat.optax.contrib.wrappers import ScheduleFreeState as ScheduleFreeState
 from gradtx.compat.optax.contrib.wrappers import schedule_free_eval_params as schedule_free_eval_params
 from gradtx.compat.optax.states import HutchinsonState as HutchinsonState
@@ -114,6 +111,16 @@ def momo_adam(
     lower_bound: Number = 0.0, weight_decay: Number = 0.0, adapt_lower_bound: bool = False
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.momo_adam`; Optax's weight decay divides the parameters alone, not the step (see `config`)."""
+def muon(
+    learning_rate: ScalarOrSchedule, ns_coeffs: Any = (3.4445, -4.775, 2.0315), ns_steps: int = 5, beta: Number = 0.95,
+    eps: Number = 1e-08, weight_decay: Number = 0.0, weight_decay_mask: MaskOrFn = None, mu_dtype: DTypeOrNone = None,
+    *, nesterov: bool = True, adaptive: bool = False,
+    preconditioning: Literal['frobenius', 'spectral', 'aol', 'schatten'] = 'frobenius', adam_b1: Number = 0.9,
+    adam_b2: Number = 0.999, adam_eps_root: Number = 0.0, adam_weight_decay: Number = 0.0,
+    adam_learning_rate: ScalarOrSchedule | None = None, muon_weight_dimension_numbers: NumbersOrFn | None = None,
+    consistent_rms: Number | None = None
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.muon`; `ns_coeffs` may be "standard", which gradtx calls "keller", or "dion"."""
 def normalize() -> GradientTransformationExtraArgs:
     """Give the whole update the norm 1; zeros stay zeros."""
 def prodigy(
@@ -131,7 +138,7 @@ def sam(
     optimizer: GradientTransformation, adv_optimizer: GradientTransformation, sync_period: int = 2,
     reset_state: bool = True, opaque_mode: bool = False, batch_axis_name: str | None = None
 ) -> GradientTransformationExtraArgs:
-    """Give an optimizer the gradient at a point uphill from the parameters; `adv_optimizer` is followed backwards there."""
+    """Give an optimizer the gradient at a point uphill from the parameters, where the adversary leads backwards."""
 def scale_by_acprop(
     b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-16, eps_root: Number = 1e-16
 ) -> GradientTransformationExtraArgs:
@@ -148,10 +155,22 @@ def scale_by_adopt(
     """As `gradtx.scale_by_adopt`, with the limit as a function of the step count."""
 def scale_by_cocob(alpha: Number = 100.0, eps: Number = 1e-08) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_cocob`."""
+def scale_by_galore(
+    rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
+    base_optimizer: GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_galore(side="larger", fix_signs=False)`; leaves that are no matrices have empty projectors."""
 def scale_by_madgrad(
     learning_rate: ScalarOrSchedule, momentum: Number = 0.9, eps: Number = 1e-06
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_madgrad`."""
+def scale_by_muon(
+    ns_coeffs: Any = (3.4445, -4.775, 2.0315), ns_steps: int = 5, beta: Number = 0.95, eps: Number = 1e-08,
+    mu_dtype: DTypeOrNone = None, *, nesterov: bool = True, adaptive: bool = False,
+    preconditioning: Literal['frobenius', 'spectral', 'aol', 'schatten'] = 'frobenius',
+    weight_dimension_numbers: NumbersOrFn | None = None
+) -> GradientTransformationExtraArgs:
+    """As `gradtx.scale_by_muon`; the coefficients are in the state. One triple per step: the last `ns_steps` are used."""
 def scale_by_simplified_ademamix(
     b1: Number = 0.99, b2: Number = 0.95, alpha: ScalarOrSchedule = 0.0, eps: Number = 1e-08, eps_root: Number = 0.0
 ) -> GradientTransformationExtraArgs:

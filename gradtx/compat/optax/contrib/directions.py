@@ -127,8 +127,8 @@ def hutchinson_estimator_diag_hessian(make: Make, random_seed: jax.Array | None)
 
 
 @translation(
-    """b1 b2 eps=1e-8 gamma clip_threshold:optional=1.0 update_interval hessian_diagonal_fn>curvature:tx=estimator mu_dtype@mu
-    verbose>-=False print_win_rate_every_n_steps>-=0""",
+    """b1 b2 eps=1e-8 gamma clip_threshold:optional=1.0 update_interval hessian_diagonal_fn>curvature:tx=estimator
+    mu_dtype@mu verbose>-=False print_win_rate_every_n_steps>-=0""",
     gradtx.scale_by_sophia, estimator=hutchinson_estimator_diag_hessian(),
 )  # fmt: skip
 def scale_by_sophia(

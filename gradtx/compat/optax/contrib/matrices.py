@@ -1,7 +1,7 @@
 """Optimizers of matrices: Muon and GaLore."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +9,17 @@ import jax.numpy as jnp
 import gradtx
 from gradtx.compat.optax import base
 from gradtx.compat.optax.alias import optimizers
-from gradtx.compat.optax.base import DTypeOrNone, MaskOrFn, Number, OptState, Pair, Params, Updated, Updates, expose
+from gradtx.compat.optax.base import MaskOrFn, Number, OptState, Pair, Params, ScalarOrSchedule, Updated, Updates
 from gradtx.compat.optax.combine import chain, partition
-from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.states import MaskedNode
+from gradtx.compat.optax.states import MuonState
+from gradtx.compat.optax.table import Make, translation
 from gradtx.compat.optax.transforms.links import add_decayed_weights, scale_by_learning_rate
+from gradtx.core.selection import MaskedNode
 from gradtx.linalg.matrices import DimensionNumbers
 from gradtx.linalg.newton_schulz import COEFFICIENTS
 from gradtx.optimizers import muon as ours
-from gradtx.optimizers.galore import GaLoreState
 
 Axes: TypeAlias = Sequence[int] | int
-Preconditioning: TypeAlias = Literal["frobenius", "spectral", "aol", "schatten"]
-
 KELLER = COEFFICIENTS["keller"][0]
 PRESETS: dict[str, Any] = {"standard": KELLER, "dion": COEFFICIENTS["dion"]}
 
@@ -42,14 +40,9 @@ class GaLoreDimensionNumbers(NamedTuple):
 
 Numbers: TypeAlias = MuonDimensionNumbers | GaLoreDimensionNumbers
 NumbersOrFn: TypeAlias = Numbers | Params | Callable[[Params], Params | None]
-
-
-class MuonState(NamedTuple):
-    """State of `scale_by_muon`."""
-
-    count: jax.Array
-    mu: Updates
-    ns_coeffs: jax.Array  # (3,) or (steps, 3)
+KINDS: dict[str, Any] = {
+    "keller": KELLER, "numbers": NumbersOrFn, "preset": Literal["frobenius", "spectral", "aol", "schatten"],
+}  # fmt: skip
 
 
 def _is_numbers(x: Any) -> bool:
@@ -73,27 +66,24 @@ def _translated(given: Any) -> Any:
     return None if given is None else translate
 
 
-@remembered
-def scale_by_muon(
-    ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95, eps: Number = 1e-8, mu_dtype: DTypeOrNone = None,
-    *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
-    weight_dimension_numbers: NumbersOrFn | None = None,
-) -> Pair:  # fmt: skip
+@translation(
+    """ns_coeffs:any=keller ns_steps:int=5 beta eps mu_dtype@mu * nesterov adaptive preconditioning:preset
+    weight_dimension_numbers:numbers""",
+    gradtx.scale_by_muon, **KINDS,
+)  # fmt: skip
+def scale_by_muon(make: Make, ns_coeffs: Any, ns_steps: int, weight_dimension_numbers: Any, **_: Any) -> Pair:
     """As `gradtx.scale_by_muon`; the coefficients are in the state. One triple per step: the last `ns_steps` are used.
 
     Raises:
         ValueError: from `init`, for coefficients that are no triples, or fewer triples than steps.
     """
-    return _muon(
-        ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
-        weight_dimension_numbers=_translated(weight_dimension_numbers), stored={"mu": mu_dtype},
-    )  # fmt: skip
+    return _with_coefficients(make, ns_coeffs, ns_steps, weight_dimension_numbers)
 
 
-def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> Pair:
-    def make(coefficients: jax.Array) -> Pair:
+def _with_coefficients(make: Make, ns_coeffs: Any, ns_steps: int, numbers: Any, **others: Any) -> Pair:
+    def made(coefficients: jax.Array) -> Pair:
         steps = ns_steps if coefficients.ndim == 1 else None
-        return expose(gradtx.scale_by_muon, coefficients, steps, *args, **kwargs)
+        return make(ns_coeffs=coefficients, ns_steps=steps, weight_dimension_numbers=_translated(numbers), **others)
 
     def init(params: Params) -> OptState:
         table = jnp.asarray(ns_coeffs)
@@ -102,23 +92,28 @@ def _muon(ns_coeffs: Any, ns_steps: int, *args: Any, **kwargs: Any) -> Pair:
         if table.ndim == 2 and len(table) < ns_steps:
             raise ValueError(f"scale_by_muon: {ns_steps} steps need as many triples, got {len(table)}")
         table = table if table.ndim == 1 else table[-ns_steps:]
-        return MuonState(*make(table).init(params), ns_coeffs=table)
+        return MuonState(*made(table).init(params), ns_coeffs=table)
 
     def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
-        updates, new = make(state.ns_coeffs).update(updates, ours.MuonState(state.count, state.mu))
-        return updates, MuonState(*new, ns_coeffs=state.ns_coeffs)
+        count, mu, coefficients = state
+        updates, new = made(coefficients).update(updates, ours.MuonState(count, mu))
+        return updates, MuonState(*new, ns_coeffs=coefficients)
 
     return Pair(init, update)
 
 
-@remembered
+@translation(
+    """learning_rate>-! ns_coeffs:any=keller ns_steps:int=5 beta eps weight_decay>-:number=0.0 weight_decay_mask>-=None
+    mu_dtype@mu * nesterov adaptive preconditioning:preset adam_b1>-=0.9 adam_b2>-=0.999 adam_eps_root>-=0.0
+    adam_weight_decay>-:number=0.0 adam_learning_rate>-=None muon_weight_dimension_numbers>-:numbers=None
+    consistent_rms:optional""",
+    gradtx.scale_by_muon, **KINDS,
+)  # fmt: skip
 def muon(
-    learning_rate: base.ScalarOrSchedule, ns_coeffs: Any = KELLER, ns_steps: int = 5, beta: Number = 0.95,
-    eps: Number = 1e-8, weight_decay: Number = 0.0, weight_decay_mask: MaskOrFn = None, mu_dtype: DTypeOrNone = None,
-    *, nesterov: bool = True, adaptive: bool = False, preconditioning: Preconditioning = "frobenius",
-    adam_b1: Number = 0.9, adam_b2: Number = 0.999, adam_eps_root: Number = 0.0, adam_weight_decay: Number = 0.0,
-    adam_learning_rate: base.ScalarOrSchedule | None = None, muon_weight_dimension_numbers: NumbersOrFn | None = None,
-    consistent_rms: Number | None = None,
+    make: Make, learning_rate: ScalarOrSchedule, ns_coeffs: Any, ns_steps: int, eps: Number, weight_decay: Number,
+    weight_decay_mask: MaskOrFn, mu_dtype: Any, nesterov: bool, adam_b1: Number, adam_b2: Number,
+    adam_eps_root: Number, adam_weight_decay: Number, adam_learning_rate: ScalarOrSchedule | None,
+    muon_weight_dimension_numbers: Any, **_: Any,
 ) -> Pair:  # fmt: skip
     """As `gradtx.muon`; `ns_coeffs` may be "standard", which gradtx calls "keller", or "dion".
 
@@ -137,11 +132,7 @@ def muon(
         all_of = lambda n, part: jax.tree.map(lambda _: "adam" if n is None else "muon", part)
         return jax.tree.map(all_of, _resolved(numbers, params), params, is_leaf=_is_numbers)
 
-    direction = _muon(
-        ns_coeffs, ns_steps, beta, eps, nesterov=nesterov, adaptive=adaptive, preconditioning=preconditioning,
-        weight_dimension_numbers=_translated(numbers), stored={"mu": mu_dtype}, shape_factor="width",
-        consistent_rms=consistent_rms,
-    )  # fmt: skip
+    direction = _with_coefficients(make, ns_coeffs, ns_steps, numbers, shape_factor="width")
     rest = optimizers.adamw(
         learning_rate if adam_learning_rate is None else adam_learning_rate, adam_b1, adam_b2, eps, adam_eps_root,
         mu_dtype, adam_weight_decay, nesterov=nesterov,
@@ -152,18 +143,18 @@ def muon(
     return partition({"muon": matrices, "adam": rest}, labels)
 
 
-@remembered
-def scale_by_galore(
-    rank: int = 128, update_proj_gap: int = 200, scale: float = 1.0,
-    base_optimizer: base.GradientTransformation | None = None, weight_dimension_numbers: NumbersOrFn | None = None,
-) -> Pair:  # fmt: skip
+@translation(
+    "rank update_proj_gap scale:float base_optimizer:tx weight_dimension_numbers:numbers", gradtx.scale_by_galore,
+    **KINDS,
+)  # fmt: skip
+def scale_by_galore(make: Make, rank: Any, weight_dimension_numbers: Any, **_: Any) -> Pair:
     """As `gradtx.scale_by_galore(side="larger", fix_signs=False)`; leaves that are no matrices have empty projectors.
 
     Raises:
         TypeError: a rank that is no int.
         ValueError: a rank below 1; from `init`, dimension numbers that leave out an axis.
     """
-    if not isinstance(cast(Any, rank), int):
+    if not isinstance(rank, int):
         raise TypeError(f"scale_by_galore: rank must be an int, got {rank!r}")
     if rank < 1:
         raise ValueError(f"scale_by_galore: rank must be at least 1, got {rank}")
@@ -175,17 +166,14 @@ def scale_by_galore(
         return given if given is None else jax.tree.map(_whole, tree, given)
 
     numbers = None if weight_dimension_numbers is None else _translated(numbers_of)
-    inner = expose(
-        gradtx.scale_by_galore, rank, update_proj_gap, scale, base_optimizer, side="larger", fix_signs=False,
-        weight_dimension_numbers=numbers,
-    )  # fmt: skip
+    own = make(side="larger", fix_signs=False, weight_dimension_numbers=numbers)
 
     def init(params: Params) -> OptState:
-        state: GaLoreState = inner.init(params)
+        state = own.init(params)
         empty = lambda p, q: jnp.zeros((0, 0), p.dtype) if isinstance(q, MaskedNode) else q
         return state._replace(projector=jax.tree.map(empty, params, state.projector))
 
-    return Pair(init, inner.update)
+    return Pair(init, own.update)
 
 
 def _whole(p: Any, numbers: GaLoreDimensionNumbers | None) -> GaLoreDimensionNumbers | None:

@@ -99,7 +99,7 @@ def _warmed_up(learning_rate: Any, warmup_steps: int | None) -> ScalarOrSchedule
 def sam(
     make: Make, adv_optimizer: Pair, sync_period: int, opaque_mode: bool, batch_axis_name: str | None, **_: Any
 ) -> Pair:
-    """Give an optimizer the gradient at a point uphill from the parameters; `adv_optimizer` is followed backwards there.
+    """Give an optimizer the gradient at a point uphill from the parameters, where the adversary leads backwards.
 
     `sync_period` is one more than the climbs before each step down; `reset_state` starts them anew after it. In the
     opaque mode an update has all of them in it, and takes an extra argument `grad_fn`, a function `(params, climb) ->

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.compat.optax import base, deviating, states
+from gradtx.compat.optax import base, deviating
 from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.table import Make, translation
 from gradtx.core import errors, precision
 from gradtx.optimizers.adafactor import factored_axes
+from gradtx.optimizers.sm3 import ScaleBySM3State
 
 
 @translation("b1 b2 mu_dtype@mu * mode smooth_beta", gradtx.scale_by_lion)
@@ -40,7 +41,7 @@ def scale_by_sm3(make: Make, **_: Any) -> Pair:
 
     def of(kind: type[Any]) -> Callable[[Any], Any]:
         each = lambda state: jax.tree.map(lambda _, vectors: kind(vectors), state.nu, state.mu)
-        return lambda state: states.ScaleBySM3State(mu=each(state), nu=state.nu)
+        return lambda state: ScaleBySM3State(mu=each(state), nu=state.nu)
 
     return translated(make(), of(list), of(tuple))
 
