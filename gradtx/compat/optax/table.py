@@ -127,7 +127,7 @@ def translation(
     def decorate(translate: Callable[..., Any]) -> Callable[..., Any]:
         body = lambda given: translate(_making(*bind(given)), **given)
         doc = with_documentation(translate.__doc__ or "", make)
-        returns = signature(translate).return_annotation
+        returns = translate.__annotations__.get("return", Pair)
         return remembered(_function(translate.__module__, translate.__name__, arguments, body, doc, returns))
 
     return decorate
@@ -171,9 +171,9 @@ def _making(make: Callable[..., Any], named: dict[str, Any]) -> Make:
 def _chaining(
     words: str, links: list[tuple[Callable[..., Any], bool]], kinds: dict[str, Any]
 ) -> tuple[list[Argument], Callable[..., Pair]]:
-    takes = [tuple(signature(link).parameters) for link, _ in links]
-    known = {n: p for link, _ in reversed(links) for n, p in signature(link).parameters.items()}
-    arguments = _read(words, known, KINDS | kinds)
+    signatures = [signature(link).parameters for link, _ in links]
+    known = {n: p for parameters in reversed(signatures) for n, p in parameters.items()}
+    arguments, takes = _read(words, known, KINDS | kinds), list(map(tuple, signatures))
 
     def body(given: dict[str, Any]) -> Pair:
         named = _passed_on(arguments, given)
