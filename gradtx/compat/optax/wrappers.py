@@ -80,7 +80,7 @@ def lookahead(make: Make, fast_optimizer: Pair, sync_period: int, **_: Any) -> P
 def snapshot(measure_name: str, measure: Measure) -> Pair:
     """Keep what a function says of the updates, which pass through, and at first what it says of the parameters.
 
-    State: `SnapshotState(measurement)`, a dictionary of one entry.
+    State: `SnapshotState` of a dictionary of one entry.
     """
     taken = lambda tree: SnapshotState({measure_name: measure(tree)})
     return Pair(taken, lambda updates, state, params=None, **extra_args: (updates, taken(updates)))
