@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, cast
 
 from gradtx.core.arguments import Interval
@@ -68,11 +68,11 @@ def lifted(
 
         @functools.wraps(body)
         def lift(*args: P.args, **kwargs: P.kwargs) -> Leafwise:
-            given: Mapping[str, Any] = dict(zip(names, args, strict=False)) | kwargs
+            given = _by_name(names, args, kwargs)
             starts = body(*args, **kwargs)
             if starts is None and spare:
                 raise TypeError(f"{body.__name__}: nothing asks for {', '.join(spare)}")
-            named: Mapping[str, Any] = {name: given[name] for name in hyperparameters} | dict(starts or {})
+            named = {name: given[name] for name in hyperparameters} | dict(starts or {})
             return leafwise(
                 rule, state, reduce=reduce, finish=finish, real_only=real_only, mask=given.get("mask"), **named
             )
@@ -85,6 +85,10 @@ def lifted(
         return cast("Callable[P, GradientTransformation]", made)
 
     return decorate
+
+
+def _by_name(names: Iterable[str], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _state_of(state: type[Any], made: Maker, hyperparameters: tuple[str, ...]) -> str:
