@@ -31,7 +31,7 @@ from gradtx.core.stacks import (
     is_packed,
     spread_out,
     unwrapped,
-)  # fmt: skip
+)
 from gradtx.core.typing import PyTree
 
 
@@ -169,7 +169,7 @@ class Batches:
                 value = precision.narrow(value, unwrapped(first).dtype)
                 new[part.places[0]] = Stack(value) if isinstance(first, Stack) else value
                 continue
-            run = lambda value, part=part: spread_out(Stack(value) if part.stacked else value, part)
+            run = lambda value, part=part: _leaves(value, part)
             leaves = automatically(run, (value,), [sharding_of(column[i]) for i in part.places])
             for i, leaf in zip(part.places, leaves, strict=True):
                 new[i] = precision.narrow(leaf, column[i].dtype)
@@ -223,8 +223,7 @@ class Batches:
             return self.packed(values, [None if x is None else MaskedNode() for x in self.leaves], whole=False)
         leaves: list[Any] = [None] * len(self.leaves)
         for part, value in zip(self.parts, values, strict=True):
-            found = spread_out(Stack(value) if part.stacked else value, part, whole=False)
-            for i, leaf in zip(part.places, found, strict=True):
+            for i, leaf in zip(part.places, _leaves(value, part, whole=False), strict=True):
                 leaves[i] = leaf
         return self.treedef.unflatten(leaves)
 
@@ -256,22 +255,20 @@ class Batches:
             narrow = lambda x, y: precision.narrow(x, y.dtype)
             return jax.tree.map(narrow, like.like(new.unpack()), like) if self._is_elsewise(like) else new
         if self.is_packed(like, whole=whole):
-            return self.packed(values, self.first_of_all(like), whole=whole)
+            old = {part.places[0]: x for part, x in zip(self.all, like.parts, strict=True)}
+            return self.packed(values, [old.get(i) for i in range(len(self.leaves))], whole=whole)
         old = self.column(self.plain(like))
         new = list(old)
         for part, value in zip(self.parts, values, strict=True):
-            leaves = spread_out(Stack(value) if part.stacked else value, part, whole=whole)
-            for i, leaf in zip(part.places, leaves, strict=True):
+            for i, leaf in zip(part.places, _leaves(value, part, whole=whole), strict=True):
                 new[i] = jax.tree.map(lambda x, y: precision.narrow(x, y.dtype), leaf, old[i])
         tree = self.treedef.unflatten(new)
         return like.like(tree) if _is_of(like, self) else tree
 
-    def first_of_all(self, tree: Packed) -> list[Any]:
-        """What is kept for the leaves that are left out."""
-        column: list[Any] = [None] * len(self.leaves)
-        for part, value in zip(self.all, tree.parts, strict=True):
-            column[part.places[0]] = value
-        return column
+
+def _leaves(value: Any, part: Part, *, whole: bool = True) -> list[Any]:
+    """The leaves of a batch."""
+    return spread_out(Stack(value) if part.stacked else value, part, whole=whole)
 
 
 def _is_of(tree: Any, batches: Batches) -> bool:

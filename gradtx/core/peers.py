@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gradtx.core.stacks import Packed
 from gradtx.core.values import Value
 
 _OPTAX = ("optax", "optax.contrib", "optax.schedules", "optax.experimental._aggregating")
@@ -125,7 +126,14 @@ def introduce() -> None:
 
 
 def register_with_flax(serialization: Any) -> None:
-    """Give our values a state dictionary, so that `flax.serialization.to_bytes` writes their leaves by name."""
+    """Give our values a state dictionary, so that `flax.serialization.to_bytes` writes their leaves by name.
+
+    What is packed is written as the tree that it stands for.
+    """
+    if not serialization.is_serializable(Packed):
+        to_dict = lambda x: serialization.to_state_dict(x.unpack())
+        of_dict = lambda x, state: x.like(serialization.from_state_dict(x.unpack(), state))
+        serialization.register_serialization_state(Packed, to_dict, of_dict)
     for kind in _subclasses(Value):
         if not serialization.is_serializable(kind):
             serialization.register_serialization_state(kind, _state_dict, _from_state_dict)

@@ -1,5 +1,7 @@
 """Layouts: how a tree is cut into batches of items, what a rule sees of them, and that all is joined as it was."""
 
+import copy
+import pickle
 from typing import NamedTuple
 
 import chex
@@ -168,3 +170,25 @@ def test_a_slot_starts_as_each_leaf_does():
         shown = {"b": (4,), "layers": (2, 4, 6), "qkv": (4, 6), "w": (4, 6)}
         assert {name: x.shape for name, x in saved.items() if x is not None} == shown
         chex.assert_trees_all_close(saved["w"], 2 * params["w"])
+
+
+def test_what_is_kept_in_stacks_is_copied_and_pickled():
+    params, tx = draw(), sums()
+    _, state = tx.update(params, tx.init(params), params)
+    for copied in (pickle.loads(pickle.dumps(state)), copy.deepcopy(state)):
+        assert jax.tree.structure(copied) == jax.tree.structure(state)
+        chex.assert_trees_all_equal(copied, state)
+
+
+def test_flax_writes_what_is_packed_as_the_tree_it_stands_for():
+    """So it reads what it wrote before slots were stacked."""
+    serialization = pytest.importorskip("flax.serialization")
+    params, tx = draw(), sums()
+    _, state = tx.update(params, tx.init(params), params)
+    written = serialization.to_state_dict(state)
+    assert {name: jnp.shape(x) for name, x in written["total"].items() if name != "none"} == {
+        name: shape for name, shape in SHAPES.items() if shape
+    }
+    back = serialization.from_bytes(tx.init(params), serialization.to_bytes(state))
+    assert jax.tree.structure(back) == jax.tree.structure(state)
+    chex.assert_trees_all_equal(back, state)
