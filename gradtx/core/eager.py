@@ -9,7 +9,6 @@ errors included.
 import enum
 import functools
 import inspect
-import math
 import sys
 import types
 from collections.abc import Callable, Generator, Hashable, Sequence
@@ -22,6 +21,7 @@ from jax.extend.core import get_opaque_trace_state
 
 from gradtx.core.frozen import fingerprint
 from gradtx.core.one_pass import wanted
+from gradtx.core.operands import as_operand, is_operand, kind_of
 from gradtx.core.switch import Switch, settings
 from gradtx.core.values import Value
 
@@ -36,13 +36,6 @@ REFUSED = 64  # types of operands that a program remembers that it cannot be tra
 LIBRARIES = ("gradtx", "jax", "jaxlib", "numpy")
 FIXED = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic, enum.Enum)
 EXACT = frozenset({type(None), bool, int, str, bytes})  # which are equal to no other of their type
-
-KINDS: dict[str, Any] = {
-    "array": jax.Array | np.ndarray,
-    "float": float | np.inexact,
-    "static": type(None) | bool | int | str | complex | np.generic,
-}
-"""What an argument is, by its type; all else may be a tree."""
 
 CHANGING = Switch("CHANGING", __name__)
 """Where it is on, nothing is compiled: a number that is part of the program is likely another at each call."""
@@ -169,7 +162,7 @@ def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Calla
         operands: list[Any] = []
         member: list[Hashable] = []
         for place, x in enumerate((*args, *kwargs.values()) if kwargs else args):
-            kind = _kind(type(x))
+            kind = kind_of(type(x))
             if kind == "array":
                 operands.append(x)
                 member.append(None)
@@ -208,48 +201,3 @@ def _given(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         return function(*whole[:start], **dict(zip(names, whole[start:], strict=True)))
 
     return traced
-
-
-def as_operand(x: Any) -> Any:
-    """A Python number as the array that JAX would make of it at each call, slowly; anything else as it is."""
-    if type(x) is float:
-        known = x == x
-    else:
-        known = type(x) is int and abs(x) < 2**31
-    if not known:
-        return x
-    array = _number(x, math.copysign(1.0, x), _CONFIG.jax_enable_x64)
-    return x if array.is_deleted() else array  # who was given it back by a program may have donated it
-
-
-@functools.lru_cache(maxsize=1024, typed=True)
-def _number(x: float, sign: float, x64: bool) -> jax.Array:
-    del sign, x64
-    return jax.device_put(x)
-
-
-def is_operand(x: Any) -> bool:
-    """Whether an argument is an array, a positive and finite number, or a tree of arrays and numbers.
-
-    Functions check other numbers, or treat them as a case of its own: for these they are traced again.
-    """
-    kind = _kind(type(x))
-    if kind == "array":
-        return True
-    if kind == "float":
-        return bool(0 < x < np.inf)
-    if kind == "static":
-        return False
-    leaves = jax.tree.leaves(x)
-    return bool(leaves) and leaves[0] is not x and _are_numbers(frozenset(map(type, leaves)))
-
-
-@functools.lru_cache(maxsize=256)
-def _kind(kind: type) -> str:
-    named = (name for name, types_ in KINDS.items() if issubclass(kind, types_))
-    return next(named, "static" if any("__call__" in base.__dict__ for base in kind.__mro__) else "tree")
-
-
-@functools.lru_cache(maxsize=256)
-def _are_numbers(kinds: frozenset[type]) -> bool:
-    return {*map(_kind, kinds)} <= {"array", "float"}

@@ -10,9 +10,10 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.eager import as_operand, outside
+from gradtx.core.eager import outside
 from gradtx.core.fields import Mark, marks
 from gradtx.core.lying import zeros_of
+from gradtx.core.operands import as_operand
 from gradtx.core.stacks import Stack
 from gradtx.core.typing import Array, DType, PyTree
 from gradtx.core.varying import vary_as_all, vary_with

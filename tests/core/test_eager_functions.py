@@ -8,6 +8,7 @@ import pytest
 
 import gradtx
 from gradtx.core import eager
+from gradtx.core.operands import as_operand
 from tests.support import compilations
 
 
@@ -21,10 +22,10 @@ def test_numbers_of_calls_are_made_arrays_once_and_anew_after_they_were_given_aw
         assert same(number) == np.float32(number)
     wide = gradtx.projections.projection_box(jnp.arange(3, dtype=jnp.bfloat16), 0.5, 1.5)
     assert wide.dtype == jnp.bfloat16 and wide.tolist() == [0.5, 1.0, 1.5]
-    assert np.signbit(eager.as_operand(-0.0)) and not np.signbit(eager.as_operand(0.0))
-    assert eager.as_operand(1).dtype == jnp.int32 and eager.as_operand(2**40) == 2**40
+    assert np.signbit(as_operand(-0.0)) and not np.signbit(as_operand(0.0))
+    assert as_operand(1).dtype == jnp.int32 and as_operand(2**40) == 2**40
     with jax.enable_x64(True):
-        assert eager.as_operand(0.1).dtype == jnp.float64
+        assert as_operand(0.1).dtype == jnp.float64
 
 
 FUNCTIONS = {
