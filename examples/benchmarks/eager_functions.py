@@ -82,7 +82,7 @@ def trees() -> dict[str, tuple[Any, ...]]:
     """Functions of a tree of ten leaves."""
     x, key, count = jnp.linspace(-2, 2, 64), jax.random.key(0), jnp.int32(3)
     t = {f"{k}": x + k for k in range(10)}
-    c, state = jax.tree.map(lambda x: x + 1j, t), optax.adam(1e-3).init(t)
+    c, state = jax.tree.map(lambda x: jax.lax.complex(x, x), t), optax.adam(1e-3).init(t)
     found: dict[str, tuple[Any, ...]] = {
         "scale": (0.5, t), "add_scale": (t, 0.5, t), "batch_shape": (t, (2,)), "bias_correction": (t, 0.9, count),
         "cast": (t, jnp.bfloat16), "clip": (t, -1.0, 1.0), "conj": (c,), "real": (c,), "full_like": (t, 2.0),

@@ -266,7 +266,7 @@ def test_quick_run(tmp_path):
 def test_eager_calls_are_measured_in_turns(capsys, monkeypatch):
     names = [row.name for row in eager.rows()]
     assert len(set(names)) == len(names)
-    monkeypatch.setattr(sys, "argv", ["eager", "--only", "hinge", "--rounds", "2"])
+    monkeypatch.setattr(sys, "argv", ["eager", "--only", "losses.hinge", "--rounds", "2"])
     eager.main()
     machine, versions, *_, row, other, summary = capsys.readouterr().out.splitlines()
     assert machine.startswith("Machine: ") and "Optax" in versions
