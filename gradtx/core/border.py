@@ -76,11 +76,14 @@ def widely(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[A
     @wraps(function)
     def call(x: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         x = jax.tree.map(_as_floats, x)
-        wide = lambda y: precision.widen(y) if hasattr(y, "dtype") else y
-        more, named = jax.tree.map(wide, args), jax.tree.map(wide, kwargs)
-        return _like(function(precision.widen(x), *more, **named), x)
+        return _like(function(precision.widen(x), *_wide(args), **_wide(kwargs)), x)
 
     return call
+
+
+def _wide(tree: R) -> R:
+    """The arrays of a tree in their compute dtypes."""
+    return jax.tree.map(lambda x: precision.widen(x) if hasattr(x, "dtype") else x, tree)
 
 
 def _as_floats(x: Any) -> Array:

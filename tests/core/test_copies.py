@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.aggregating import protocol
+from gradtx.combine import skip
+from gradtx.core import schedule, transformation
 from gradtx.core.values import Value
+from gradtx.wrappers import inject
 
 TX = gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adam(gradtx.linear_schedule(0.1, 0.0, 10), b2=0.987654321))
 
@@ -101,3 +105,19 @@ def test_copies_of_traced_values():
         return copy.copy(tx).learning_rate * 2
 
     assert step(0.5) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (transformation._pair, "GradientTransformation"),
+        (transformation._foreign, "as_transformation"),
+        (schedule._function, "Schedule"),
+        (skip._function, "Skip"),
+        (protocol._pair, "Aggregator"),
+        (inject.injected, "inject_hyperparams"),
+    ],
+)
+def test_makers_that_are_shown_by_another_name_are_found_by_their_functions(make, name):
+    assert make.__name__ == name
+    assert pickle.loads(pickle.dumps(make)) is make
