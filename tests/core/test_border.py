@@ -96,4 +96,4 @@ def test_few_frames_stand_between_a_call_and_the_rule():
         tx.update(params, state, params)
     finally:
         sys.setprofile(before)
-    assert depths and depths[0] <= 14
+    assert depths and depths[0] <= 8
