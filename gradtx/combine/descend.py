@@ -56,7 +56,7 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         decay_state, add_state = checks.check_tuple("decay_beside", 2, state)
-        direction, _ = turn.update(updates, EmptyState())
+        direction, _ = turn.within(updates, EmptyState())
         decayed, inner_state = inner.within(direction, decay_state, params, **extra)
         updates, add_state = add.update(updates, add_state, decayed)
         return updates, (inner_state, add_state)

@@ -88,7 +88,7 @@ def scale_by_sophia(
         count, due = state.count, of_run(state.count) % precision.cast(update_interval, jnp.int32) == 0
 
         def refreshed(state: SophiaState) -> SophiaState:
-            estimate, inner_state = estimator.update(updates, state.hessian_fn_state, params, **extra)
+            estimate, inner_state = estimator.within(updates, state.hessian_fn_state, params, **extra)
             _, averaged = average.update(estimate, state._replace(count=count), due=due)
             return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
 
