@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -11,7 +11,10 @@ from gradtx.core.layout import Batches
 from gradtx.core.repack import repacked
 from gradtx.core.slots import zeros, zeros_shaped
 from gradtx.core.stacks import is_packed
-from gradtx.core.typing import Array, PyTree, TransformationLike
+from gradtx.core.typing import Array, PyTree
+
+if TYPE_CHECKING:
+    from gradtx.core.transformation import GradientTransformation
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Within:
         view: what the rule gives, as a linear function of the item; `inner` starts by its shape.
     """
 
-    inner: TransformationLike
+    inner: "GradientTransformation"
     back: Callable[..., Any]
     view: Callable[[Array], Array]
 
@@ -42,5 +45,5 @@ class Within:
         apart = not is_packed(seen)  # slots are kept leaf by leaf, or an update is missing
         if apart:
             state = jax.tree.map(batches.plain, state, is_leaf=is_packed)
-        directions, state = self.inner.update(seen, state, None, **extra)
+        directions, state = self.inner.within(seen, state, None, **extra)
         return batches.kept_as(directions), repacked(state, given) if apart else state

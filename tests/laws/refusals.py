@@ -33,6 +33,7 @@ def names_in(tx: Any) -> set[str]:
         value = todo.pop()
         if isinstance(value, Value):
             found.add(value.name)
+            todo.extend(x.inner for x in (getattr(value, "within", None),) if x is not None)
             todo.append(value.build())
             todo.extend(value.arguments.values())
         elif isinstance(value, list | tuple):
