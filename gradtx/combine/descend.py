@@ -9,7 +9,7 @@ from gradtx.core.leafwise import leafwise
 from gradtx.core.states import EmptyState
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.scale import scale, scale_by_lr
 
 
@@ -29,7 +29,7 @@ def descend(direction: Inner, learning_rate: NonNegative, weight_decay: DecayKin
     Returns:
         The `chain`.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     return chain(*before, direction, *between, scale_by_lr(learning_rate), *after)
 
 
@@ -77,6 +77,6 @@ def descend_by(step: Inner, learning_rate: NonNegative, weight_decay: DecayKind 
     Returns:
         The `chain`.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     beside = (decay_beside(chain(*between), learning_rate),) if between else ()
     return chain(*before, step, *beside, *after)

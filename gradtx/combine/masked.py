@@ -19,7 +19,7 @@ class MaskedState(NamedTuple):
     inner_state: InnerState  # the inner transformation's, with `MaskedNode` for the leaves it does not see
 
 
-class Part:
+class Visible:
     """The leaves that one inner transformation sees: the others are `MaskedNode`, which has no leaves.
 
     Args:
@@ -79,8 +79,8 @@ def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
     """
     tx = ours(inner)
 
-    def part_of(tree: PyTree) -> Part:
-        return Part("masked", jax.tree.leaves(resolve_mask("masked", mask, tree)), tree)
+    def part_of(tree: PyTree) -> Visible:
+        return Visible("masked", jax.tree.leaves(resolve_mask("masked", mask, tree)), tree)
 
     def init(params: PyTree) -> MaskedState:
         return MaskedState(tx.init(part_of(params).of(params)))

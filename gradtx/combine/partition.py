@@ -5,10 +5,10 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 
-from gradtx.combine.masked import MaskedState, Part
+from gradtx.combine.masked import MaskedState, Visible
 from gradtx.core import tree
 from gradtx.core.arguments import OneOf, shown
-from gradtx.core.containers import EachByKey
+from gradtx.core.containers import MappingOf
 from gradtx.core.degree import of_parts
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.fields import InnerMark
@@ -17,7 +17,7 @@ from gradtx.core.selection import resolve_labels
 from gradtx.core.transformation import IsTransformation, Pair, ours, transformation
 from gradtx.core.typing import PyTree, TransformationLike
 
-Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], EachByKey(IsTransformation())]
+Inners: TypeAlias = Annotated[Mapping[Any, TransformationLike], MappingOf(IsTransformation())]
 """Transformations by label."""
 
 Labels: TypeAlias = Annotated[Any, IsLabels()]
@@ -61,13 +61,13 @@ def partition(
     """
     inners = {label: ours(tx) for label, tx in transforms.items()}
 
-    def parts_of(params: PyTree) -> dict[Any, Part]:
+    def parts_of(params: PyTree) -> dict[Any, Visible]:
         found = resolve_labels("partition", labels, params)
         for (path, x), label in zip(jax.tree_util.tree_leaves_with_path(params, is_leaf=is_none), found, strict=True):
             if x is not None and label not in inners:
                 known = ", ".join(map(repr, inners))
                 raise ValueError(f"partition: {path_str(path)} has the label {shown(label)}, wanted one of {known}")
-        return {key: Part("partition", [label == key for label in found], params) for key in inners}
+        return {key: Visible("partition", [label == key for label in found], params) for key in inners}
 
     def init(params: PyTree) -> PartitionState:
         parts = parts_of(params)
@@ -81,7 +81,7 @@ def partition(
         parts = parts_of(updates if params is None else params)
         if norm_over == "tree":
             extra = {"global_norm": tree.norm(tree.inexact(updates))} | extra
-        whole = Part("partition", [], updates if params is None else params)
+        whole = Visible("partition", [], updates if params is None else params)
         merged, new_states = whole.leaves(updates), {}
         for label, tx in inners.items():
             part = parts[label]

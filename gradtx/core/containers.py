@@ -8,7 +8,7 @@ import jax
 from gradtx.core.arguments import Accept, is_whole_number, shown
 
 
-class Each(Accept):
+class SequenceOf(Accept):
     """Every element of a list or tuple is accepted by one `Accept`; a list becomes a tuple."""
 
     def __init__(self, element: Accept) -> None:
@@ -21,7 +21,7 @@ class Each(Accept):
         return tuple(self.element(where, f"{name}[{i}]", y) for i, y in enumerate(x))
 
 
-class EachByKey(Accept):
+class MappingOf(Accept):
     """Every element of a mapping is accepted by one `Accept`; it becomes a dictionary, whose keys JAX can sort."""
 
     def __init__(self, element: Accept, keys: type = object) -> None:

@@ -23,7 +23,7 @@ LARGE = 2**18
 """From how many elements on a call is worth a change of threads, which costs some ten microseconds."""
 
 
-class Leaf(NamedTuple):
+class LeafProgram(NamedTuple):
     """One leaf's part of a step."""
 
     formula: Formula
@@ -39,7 +39,7 @@ def run(*operands: Any, jaxpr: Any, in_place: bool = True) -> list[Any]:
     """
     evaluation = Evaluation(known, held, _summed)
     outputs = evaluation.run(jaxpr, operands)
-    groups: dict[Formula, list[Leaf]] = {}
+    groups: dict[Formula, list[LeafProgram]] = {}
     for leaf in _Leaves(evaluation, outputs, operands, in_place).all():
         groups.setdefault(leaf.formula, []).append(leaf)
     for formula, group in groups.items():
@@ -53,7 +53,7 @@ def run(*operands: Any, jaxpr: Any, in_place: bool = True) -> list[Any]:
 
 def _summed(evaluation: Evaluation, x: Sum) -> Any:
     """Compute a sum: by native calls, or by XLA where the machine cannot."""
-    groups: dict[Formula, list[Leaf]] = {}
+    groups: dict[Formula, list[LeafProgram]] = {}
     parts: list[Any] = []
     for term in x.terms:
         inputs = sources(term)
@@ -66,7 +66,7 @@ def _summed(evaluation: Evaluation, x: Sum) -> Any:
             values = [evaluation.force(evaluation.member(term, i, count)) for i in range(count)]
             parts.extend(lax.reduce(y, np.zeros((), y.dtype), lax.add, range(y.ndim)) for y in values)
         else:
-            leaves = [Leaf(formula, [at(y, i) for y in inputs], builder.scalars, []) for i in range(count)]
+            leaves = [LeafProgram(formula, [at(y, i) for y in inputs], builder.scalars, []) for i in range(count)]
             groups.setdefault(formula, []).extend(leaves)
     for formula, group in groups.items():
         parts.extend(_call(formula, compiled(formula), some)[0] for some in _portions(formula, group))
@@ -84,7 +84,7 @@ class _Leaves:
         self.sources: dict[Any, list[Any]] = {}
         self.formulas: dict[Any, tuple[Formula, list[Any]]] = {}
 
-    def all(self) -> list[Leaf]:
+    def all(self) -> list[LeafProgram]:
         """The leaves that a native call can compute: from arrays that are the step's own."""
         reads = {k: self.arrays(x) for k, x in enumerate(self.outputs) if self.changes(x, self.operands[k])}
         first: dict[int, int] = {}  # from an array to one that belongs with it
@@ -94,7 +94,7 @@ class _Leaves:
         together: dict[int, list[int]] = {}
         for k, arrays in reads.items():
             together.setdefault(_root(first, id(arrays[0])), []).append(k)
-        leaves: list[Leaf] = []
+        leaves: list[LeafProgram] = []
         for places in together.values():
             waiting = any(isinstance(self.outputs[k], Lazy | Member) for k in places)
             if waiting and all(id(x) in self.own for k in places for x in reads[k]):
@@ -118,7 +118,7 @@ class _Leaves:
             self.sources[output.value] = sources(output.value)
         return [at(x, output.index) for x in self.sources[output.value]]
 
-    def leaf(self, places: list[int]) -> Leaf:
+    def leaf(self, places: list[int]) -> LeafProgram:
         """Outputs that belong together; where they are alike in many leaves, their formula is made once."""
         results = [self.outputs[k] for k in places]
         values, inputs, arrays = self.symbolic(results) or self.concrete(results)
@@ -134,7 +134,7 @@ class _Leaves:
         if key not in self.formulas:
             self.formulas[key] = _formula(values, inputs, shared)
         formula, scalars = self.formulas[key]
-        return Leaf(formula, arrays, scalars, places)
+        return LeafProgram(formula, arrays, scalars, places)
 
     def symbolic(self, results: list[Any]) -> tuple[list[Any], list[Any], list[Any]] | None:
         """What the outputs of one of many leaves stand for, and are computed from: symbols and this leaf's arrays."""
@@ -163,19 +163,19 @@ def _formula(results: list[Any], inputs: list[Any], shared: tuple[int | None, ..
     return Formula(tuple(builder.nodes), nodes, types, shared, builder.compute), builder.scalars
 
 
-def _portions(formula: Formula, leaves: list[Leaf]) -> Iterator[list[Leaf]]:
+def _portions(formula: Formula, leaves: list[LeafProgram]) -> Iterator[list[LeafProgram]]:
     """The leaves of a formula, as many at a time as one call takes."""
     many = max(1, MOST_OPERANDS // len(formula.types))
     for start in range(0, len(leaves), many):
         yield leaves[start : start + many]
 
 
-def _call(formula: Formula, program: Any, leaves: list[Leaf]) -> list[Any]:
+def _call(formula: Formula, program: Any, leaves: list[LeafProgram]) -> list[Any]:
     """One native call for leaves of one formula: the outputs of all, or their sum."""
     scalars: dict[Any, int] = {}
     numbers: list[Any] = []
 
-    def number(leaf: Leaf, s: Scalar) -> int:
+    def number(leaf: LeafProgram, s: Scalar) -> int:
         key = s if s.given is None else id(leaf.scalars[s.given])
         if key not in scalars:
             scalars[key] = len(numbers)
@@ -207,7 +207,7 @@ def _type_of_total(dtype: str, operands: Any) -> Any:
     return jax.eval_shape(lambda *xs: reduce(lax.add, map(zero, xs)), *operands)
 
 
-def _handed_over(numbers: Any, leaves: list[Leaf]) -> Any:
+def _handed_over(numbers: Any, leaves: list[LeafProgram]) -> Any:
     """The scalars of a call, with work behind them that XLA can see where the leaves are large.
 
     XLA counts a native call as no work, and runs a program of less than 1,000 operations in the thread that calls it,

@@ -4,7 +4,7 @@ from gradtx.combine.chain import chain
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import Fraction, KeyLike, NonNegative, NonNegativeNumber
 from gradtx.core.transformation import GradientTransformation
-from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.per_example import differentially_private_aggregate
 from gradtx.transforms.scale import identity, scale_by_lr
@@ -24,7 +24,7 @@ def dpsgd(
 
     State: `(DifferentiallyPrivateAggregateState, TraceState, ...)`, one value per parameter with momentum.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     aggregate = differentially_private_aggregate(l2_norm_clip, noise_multiplier, key)
     direction = identity() if momentum is None else scale_by_momentum(momentum, nesterov=nesterov)
     return chain(aggregate, *before, direction, *between, scale_by_lr(learning_rate), *after)

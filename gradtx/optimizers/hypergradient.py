@@ -17,7 +17,7 @@ from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, Inner, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.optimizers.adam import scale_by_adam
-from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.scale import identity
 
@@ -79,7 +79,7 @@ def hypergradient(
 
     Source: Baydin et al. 2018, arXiv:1703.04782; differs: max_learning_rate.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     inner = cast(GradientTransformation, direction)
     if before or between or after:
         inner = chain(inner, *between) if between else inner

@@ -6,7 +6,7 @@ from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Mask
 from gradtx.optimizers.adam import scale_by_adam
-from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.scale import scale_by_lr
 from gradtx.transforms.trust import scale_by_trust_ratio
 
@@ -31,6 +31,6 @@ def lamb(
 
     Source: You et al. 2020, Algorithm 2, arXiv:1904.00962, with phi(z) = z.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     direction, trust = scale_by_adam(b1, b2, eps, eps_root=eps_root), scale_by_trust_ratio(mask=trust_ratio_mask)
     return chain(*before, direction, *between, trust, scale_by_lr(learning_rate), *after)

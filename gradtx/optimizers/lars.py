@@ -5,7 +5,7 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.hyperparameters import Fraction, NonNegative
 from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Mask
-from gradtx.transforms.decay import DecayKind, as_placement
+from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.scale import scale_by_lr
 from gradtx.transforms.trust import scale_by_trust_ratio
@@ -34,7 +34,7 @@ def lars(
     Source: You, Gitman & Ginsburg 2017, Algorithm 1, arXiv:1708.03888; differs: the norm of the sum g + lambda theta
     instead of the sum of the norms, as in Optax.
     """
-    before, between, after = as_placement(weight_decay, learning_rate)
+    before, between, after = decay_links(weight_decay, learning_rate)
     trust = scale_by_trust_ratio(0.0, trust_coefficient, eps, mask=trust_ratio_mask)
     velocity = scale_by_momentum(momentum, nesterov=nesterov)
     return chain(*before, *between, trust, scale_by_lr(learning_rate), velocity, *after)

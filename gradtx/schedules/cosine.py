@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.arguments import Accept
-from gradtx.core.containers import Each
+from gradtx.core.containers import SequenceOf
 from gradtx.core.hyperparameters import NonNegativeNumber, Number, PositiveNumber
 from gradtx.core.schedule import Schedule, schedule
 from gradtx.core.typing import Array, ArrayLike
@@ -91,7 +91,7 @@ class IsCycle(Accept):
         raise self.refusal(where, name, x)
 
 
-Cycles: TypeAlias = Annotated[Sequence[Mapping[str, ArrayLike] | Schedule], Each(IsCycle())]
+Cycles: TypeAlias = Annotated[Sequence[Mapping[str, ArrayLike] | Schedule], SequenceOf(IsCycle())]
 """Some warm-ups and cosine decays, one after the other."""
 
 

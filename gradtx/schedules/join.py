@@ -6,17 +6,17 @@ from typing import Annotated, Any, TypeAlias
 import jax.numpy as jnp
 
 from gradtx.core.arguments import Interval
-from gradtx.core.containers import Each
+from gradtx.core.containers import SequenceOf
 from gradtx.core.hyperparameters import IsSchedule, NonNegativeNumber, Number, ScheduleLike
 from gradtx.core.schedule import Schedule
 from gradtx.core.schedule import schedule as schedule_maker
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.schedules.shapes import between, check_order, progress
 
-Schedules: TypeAlias = Annotated[Sequence[Schedule | Callable[[Array], ArrayLike]], Each(IsSchedule())]
+Schedules: TypeAlias = Annotated[Sequence[Schedule | Callable[[Array], ArrayLike]], SequenceOf(IsSchedule())]
 """Some schedules, or functions of the step."""
 
-Boundaries: TypeAlias = Annotated[Sequence[ArrayLike], Each(Interval("[0, inf)"))]
+Boundaries: TypeAlias = Annotated[Sequence[ArrayLike], SequenceOf(Interval("[0, inf)"))]
 """Some steps, each a number >= 0."""
 
 

@@ -29,7 +29,7 @@ class Functions(NamedTuple):
     score: Callable[..., Any]  # (state, *args) -> number, lower is better
 
 
-class Part(NamedTuple):
+class Progress(NamedTuple):
     """Members that have come equally far; every leaf has a leading axis of members."""
 
     states: PyTree
@@ -152,12 +152,12 @@ def _grade(state: PyTree, score: Array) -> Array:
 
 def run(
     functions: Functions, tx: PyTree, n: int, plan: Plan, args: tuple[Any, ...], report: Callable[[int, int], object]
-) -> list[Part]:
+) -> list[Progress]:
     """Train all members, chunk by chunk; on Ctrl-C return those that have begun, as far as they came."""
     mesh = Mesh(np.array(plan.devices), ("members",))
     args = jax.device_put(args, NamedSharding(mesh, SHARED))
     tx = jax.device_get(tx)  # NumPy takes rows without a compilation
-    parts: dict[int, Part] = {}  # by the first member of a chunk
+    parts: dict[int, Progress] = {}  # by the first member of a chunk
     total = n * plan.rounds[-1]
     try:
         for start in range(0, n, plan.chunk):
@@ -174,24 +174,24 @@ def run(
 
 def _train_chunk(
     functions: Functions, mesh: Mesh, tx: PyTree, rounds: tuple[int, ...], args: tuple[Any, ...]
-) -> Iterator[Part]:
+) -> Iterator[Progress]:
     """One chunk after each round."""
     states = _start(functions, mesh, tx, args)
     for first, last in pairwise((0, *rounds)):
         # Nothing is donated: if this round is interrupted, the states of the round before are still there.
         advanced = _advance(functions, mesh, tx, states, np.int32(first), np.int32(last), args)
         states, scores = jax.block_until_ready(advanced)
-        yield Part(states, scores, last)
+        yield Progress(states, scores, last)
 
 
-def _to_host(part: Part) -> Part:
+def _to_host(part: Progress) -> Progress:
     states, scores = jax.device_get((part.states, part.scores))
-    return Part(states, scores, part.steps)
+    return Progress(states, scores, part.steps)
 
 
-def _head(part: Part, count: int) -> Part:
+def _head(part: Progress, count: int) -> Progress:
     states, scores = take((part.states, part.scores), slice(count))
-    return Part(states, scores, part.steps)
+    return Progress(states, scores, part.steps)
 
 
 # Trees of members.

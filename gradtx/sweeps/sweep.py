@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.arguments import Accept, Interval, IsKey
-from gradtx.core.containers import EachByKey
+from gradtx.core.containers import MappingOf
 from gradtx.core.edit import replace
 from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import KeyLike
@@ -46,7 +46,7 @@ class IsQuantile(Accept):
         return x if isinstance(x, Range) else FUNCTION.convert(where, name, x)
 
 
-RANGES = EachByKey(IsQuantile(), str)
+RANGES = MappingOf(IsQuantile(), str)
 
 
 class Sweep:

@@ -101,7 +101,7 @@ def add_cautious_decay(weight_decay: NonNegative, mask: Mask = None):
     """
 
 
-class Placement(NamedTuple):
+class DecayLinks(NamedTuple):
     """Where weight decay enters a chain: before the direction, after it, and after the learning rate."""
 
     before: tuple[GradientTransformation, ...] = ()
@@ -112,53 +112,53 @@ class Placement(NamedTuple):
 class WeightDecay(Value):
     """A kind of weight decay with its strength and mask, as a value; every optimizer takes one."""
 
-    def place(self, learning_rate: Any) -> Placement:
+    def links(self, learning_rate: Any) -> DecayLinks:
         """The links that this kind adds to an optimizer with this learning rate."""
         return self.build()(learning_rate)
 
 
-def weight_decay_kind(body: Callable[P, Callable[[Any], Placement]]) -> Callable[P, WeightDecay]:
+def weight_decay_kind(body: Callable[P, Callable[[Any], DecayLinks]]) -> Callable[P, WeightDecay]:
     """Turn a function that says where weight decay goes into a maker of `WeightDecay` values."""
     return cast("Callable[P, WeightDecay]", maker(WeightDecay, body))
 
 
 @weight_decay_kind
-def coupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
+def coupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """L2 regularisation: lambda theta is added to the gradient, before anything else sees it."""
-    return lambda learning_rate: Placement(before=(add_decayed_weights(weight_decay, mask),))
+    return lambda learning_rate: DecayLinks(before=(add_decayed_weights(weight_decay, mask),))
 
 
 @weight_decay_kind
-def decoupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
+def decoupled(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """Decoupled decay: theta <- theta - eta (u + lambda theta), u the optimizer's direction.
 
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101, with lambda times the learning rate as in PyTorch.
     """
-    return lambda learning_rate: Placement(between=(add_decayed_weights(weight_decay, mask),))
+    return lambda learning_rate: DecayLinks(between=(add_decayed_weights(weight_decay, mask),))
 
 
 @weight_decay_kind
-def independent(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> Callable[[Any], Placement]:
+def independent(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """Independent decay: theta <- theta - eta u - (eta / peak) lambda theta.
 
     The share lambda does not change when the learning rate is tuned, only with its schedule.
 
     Source: Wortsman et al. 2023, arXiv:2309.14322.
     """
-    return lambda learning_rate: Placement(after=(add_independent_decay(weight_decay, learning_rate, peak, mask),))
+    return lambda learning_rate: DecayLinks(after=(add_independent_decay(weight_decay, learning_rate, peak, mask),))
 
 
 @weight_decay_kind
-def proximal(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
+def proximal(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """Proximal decay: theta <- (theta - eta u) / (1 + eta lambda), stable for any eta lambda.
 
     Source: Zhuang et al. 2022, arXiv:2202.00089; Adan's form.
     """
-    return lambda learning_rate: Placement(after=(add_proximal_decay(weight_decay, learning_rate, mask),))
+    return lambda learning_rate: DecayLinks(after=(add_proximal_decay(weight_decay, learning_rate, mask),))
 
 
 @weight_decay_kind
-def corrected(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> Callable[[Any], Placement]:
+def corrected(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """Corrected decay: theta <- theta - eta (u + (eta / peak) lambda theta).
 
     Under a schedule it keeps the balance of gradient and weight norms that plain decay loses where a normalisation
@@ -170,18 +170,18 @@ def corrected(weight_decay: NonNegative, peak: Positive, mask: Mask = None) -> C
 
     Source: Defazio 2025, arXiv:2506.02285.
     """
-    return lambda learning_rate: Placement(between=(add_corrected_decay(weight_decay, learning_rate, peak, mask),))
+    return lambda learning_rate: DecayLinks(between=(add_corrected_decay(weight_decay, learning_rate, peak, mask),))
 
 
 @weight_decay_kind
-def cautious_decay(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], Placement]:
+def cautious_decay(weight_decay: NonNegative, mask: Mask = None) -> Callable[[Any], DecayLinks]:
     """Cautious decay: theta <- theta - eta (u + lambda theta [u theta >= 0]), u the optimizer's direction.
 
     A parameter decays only where the step already shrinks it, so the minima of the loss stay where they are.
 
     Source: Chen et al. 2025, arXiv:2510.12402.
     """
-    return lambda learning_rate: Placement(between=(add_cautious_decay(weight_decay, mask),))
+    return lambda learning_rate: DecayLinks(between=(add_cautious_decay(weight_decay, mask),))
 
 
 class IsWeightDecay(Accept):
@@ -199,9 +199,9 @@ DecayKind: TypeAlias = Annotated[Hyperparameter | WeightDecay | None, IsWeightDe
 """None for no decay, a strength or schedule for decoupled decay, or one of the kinds with its mask."""
 
 
-def as_placement(weight_decay: Any, learning_rate: Any) -> Placement:
+def decay_links(weight_decay: Any, learning_rate: Any) -> DecayLinks:
     """The links that an optimizer's `weight_decay` argument stands for."""
     if weight_decay is None:
-        return Placement()
+        return DecayLinks()
     kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
-    return kind.place(learning_rate)
+    return kind.links(learning_rate)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, Mask
-from gradtx.transforms.decay import Placement, WeightDecay, coupled, decoupled
+from gradtx.transforms.decay import DecayLinks, WeightDecay, coupled, decoupled
 
 
 class Inside(NamedTuple):
@@ -27,7 +27,7 @@ def inside(weight_decay: Any, learning_rate: Any) -> Inside:
     kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
     if kind.name == decoupled.__name__:
         return Inside(kind.weight_decay, kind.mask)
-    before, between, after = kind.place(learning_rate)
+    before, between, after = kind.links(learning_rate)
     if between:
         raise ValueError(f"weight_decay must be a number, decoupled or a kind around the step, got {weight_decay!r}")
     return Inside(before=before, after=after)
@@ -50,7 +50,7 @@ def coupled_links(where: str, weight_decay: Any) -> tuple[GradientTransformation
         ValueError: another kind than `coupled`.
     """
     kind = or_coupled(weight_decay)
-    before, between, after = kind.place(1.0) if kind else Placement()
+    before, between, after = kind.links(1.0) if kind else DecayLinks()
     if between or after:
         raise ValueError(f"{where}: weight_decay must be a number or coupled, got {weight_decay!r}")
     return before

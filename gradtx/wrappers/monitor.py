@@ -10,7 +10,7 @@ import numpy as np
 
 from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
-from gradtx.core.containers import EachByKey
+from gradtx.core.containers import MappingOf
 from gradtx.core.degree import of
 from gradtx.core.extras import one_number
 from gradtx.core.fields import InnerState, RunCount
@@ -24,7 +24,7 @@ from gradtx.wrappers.rates import applied_rates
 KNOWN = {"gradients", "updates", "params", "state"}
 Measure = Callable[..., Any]
 
-Measures: TypeAlias = Annotated[Mapping[str, Measure], EachByKey(IsFunction("of named arguments", by_name=True), str)]
+Measures: TypeAlias = Annotated[Mapping[str, Measure], MappingOf(IsFunction("of named arguments", by_name=True), str)]
 """Functions by name."""
 
 

@@ -31,7 +31,7 @@ class Step(NamedTuple):
     factor: Any = None  # what it multiplies whole updates by, where it does
 
 
-class Placed(NamedTuple):
+class Located(NamedTuple):
     """A transformation somewhere in an optimizer."""
 
     value: GradientTransformation
@@ -58,7 +58,7 @@ def applied_rates(tx: GradientTransformation, state: Any, count: Array) -> dict[
         state: its state after the step.
         count: its updates before the step.
     """
-    everything = list(_placed(Placed(tx, state)))
+    everything = list(_located(Located(tx, state)))
     found: dict[str, Any] = {}
     for path, h in jax.tree_util.tree_leaves_with_path(tx, is_leaf=lambda x: isinstance(x, Schedule)):
         if getattr(path[-1], "name", None) != "learning_rate":
@@ -76,7 +76,7 @@ def _at(x: Any, path: tuple[Any, ...]) -> Any:
     return x
 
 
-def _injected(path: tuple[Any, ...], owners: list[Any], everything: list[Placed]) -> Any:
+def _injected(path: tuple[Any, ...], owners: list[Any], everything: list[Located]) -> Any:
     """The rate that `inject_hyperparams` around its owner has in its state."""
     for end, owner in enumerate(owners):
         for x in everything if isinstance(owner, GradientTransformation) else ():
@@ -87,13 +87,13 @@ def _injected(path: tuple[Any, ...], owners: list[Any], everything: list[Placed]
     return None
 
 
-def _applied(owner: Placed, h: Any, held: Any) -> Any:
+def _applied(owner: Located, h: Any, held: Any) -> Any:
     """What the links that a transformation is made of applied: first of those that have the very argument `h`."""
-    rates = [(hyper is h, rate) for x in _placed(owner) for hyper, rate in _own(x, held)]
+    rates = [(hyper is h, rate) for x in _located(owner) for hyper, rate in _own(x, held)]
     return next((rate for _, rate in sorted(rates, key=lambda pair: not pair[0])), held)
 
 
-def _own(x: Placed, held: Any) -> Iterator[tuple[Any, Any]]:
+def _own(x: Located, held: Any) -> Iterator[tuple[Any, Any]]:
     """The learning rate of one link, or that which is `held` for it, and the argument that it comes from."""
     pair, state = x.value.build(), x.state
     if isinstance(getattr(state, "_fields", None), tuple) and "learning_rate" in state._fields:
@@ -108,7 +108,7 @@ def _own(x: Placed, held: Any) -> Iterator[tuple[Any, Any]]:
             yield h, _reaching(x, _last(h, state))
 
 
-def _reaching(x: Placed, rate: Any) -> Any:
+def _reaching(x: Located, rate: Any) -> Any:
     """What is left of the rate of a link, and of the factors before and behind it, where updates come out."""
     behind = [s if s.degrees in (LINEAR, SCALE_FREE) else s._replace(degrees=LINEAR) for s in x.after]
     total, passing = 1, cast(Degrees, LINEAR)
@@ -132,20 +132,20 @@ def _number(h: Any, count: Array) -> Any:
     return h(count) if isinstance(h, Schedule) else h
 
 
-def _placed(x: Placed) -> Iterator[Placed]:
+def _located(x: Located) -> Iterator[Located]:
     """A transformation, what it is built as, and all that is in it."""
     yield x
     pair = x.value.build()
     if isinstance(pair, Pair) and pair.through is not None:
         pair = pair.through
     if isinstance(pair, GradientTransformation):
-        yield from _placed(x._replace(value=pair))
+        yield from _located(x._replace(value=pair))
     elif not isinstance(pair, Leafwise):
         for inner in _inside(x):
-            yield from _placed(inner)
+            yield from _located(inner)
 
 
-def _inside(x: Placed) -> Iterator[Placed]:
+def _inside(x: Located) -> Iterator[Located]:
     """The transformations that one is made of, with their states."""
     arguments, state = x.value.arguments, x.state
     if x.value.maker in CHAINS:
@@ -155,7 +155,7 @@ def _inside(x: Placed) -> Iterator[Placed]:
         pairs = [(links[name], state[name] if known else None) for name in names]
         steps = [tuple(_steps(*pair)) for pair in pairs]
         for i, pair in enumerate(pairs):
-            yield Placed(*pair, x.before + sum(steps[:i], ()), sum(steps[i + 1 :], ()) + x.after)
+            yield Located(*pair, x.before + sum(steps[:i], ()), sum(steps[i + 1 :], ()) + x.after)
         return
     inner_states = [getattr(state, name) for name in inner_fields(type(state))]
     if x.value.maker is partition and inner_states:
@@ -179,7 +179,7 @@ def _steps(link: GradientTransformation, state: Any) -> Iterator[Step]:
     if isinstance(pair, GradientTransformation):
         yield from _steps(pair, state)
     elif link.maker in CHAINS:
-        for inner in _inside(Placed(link, state)):
+        for inner in _inside(Located(link, state)):
             yield from _steps(inner.value, inner.state)
     else:
         yield Step(degrees_of(link), _factor(link, pair, state))

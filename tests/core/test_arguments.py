@@ -11,7 +11,7 @@ import pytest
 
 import gradtx
 from gradtx.core.arguments import Interval, OneOf
-from gradtx.core.containers import Each, EachByKey
+from gradtx.core.containers import MappingOf, SequenceOf
 from gradtx.core.hyperparameters import Decay, Number, OptionalDType, PositiveInt
 from gradtx.core.leafwise import leafwise
 
@@ -24,11 +24,11 @@ def annotated(
     steps: PositiveInt = 3,
     *,
     flag: bool = False,
-    many: Annotated[Any, Each(Interval("[0, 1]"))] = (),
+    many: Annotated[Any, SequenceOf(Interval("[0, 1]"))] = (),
     kind: Annotated[str, OneOf("a", "b")] = "a",
     dtype: OptionalDType = None,
     maybe: Number | None = None,
-    named: Annotated[Any, EachByKey(Interval("[0, 1]"), str)] = MappingProxyType({}),
+    named: Annotated[Any, MappingOf(Interval("[0, 1]"), str)] = MappingProxyType({}),
     whole: int | None = None,
     function: Callable[[Any], Any] | None = None,
 ):
