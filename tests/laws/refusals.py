@@ -33,7 +33,6 @@ def names_in(tx: Any) -> set[str]:
         value = todo.pop()
         if isinstance(value, Value):
             found.add(value.name)
-            todo.extend(x.inner for x in (getattr(value, "within", None),) if x is not None)
             todo.append(value.build())
             todo.extend(value.arguments.values())
         elif isinstance(value, list | tuple):
@@ -42,6 +41,7 @@ def names_in(tx: Any) -> set[str]:
             todo.extend(value.values())
         elif hasattr(value, "name"):
             found.add(value.name)
+            todo.extend(x.inner for x in (getattr(value, "within", None),) if x is not None)
         elif callable(value) and getattr(value, "__closure__", None):
             todo.extend(cell.cell_contents for cell in value.__closure__)
     return found
