@@ -1,6 +1,6 @@
 """gradtx: composable gradient transformations for JAX, in which an optimizer is a value."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from importlib.util import find_spec as _find_spec
 
