@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import jax
 
@@ -13,8 +13,17 @@ from gradtx.core.slots import zeros, zeros_shaped
 from gradtx.core.stacks import is_packed
 from gradtx.core.typing import Array, PyTree
 
-if TYPE_CHECKING:
-    from gradtx.core.transformation import GradientTransformation
+
+class Inside(Protocol):
+    """A transformation, as what is run inside another."""
+
+    def init(self, params: PyTree) -> Any:
+        """The first state."""
+        ...
+
+    def within(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        """One step, of updates that are wide."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Within:
         view: what the rule gives, as a linear function of the item; `inner` starts by its shape.
     """
 
-    inner: "GradientTransformation"
+    inner: Inside
     back: Callable[..., Any]
     view: Callable[[Array], Array]
 
