@@ -179,6 +179,16 @@ def check_fields(
             check_fields(f"{name}: {field}", hint, {}, x, updates, params, cache, slots=False)
 
 
+def check_numbers(name: str, hyperparameters: Mapping[str, Any]) -> None:
+    """Refuse hyperparameters that are arrays of several numbers: they are those of several runs."""
+    for argument, h in hyperparameters.items():
+        if isinstance(h, jax.Array | np.ndarray) and h.ndim and not jnp.issubdtype(h.dtype, jax.dtypes.prng_key):
+            raise ValueError(
+                f"{name}: {argument} has shape {h.shape}, wanted a scalar; "
+                "a stacked transformation runs under jax.vmap over it and its state"
+            )
+
+
 def check_array(name: str, field: str, x: Any, wanted: Any) -> None:
     """Refuse a field of a state that is no array of the shape and the kind that `init` gives it."""
     x = of_run(x)

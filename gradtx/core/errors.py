@@ -34,6 +34,11 @@ def is_inexact(x: Any) -> bool:
     return isinstance(x, float | complex)
 
 
+def is_real_number(x: Any) -> bool:
+    """Whether `x` is an array of one real floating-point number."""
+    return getattr(x, "shape", None) == () and is_inexact(x) and not jnp.iscomplexobj(x)
+
+
 @lru_cache(maxsize=256)
 def _is_inexact(dtype: Any) -> bool:
     """Whether a dtype is a floating-point or complex one that JAX has: NumPy's extended precision it has not."""

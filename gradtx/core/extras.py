@@ -10,7 +10,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.arguments import shown
-from gradtx.core.errors import describe, is_inexact
+from gradtx.core.errors import check_params, describe, is_inexact
 from gradtx.core.functions import is_function
 from gradtx.core.typing import Extra, PyTree
 
@@ -34,6 +34,24 @@ def asked_by(update: Callable[..., Any]) -> frozenset[str] | None:
     except ValueError:  # a function of another language does not tell what it takes: nothing more than it must
         parameters = ()
     return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else frozenset(p.name for p in parameters)
+
+
+def with_asked(name: str, function: Callable[..., Any], available: Extra) -> Any:
+    """The result of a function with those of the available things that it asks for; `name` is the transformation's.
+
+    Raises:
+        TypeError: it needs what is not there, which then is an extra argument of `update`.
+        ValueError: it needs `params`, and there are none.
+    """
+    chosen: Extra = {}
+    for argument, parameter in inspect.signature(function).parameters.items():
+        if argument in available:
+            chosen[argument] = available[argument]
+        elif parameter.default is inspect.Parameter.empty:
+            raise TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...)")
+        if argument == "params" and parameter.default is inspect.Parameter.empty:
+            check_params(name, chosen[argument])
+    return function(**chosen)
 
 
 def one_number(name: str, argument: str, x: Any) -> Any:

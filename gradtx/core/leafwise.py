@@ -1,9 +1,9 @@
 """Leafwise execution: a rule for one item, lifted to a tree. What is not formula lives here."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import numpy as np
 
 from gradtx.core import checks, errors, gate, precision, restart
 from gradtx.core.each import each, is_traced
+from gradtx.core.extras import with_asked
 from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
 from gradtx.core.layout import Batches, Layout
 from gradtx.core.rules import increment, is_compiled, keep_type, on_batches, state_fields, wants
@@ -19,7 +20,7 @@ from gradtx.core.selection import MaskedNode, resolve_mask
 from gradtx.core.slots import filled, is_whole, slots_of, start_of
 from gradtx.core.stacks import is_leaf, unwrapped
 from gradtx.core.states import EmptyState, ScaleByScheduleState, ScheduledState, first_of
-from gradtx.core.typing import Mask, PyTree
+from gradtx.core.typing import Extra, Mask, Numbers, PyTree
 from gradtx.core.varying import vary_as_all
 from gradtx.core.within import Within
 
@@ -28,7 +29,7 @@ def leafwise(
     rule: Callable[..., Any],
     state: type[Any] = EmptyState,
     *,
-    reduce: Callable[..., dict[str, Any]] | None = None,
+    reduce: Callable[..., Numbers] | None = None,
     finish: Callable[..., Any] | None = None,
     mask: Mask = None,
     masks: dict[str, Mask] | None = None,
@@ -84,10 +85,10 @@ class Leafwise:
 
     rule: Callable[..., Any]
     state: type[Any]
-    hyper: dict[str, Any]
+    hyper: Numbers
     slots: dict[str, Callable[[Any], Any]]
-    shared: dict[str, Any]
-    reduce: Callable[..., dict[str, Any]] | None
+    shared: Numbers
+    reduce: Callable[..., Numbers] | None
     finish: Callable[..., Any] | None
     mask: Mask
     masks: dict[str, Mask]
@@ -102,7 +103,7 @@ class Leafwise:
         return replace(self, name=name)
 
     @property
-    def starts(self) -> dict[str, Any]:
+    def starts(self) -> Numbers:
         """How each field of the state starts."""
         return self.shared | self.slots
 
@@ -116,7 +117,7 @@ class Leafwise:
         """The field with the steps taken."""
         return field_of(self.state, CountMark)
 
-    def asked_of(self, extra: dict[str, Any]) -> dict[str, Any]:
+    def asked_of(self, extra: Extra) -> Extra:
         """Those of the extra arguments of `update` that are looked at."""
         if self.within is not None:
             return extra
@@ -131,7 +132,7 @@ class Leafwise:
         count = filled((), 0, jnp.int32)
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
-    def _init_inner(self, params: PyTree, inner: dict[str, Any]) -> Any:
+    def _init_inner(self, params: PyTree, inner: Numbers) -> Any:
         numpy = lambda p: isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
         tree = jax.tree.map(lambda p: jnp.asarray(p) if errors.is_inexact(p) and numpy(p) else p, params)
         batches = self._batches(tree)
@@ -156,51 +157,19 @@ class Leafwise:
 
     def update(self, updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         """Apply the rule to every item; the step counter, schedules and reductions run once."""
-        scheduled: Any = None
-        count: Any = None if self.count is None else restart.of_run(getattr(state, self.count, None))
-        # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
-        if self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState):
-            kind = ScaleByScheduleState if self.state is EmptyState else ScheduledState
-            cure = "restore(tx.init(params), state_dict(state)) goes on at the run's count"
-            checks.check_state(self.name, kind, state, f"; if a number became a schedule, {cure}")
-            checks.check_array(self.name, "count", state.count, np.zeros((), np.int32))
-            scheduled, count, state = state, state.count, getattr(state, "inner_state", EmptyState())
+        scheduled, count, state = self._schedule_of(state)
         checks.check_state(self.name, self.state, state)
-        counts = jax.tree.leaves(getattr(state, self.count or "", ()))
-        state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
         if wants(self.rule, "p", needed=True):
             errors.check_params(self.name, params)
-        batches, slots, p = self._matched(updates if self.within is None else precision.widen(updates), state, params)
-        checks.check_fields(self.name, self.state, self.starts, state, updates, params, self.types, slots=False)
-        hyper = {name: self._scalar(name, h(count) if isinstance(h, Schedule) else h) for name, h in self.hyper.items()}
-        old = {name: getattr(state, name) for name in state_fields(self.state)[1]}
-        shared, key = dict(old), None
-        if self.count is not None:
-            shared[self.count] = increment(shared[self.count])
-        if (key_field := field_of(self.state, KeyMark)) is not None:
-            shared[key_field], key = jax.random.split(shared[key_field])
+        batches, slots, p = self._matched(updates, state, params)
+        whole = self._whole(updates, state, params, count, extra)
 
-        available = {"state": state, "params": params, "counts": counts, **extra, **hyper}
-        if self.reduce is not None or self.finish is not None:
-            dtype = precision.scalar_dtype(updates)
-            available |= {name: precision.number_in(h, dtype) for name, h in hyper.items()}
-            available |= {name: precision.number_in(x, dtype) for name, x in extra.items() if _is_number(x)}
-            available |= {"updates": precision.widen(updates), "state": self._widened(state)}
-        reduced: dict[str, Any] = {}
-        if self.reduce is not None:
-            reduced = dict(self._call(self.reduce, available))
-            shared |= {name: keep_type(reduced.pop(name), old[name]) for name in old if name in reduced}
-        numbers = {name: h for name, h in hyper.items() if wants(self.rule, name)} | reduced
-        seen = lambda old: available | {"state": self._widened(state._replace(**old))}
-        own = restart.own_numbers(
-            self.state, per_leaf, lambda old: self._call(self.reduce, seen(old)) if self.reduce else {}
-        )
-
-        keys, mine = batches.keys(key), [restart.of_items(own, *held, numbers | shared) for held in batches.held(own)]
+        numbers, keys = whole.numbers | whole.shared, batches.keys(whole.key)
+        mine = [restart.of_items(whole.own, *held, numbers) for held in batches.held(whole.own)]
         items = list(zip(batches.cut(batches.leaves, apart=self.within is not None), slots, p, keys, mine, strict=True))
-        traced = is_traced((items, shared, numbers)) or is_compiled(self.rule)
-        rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), numbers, traced=traced)
-        results = each(rules, items, shared, numbers)
+        traced = is_traced((items, whole.shared, whole.numbers)) or is_compiled(self.rule)
+        rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), whole.numbers, traced=traced)
+        results = each(rules, items, whole.shared, numbers)
         steps = [u for u, _ in results]
         trees = {
             name: batches.keep([kept[name] for _, kept in results], getattr(state, name), whole=is_whole(start))
@@ -209,20 +178,60 @@ class Leafwise:
         if self.within is not None:
             field = field_of(self.state, InnerMark) or ""
             steps, trees[field] = self.within.update(batches, steps, trees, getattr(state, field), extra)
-            given = {name: h for name, h in hyper.items() if wants(self.within.back, name)}
+            given = {name: h for name, h in whole.hyper.items() if wants(self.within.back, name)}
             rules, given = on_batches(self.within.back, self.state, batches, tuple(self.masks), given, traced=traced)
             back = [(r, kept, None, None, {}) for r, (_, kept) in zip(steps, results, strict=True)]
-            steps = [u for u, _ in each(rules, back, shared, given)]
+            steps = [u for u, _ in each(rules, back, whole.shared, given)]
         new_updates = batches.treedef.unflatten(batches.join(steps, jax.tree.leaves(updates, is_leaf=batches.is_leaf)))
-        new_state = state if self.state is EmptyState else state._replace(**trees, **shared)
-        if self.finish is not None:
-            finished = self._call(self.finish, available | reduced | {"state": self._widened(new_state)})
-            new_state = finished._replace(**{n: keep_type(getattr(finished, n), old[n]) for n in old})
-        new_state = restart.both_views(new_state, per_leaf, own)
+        new_state = self._finished(whole, trees)
         if scheduled is None:
             return new_updates, new_state
         kept = {} if self.state is EmptyState else {"inner_state": new_state}
         return new_updates, scheduled._replace(count=increment(scheduled.count), **kept)
+
+    def _schedule_of(self, state: Any) -> tuple[Any, Any, Any]:
+        """The state of the schedules, where they have one of their own; the steps taken; and the state proper."""
+        # Where a number took the place of a schedule the count goes on, for a schedule that may come again.
+        if not (self.follows_schedule or isinstance(state, ScaleByScheduleState | ScheduledState)):
+            return None, None if self.count is None else restart.of_run(getattr(state, self.count, None)), state
+        kind = ScaleByScheduleState if self.state is EmptyState else ScheduledState
+        cure = "restore(tx.init(params), state_dict(state)) goes on at the run's count"
+        checks.check_state(self.name, kind, state, f"; if a number became a schedule, {cure}")
+        checks.check_array(self.name, "count", state.count, np.zeros((), np.int32))
+        return state, state.count, getattr(state, "inner_state", EmptyState())
+
+    def _whole(self, updates: PyTree, state: Any, params: PyTree, count: Any, extra: Extra) -> "_Whole":
+        """What runs once for the whole tree: the step counter, schedules, random keys and reductions."""
+        counts = jax.tree.leaves(getattr(state, self.count or "", ()))
+        state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
+        checks.check_fields(self.name, self.state, self.starts, state, updates, params, self.types, slots=False)
+        hyper = {name: h(count) if isinstance(h, Schedule) else h for name, h in self.hyper.items()}
+        checks.check_numbers(self.name, hyper)
+        old = {name: getattr(state, name) for name in state_fields(self.state)[1]}
+        shared, key = dict(old), None
+        if self.count is not None:
+            shared[self.count] = increment(shared[self.count])
+        if (key_field := field_of(self.state, KeyMark)) is not None:
+            shared[key_field], key = jax.random.split(shared[key_field])
+        available = {"state": state, "params": params, "counts": counts, **extra, **hyper}
+        if self.reduce is not None or self.finish is not None:
+            dtype = precision.scalar_dtype(updates)
+            available |= {name: precision.number_in(h, dtype) for name, h in hyper.items()}
+            available |= {name: precision.number_in(x, dtype) for name, x in extra.items() if errors.is_real_number(x)}
+            available["updates"] = precision.widen(updates)
+        reduced = self._reduced(available, state)
+        shared |= {name: keep_type(reduced.pop(name), old[name]) for name in old if name in reduced}
+        numbers = {name: h for name, h in hyper.items() if wants(self.rule, name)} | reduced
+        own = restart.own_numbers(self.state, per_leaf, partial(self._reduced, available, state))
+        return _Whole(state, per_leaf, old, shared, key, hyper, numbers, own, available | reduced)
+
+    def _finished(self, whole: "_Whole", trees: dict[str, PyTree]) -> Any:
+        """The new state, of the new slots and what `finish` makes of its numbers."""
+        new = whole.state if self.state is EmptyState else whole.state._replace(**trees, **whole.shared)
+        if self.finish is not None:
+            finished = with_asked(self.name, self.finish, whole.available | {"state": self._widened(new)})
+            new = finished._replace(**{n: keep_type(getattr(finished, n), x) for n, x in whole.old.items()})
+        return restart.both_views(new, whole.per_leaf, whole.own)
 
     def _batches(self, tree: PyTree, like: PyTree = None) -> Batches:
         """The items in a tree: those of a batch are inside the same masks."""
@@ -234,7 +243,7 @@ class Leafwise:
         labels = [tuple(row) if keep else None for keep, *row in zip(*columns, strict=True)]
         return Batches(tree, views, labels, like)
 
-    def _matched(self, updates: PyTree, state: Any, params: PyTree) -> tuple[Batches, list[dict[str, Any]], list[Any]]:
+    def _matched(self, updates: PyTree, state: Any, params: PyTree) -> tuple[Batches, list[Numbers], list[Any]]:
         """The items of the updates, with their slots and parameters; refused what does not belong together."""
         name, first = self.name, next(iter(self.slots), None)
         batches = self._batches(updates, None if first is None else getattr(state, first))
@@ -255,36 +264,34 @@ class Leafwise:
         slots = [{slot: values[k] for slot, values in kept.items()} for k in range(len(batches))]
         return batches, slots, [None] * len(batches) if column is None or not takes else batches.cut(column)
 
+    def _reduced(self, available: Numbers, state: Any, numbers: Numbers | None = None) -> Numbers:
+        """What `reduce` makes of the state, with other numbers in it where given."""
+        if self.reduce is None:
+            return {}
+        state = self._widened(state._replace(**numbers) if numbers else state)
+        return dict(with_asked(self.name, self.reduce, available | {"state": state}))
+
     def _widened(self, state: Any) -> Any:
         """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
         numbers = {name: getattr(state, name) for name in state_fields(self.state)[1]}
         numbers = {name: precision.widen_inexact(x) for name, x in numbers.items() if hasattr(x, "dtype")}
         return state._replace(**numbers) if numbers else state
 
-    def _scalar(self, name: str, h: Any) -> Any:
-        if isinstance(h, jax.Array | np.ndarray) and h.ndim and not jnp.issubdtype(h.dtype, jax.dtypes.prng_key):
-            raise ValueError(
-                f"{self.name}: {name} has shape {h.shape}, wanted a scalar; "
-                "a stacked transformation runs under jax.vmap over it and its state"
-            )
-        return h
 
-    def _call(self, function: Callable[..., Any], available: dict[str, Any]) -> Any:
-        chosen: dict[str, Any] = {}
-        for name, parameter in inspect.signature(function).parameters.items():
-            if name in available:
-                chosen[name] = available[name]
-            elif parameter.default is inspect.Parameter.empty:
-                raise TypeError(f"{self.name} needs {name}: call update(updates, state, params, {name}=...)")
-            if name == "params" and parameter.default is inspect.Parameter.empty:
-                errors.check_params(self.name, chosen[name])
-        return function(**chosen)
+class _Whole(NamedTuple):
+    """What a step has for the whole tree."""
+
+    state: Any  # before the step, with the run's numbers
+    per_leaf: Any  # those of them that some leaves have for themselves
+    old: Numbers  # the fields of the state that are no slots, before the step
+    shared: Numbers  # and in it
+    key: Any
+    hyper: Numbers
+    numbers: Numbers  # what the rule gets
+    own: dict[str, Numbers]  # what single leaves get in place of it
+    available: Numbers  # what `finish` may ask for
 
 
 def _nothing(_: Any) -> MaskedNode:
     """How a slot starts of what has none."""
     return MaskedNode()
-
-
-def _is_number(x: Any) -> bool:
-    return getattr(x, "shape", None) == () and errors.is_inexact(x) and not jnp.iscomplexobj(x)
