@@ -8,12 +8,14 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
-from gradtx.core.stacks import Packed, Part, gathered, grouped, is_packed
-from gradtx.core.typing import PyTree
+from gradtx.core.stacks import Packed, Part, Stack, gathered, grouped, is_packed
+from gradtx.core.typing import Array, PyTree
+from gradtx.core.walk import map_declared
 
 
 def unpacked(tree: PyTree) -> PyTree:
     """A tree with whatever is packed in it unpacked."""
+    tree = _items_first(tree)
     while any(map(is_packed, jax.tree.leaves(tree, is_leaf=is_packed))):
         tree = jax.tree.map(lambda x: _plain(x) if is_packed(x) else x, tree, is_leaf=is_packed)
     return tree
@@ -35,8 +37,22 @@ def repacked(tree: PyTree, like: PyTree) -> PyTree:
     nodes, treedef = jax.tree.flatten(like, is_leaf=is_packed)
     if not any(map(is_packed, nodes)):
         return tree
-    found = treedef.flatten_up_to(tree)
-    return treedef.unflatten([_repacked(x, y) if is_packed(y) else x for x, y in zip(found, nodes, strict=True)])
+    found, nodes = treedef.flatten_up_to(tree), treedef.flatten_up_to(_items_first(like))
+    new = [_repacked(x, y) if is_packed(y) else x for x, y in zip(found, nodes, strict=True)]
+    return _items_first(treedef.unflatten(new))
+
+
+def _items_first(state: PyTree) -> PyTree:
+    """A state, in whose memories of steps the first two axes of stacks, of steps and of items, are exchanged."""
+    exchanged = lambda x: jax.eval_shape(_exchanged, x) if isinstance(x, jax.ShapeDtypeStruct) else _exchanged(x)
+    of_stack = lambda x: Stack(jax.tree.map(exchanged, x.value)) if isinstance(x, Stack) else x
+    is_stack = lambda x: isinstance(x, Stack)
+    turned = lambda _, mark, slot: jax.tree.map(of_stack, slot, is_leaf=is_stack) if mark.memory else slot
+    return map_declared(turned, state)
+
+
+def _exchanged(x: Array) -> Array:
+    return jnp.swapaxes(x, 0, 1)
 
 
 def _repacked(tree: PyTree, like: Packed) -> PyTree:

@@ -28,12 +28,14 @@ class SlotMark(Mark):
         real: whether a complex parameter has a real slot.
         positive: whether it is never below 0, which a codec may use.
         matrices: whether only matrices have it, in a layout of matrices.
+        memory: whether an axis of steps stands before the parameter's own; where these are packed, before the items'.
     """
 
     start: "Start | None" = None
     real: bool = False
     positive: bool = False
     matrices: bool = False
+    memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,9 @@ PositiveSlot: TypeAlias = Annotated[Array, SlotMark(real=True, positive=True)]
 
 CopySlot: TypeAlias = Annotated[Array, SlotMark(copy())]
 """The type of a slot that starts as a copy of the parameter."""
+
+MemorySlot: TypeAlias = Annotated[Array, SlotMark(memory=True)]
+"""The type of a slot with an axis of steps before the parameter's own."""
 
 NumberSlot: TypeAlias = Annotated[Array, SlotMark(scalar(), real=True)]
 """The type of a slot of one real number for each parameter, such as a running norm."""

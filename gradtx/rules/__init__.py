@@ -25,6 +25,7 @@ from gradtx.core.fields import RandomKey as RandomKey
 from gradtx.core.fields import RunCount as RunCount
 from gradtx.core.fields import Scalar as Scalar
 from gradtx.core.slots import CopySlot as CopySlot
+from gradtx.core.slots import MemorySlot as MemorySlot
 from gradtx.core.slots import NumberSlot as NumberSlot
 from gradtx.core.slots import PositiveSlot as PositiveSlot
 from gradtx.core.slots import RealSlot as RealSlot

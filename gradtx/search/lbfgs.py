@@ -15,7 +15,7 @@ from gradtx.core.explicit import laid_out_like
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint, JointCount
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
-from gradtx.core.slots import Slot, scalar, zeros, zeros_shaped
+from gradtx.core.slots import MemorySlot, Slot, scalar, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.search.line import check_leaves, filled, first_length, times
@@ -32,8 +32,8 @@ class ScaleByLBFGSState(NamedTuple):
     count: JointCount  # int32, steps taken
     params: Slot  # theta of the step before
     updates: Slot  # g of the step before
-    diff_params_memory: Slot  # (memory_size, *shape), the s_i
-    diff_updates_memory: Slot  # (memory_size, *shape), the y_i
+    diff_params_memory: MemorySlot  # (memory_size, *shape), the s_i
+    diff_updates_memory: MemorySlot  # (memory_size, *shape), the y_i
     weights_memory: Joint  # (memory_size,), 1 / <s_i, y_i>, and 0 for a pair that is left out
 
 

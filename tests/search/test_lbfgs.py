@@ -131,3 +131,25 @@ def test_errors():
         tx.update(jnp.ones(2), tx.init(x), x)
     with pytest.raises(TypeError, match=r"scale_by_lbfgs: the parameter at \['i'\] is int32"):
         tx.init({"i": jnp.arange(3)})
+
+
+@pytest.mark.parametrize("memory_size", [3, 4])
+def test_memory_of_packed_parameters_has_their_names(memory_size):
+    """Also where as many steps are remembered as leaves are packed together, and the axes are of one length."""
+    params = {f"layer{i}": jnp.arange(5.0) + i for i in range(4)}
+    tx, packed = gradtx.scale_by_lbfgs(memory_size), gradtx.pack(params)
+    loss = lambda tree: sum((k + 1) * jnp.sum((x - 1) ** 2) for k, x in enumerate(jax.tree.leaves(tree)))
+
+    def run(params, loss):
+        state = tx.init(params)
+        for _ in range(3):
+            updates, state = tx.update(jax.grad(loss)(params), state, params)
+            params = gradtx.apply_updates(params, jax.tree.map(lambda u: -0.3 * u, updates))
+        return state
+
+    apart, together = run(params, loss), run(packed, lambda packed: loss(packed.unpack()))
+    chex.assert_trees_all_close(gradtx.state_dict(apart), gradtx.state_dict(together), rtol=1e-5, atol=1e-6)
+    restored, _ = gradtx.restore(tx.init(packed), gradtx.state_dict(apart))
+    chex.assert_trees_all_close(restored, together, rtol=1e-5, atol=1e-6)
+    restored, _ = gradtx.restore(tx.init(params), gradtx.state_dict(together))
+    chex.assert_trees_all_close(restored, apart, rtol=1e-5, atol=1e-6)
