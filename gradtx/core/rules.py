@@ -103,7 +103,8 @@ def _lifted(
             shared = shared | {name: x for name, x in own.items() if name in shared}
             traced = traced | {name: x for name, x in own.items() if name not in shared}
         in_real = lambda x: precision.number_in(x, precision.real_dtype(wide))
-        numbers = static | {name: jax.tree.map(in_real, x) for name, x in traced.items()}
+        # What a batch is told comes last: 0 for a hyperparameter that is not meant for it.
+        numbers = {name: jax.tree.map(in_real, x) for name, x in traced.items()} | static
         given: dict[str, Any] = {}
         if wants(rule, "s"):
             inner = dict.fromkeys(inner_fields(state), ())  # which is no rule's affair

@@ -29,10 +29,10 @@ if True:
     # gallery: write the picture
     picture = b"a line"
 
-    Path(sys.argv[3]).write_bytes(picture)
+    Path(sys.argv[-1]).write_bytes(picture)
     # gallery: end
 print("length 1")
-print(f"Figure: {sys.argv[3]}")
+print(f"Figure: {sys.argv[-1]}")
 '''
 
 
@@ -60,7 +60,7 @@ def test_page_of_an_example_that_is_run(project):
     assert list(files) == ["gallery/line.md", "gallery/line.png", "gallery/SUMMARY.md"]
     page = files["gallery/line.md"].content_string
     assert page.startswith("# A line\n\nDraws a line.\n\nAnd says so.\n\n![A line](line.png)\n")
-    assert "Write the picture:\n\n```python\npicture = b" in page and "\n\nPath(sys.argv[3])" in page
+    assert "Write the picture:\n\n```python\npicture = b" in page and "\n\nPath(sys.argv[-1])" in page
     assert "```text\nlength 1\n```" in page  # not the path of the picture
     assert files["gallery/line.png"].content_bytes == b"a line"
     assert "- [A line](line.md)" in files["gallery/SUMMARY.md"].content_string

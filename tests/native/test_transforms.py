@@ -52,7 +52,7 @@ def test_eager_steps_are_plain():
 
 def test_an_eager_step_takes_over_no_memory():
     """What is not donated would be copied before; a step in a program of the user's may be given it."""
-    eagerly = lambda params, state, grads: transformation._update_eagerly(TX, grads, state, params, {})
+    eagerly = lambda params, state, grads: transformation._update_eagerly(lambda _: TX, (), grads, state, params, {})
     text = jax.jit(eagerly).lower(PARAMS, STATE, GRADS).as_text()
     assert calls(text) > 0 and "output_operand_alias" not in text
     assert "output_operand_alias" in jax.jit(gradtx.step).lower(TX, PARAMS, STATE, GRADS).as_text()
