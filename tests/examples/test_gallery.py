@@ -85,7 +85,7 @@ def test_a_failing_example_fails_the_build(project):
 
 def test_an_example_without_marks_fails_the_build(project):
     (project / "examples" / "line.py").write_text(SCRIPT.replace("# gallery: end", ""))
-    with pytest.raises(PluginError, match=r"line\.py marks no lines"):
+    with pytest.raises(PluginError, match=r"line\.py must mark lines with pairs"):
         build(project)
 
 
