@@ -2,8 +2,6 @@
 
 __version__ = "0.2.0"
 
-from importlib.util import find_spec as _find_spec
-
 from gradtx import aggregating as aggregating
 from gradtx import assignment as assignment
 from gradtx import losses as losses
@@ -35,6 +33,7 @@ from gradtx.combine.skip import skip_large_updates as skip_large_updates
 from gradtx.combine.skip import skip_not_finite as skip_not_finite
 from gradtx.combine.stateless import stateless as stateless
 from gradtx.combine.stateless import stateless_leafwise as stateless_leafwise
+from gradtx.core import peers as _peers
 from gradtx.core.apply import apply_updates as apply_updates
 from gradtx.core.apply import step as step
 from gradtx.core.donation import DonatedLeaf as DonatedLeaf
@@ -53,7 +52,6 @@ from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
 from gradtx.core.lifted import lifted as lifted
 from gradtx.core.pack import pack as pack
-from gradtx.core.peers import introduce as _introduce
 from gradtx.core.placed import over as over
 from gradtx.core.placed import placed as placed
 from gradtx.core.schedule import Schedule as Schedule
@@ -295,6 +293,6 @@ from gradtx.wrappers.schedule_free import schedule_free_adamw as schedule_free_a
 from gradtx.wrappers.schedule_free import schedule_free_radam as schedule_free_radam
 from gradtx.wrappers.schedule_free import schedule_free_sgd as schedule_free_sgd
 
-_introduce()
-if _find_spec("gradtx.native"):  # a backend: without its folder, steps are compiled by XLA alone
+_peers.introduce()
+if _peers.is_there("gradtx.native"):  # a backend: without its folder, steps are compiled by XLA alone
     from gradtx import native as native

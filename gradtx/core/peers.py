@@ -12,6 +12,7 @@ Once it has imported Flax, our values have a state dictionary: their leaves by n
 """
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
@@ -116,6 +117,11 @@ def relate_to_optax(_: ModuleType) -> None:
         theirs = next((place[ours.__name__] for place in places if ours.__name__ in place), None)
         if ours.__module__.startswith("gradtx.") and isinstance(theirs, type) and _fits(ours, theirs):
             ours.__bases__ = (*(base for base in ours.__bases__ if base is not tuple), theirs)
+
+
+def is_there(name: str) -> bool:
+    """Whether there is a module of this name, which is not imported for that."""
+    return importlib.util.find_spec(name) is not None
 
 
 def introduce() -> None:
