@@ -15,8 +15,9 @@ from gradtx.core.walk import map_declared
 
 def unpacked(tree: PyTree) -> PyTree:
     """A tree with whatever is packed in it unpacked."""
-    tree = _items_first(tree)
-    while any(map(is_packed, jax.tree.leaves(tree, is_leaf=is_packed))):
+    has_packed = lambda tree: any(map(is_packed, jax.tree.leaves(tree, is_leaf=is_packed)))
+    tree = _items_first(tree) if has_packed(tree) else tree
+    while has_packed(tree):
         tree = jax.tree.map(lambda x: _plain(x) if is_packed(x) else x, tree, is_leaf=is_packed)
     return tree
 
