@@ -2,7 +2,7 @@
 
     python -m tests.compat.stubs    # writes a `.pyi` beside each of its public modules that is more than plain code
 
-A name is a signature where a row of a table made it, else an import from where a type checker finds it.
+A name is a signature where a row of a table made it, once, else an import from where a type checker finds it.
 """
 
 import ast
@@ -71,7 +71,10 @@ class Stub:
                 self.imports.add(f"from {self.module.__name__} import {key} as {key}")
             return
         if isinstance(x, partial) or "__signature__" in getattr(getattr(x, "__wrapped__", x), "__dict__", {}):
-            self.functions.append(written(key, x))
+            if self.module is not optax and vars(optax).get(key) is x:
+                self.imports.add(f"from {ROOT} import {key} as {key}")
+            else:
+                self.functions.append(written(key, x))
             return
         where, name = home(self.module, key, x)
         if where != self.module.__name__:

@@ -2,16 +2,23 @@
 
 # Written by `python -m tests.compat.stubs`.
 
-from collections.abc import Callable
 from gradtx.combine.condition import ApplyIfFiniteState as ApplyIfFiniteState
 from gradtx.combine.condition import ConditionallyMaskState as ConditionallyMaskState
 from gradtx.combine.condition import ConditionallyTransformState as ConditionallyTransformState
 from gradtx.combine.masked import MaskedState as MaskedState
 from gradtx.combine.partition import PartitionState as PartitionState
-from gradtx.compat.optax.base import DTypeOrNone
-from gradtx.compat.optax.base import GradientTransformation
-from gradtx.compat.optax.base import GradientTransformationExtraArgs
-from gradtx.compat.optax.base import Number
+from gradtx.compat.optax import adaptive_grad_clip as adaptive_grad_clip
+from gradtx.compat.optax import apply_if_finite as apply_if_finite
+from gradtx.compat.optax import clip as clip
+from gradtx.compat.optax import clip_by_block_rms as clip_by_block_rms
+from gradtx.compat.optax import clip_by_global_norm as clip_by_global_norm
+from gradtx.compat.optax import conditionally_mask as conditionally_mask
+from gradtx.compat.optax import conditionally_transform as conditionally_transform
+from gradtx.compat.optax import ema as ema
+from gradtx.compat.optax import flatten as flatten
+from gradtx.compat.optax import keep_params_nonnegative as keep_params_nonnegative
+from gradtx.compat.optax import trace as trace
+from gradtx.compat.optax import zero_nans as zero_nans
 from gradtx.compat.optax.combine import chain as chain
 from gradtx.compat.optax.combine import freeze as freeze
 from gradtx.compat.optax.combine import masked as masked
@@ -41,39 +48,5 @@ from gradtx.transforms.guards import ZeroNansState as ZeroNansState
 from gradtx.transforms.momentum import EmaState as EmaState
 from gradtx.transforms.momentum import TraceState as TraceState
 from gradtx.transforms.noise import AddNoiseState as AddNoiseState
-from typing import Any
 
 NonNegativeParamsState = EmptyState
-
-def adaptive_grad_clip(
-    clipping: Number, eps: Number = 0.001, axis: int | tuple[int, ...] | None = None
-) -> GradientTransformationExtraArgs:
-    """As `gradtx.adaptive_grad_clip`."""
-def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) -> GradientTransformationExtraArgs:
-    """Leave out gradients that are not finite, until there were too many in a row."""
-def clip(max_delta: Number) -> GradientTransformationExtraArgs:
-    """As `gradtx.clip`."""
-def clip_by_block_rms(threshold: Number) -> GradientTransformationExtraArgs:
-    """As `gradtx.clip_by_block_rms`."""
-def clip_by_global_norm(max_norm: Number) -> GradientTransformationExtraArgs:
-    """As `gradtx.clip_by_global_norm`."""
-def conditionally_mask(
-    inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
-    """Run a transformation at some steps; at the others updates are zero; as `conditionally_transform`."""
-def conditionally_transform(
-    inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
-    """Run a transformation at some steps; at the others updates pass through."""
-def ema(decay: Number, debias: bool = True, accumulator_dtype: DTypeOrNone = None) -> GradientTransformationExtraArgs:
-    """As `gradtx.ema`."""
-def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
-    """Run a transformation on one vector of all parameters."""
-def keep_params_nonnegative() -> GradientTransformationExtraArgs:
-    """As `gradtx.keep_params_nonnegative`."""
-def trace(
-    decay: Number, nesterov: bool = False, accumulator_dtype: DTypeOrNone = None
-) -> GradientTransformationExtraArgs:
-    """As `gradtx.scale_by_momentum`."""
-def zero_nans() -> GradientTransformationExtraArgs:
-    """As `gradtx.zero_nans`, whatever state is given."""
