@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 
 from gradtx.core.arguments import Interval
-from gradtx.core.eager import CHANGING, Program, as_operand, is_own, is_value, outside, program
+from gradtx.core.eager import CHANGING, Program, is_own, is_value, outside, program
 from gradtx.core.frozen import Frozen
 from gradtx.core.one_pass import wanted
+from gradtx.core.operands import as_operand
 from gradtx.core.switch import settings
 from gradtx.core.values import Value
 

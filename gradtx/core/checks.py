@@ -14,7 +14,7 @@ from gradtx.core.fields import CountMark, hints_of, marks
 from gradtx.core.repack import unpacked
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
-from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, slots_of, start_of
+from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, is_whole, slots_of, start_of
 from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, PyTree
 
@@ -50,7 +50,7 @@ def matched(name: str, what: str, updates: PyTree, treedef: Any, tree: PyTree) -
 
 def fitted(name: str, batches: Any, tree: PyTree, start: Any) -> list[Any] | None:
     """What is kept of a slot for each leaf of the updates; None where it is kept in their batches."""
-    if batches.is_packed(tree, whole=isinstance(start, SlotStart)):
+    if batches.is_packed(tree, whole=is_whole(start)):
         return None
     known = batches.views_of(tree)
     for i, view in ((i, view) for part in batches.parts for i, view in zip(part.places, part.views, strict=True)):
@@ -66,7 +66,7 @@ def kept(
     params: Sequence[Any] | None, cache: dict[Any, Any],
 ) -> list[Any]:  # fmt: skip
     """What is kept of a slot for each batch of the updates; refused if it is not of the type in which it starts."""
-    whole, matrices = isinstance(start, SlotStart), slots_of(kind)[slot].matrices
+    whole, matrices = is_whole(start), slots_of(kind)[slot].matrices
     check = lambda place, g, x, p, counted: check_slot(
         name, f"the state's {slot}", batches.tree, place, g, x, start, p, cache, counted
     )
@@ -123,13 +123,6 @@ def check_like(name: str, field: str, x: Any, wanted: PyTree) -> None:
     shapes = [getattr(leaf, "shape", None) for leaf in leaves]
     if treedef != jax.tree.structure(wanted) or shapes != [leaf.shape for leaf in jax.tree.leaves(wanted)]:
         raise ValueError(f"{name}: the state's {field} is {_show(x)}, wanted {_show(wanted)}")
-
-
-def check_shape(name: str, field: str, updates: PyTree, place: int, x: Any, wanted: tuple[int, ...]) -> None:
-    """Refuse what a state keeps for one update if it is no array of numbers of the wanted shape."""
-    if getattr(x, "shape", None) != wanted or not is_inexact(x):
-        path = path_str(path_at(updates, place))
-        raise ValueError(f"{name}: the state's {field} at {path} is {errors.describe(x)}, wanted shape {wanted}")
 
 
 def check_state(name: str, kind: type[Any], state: Any, cure: str = "") -> None:

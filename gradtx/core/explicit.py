@@ -23,11 +23,6 @@ def is_cut(x: Array) -> bool:
     return any(sharding_of(x).spec)
 
 
-def gathered(x: Array) -> Array:
-    """`x` on every device where it has explicit sharding; elsewhere `x` itself."""
-    return jax.sharding.reshard(x, NamedSharding(sharding_of(x).mesh, PartitionSpec())) if is_cut(x) else x
-
-
 def laid_out_like(y: Array, x: Array) -> Array:
     """`y` with the explicit sharding of `x`, of the same shape, where it has one."""
     return jax.sharding.reshard(y, sharding_of(x)) if is_cut(x) else y

@@ -48,7 +48,7 @@ def with_asked(name: str, function: Callable[..., Any], available: Extra) -> Any
         if argument in available:
             chosen[argument] = available[argument]
         elif parameter.default is inspect.Parameter.empty:
-            raise TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...)")
+            raise _missing(name, argument)
         if argument == "params" and parameter.default is inspect.Parameter.empty:
             check_params(name, chosen[argument])
     return function(**chosen)
@@ -82,7 +82,7 @@ def given(name: str, argument: str, extra: Extra) -> Any:
         TypeError: it is missing, or None.
     """
     if extra.get(argument) is None:
-        raise TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...)")
+        raise _missing(name, argument)
     return extra[argument]
 
 
@@ -102,6 +102,10 @@ def wide_function(name: str, argument: str, extra: Extra) -> Callable[..., Any]:
     """The same, of a function of a user's that gives updates: they come in their compute dtypes, as from the border."""
     called = function(name, argument, extra)
     return lambda *args: precision.widen(called(*args))
+
+
+def _missing(name: str, argument: str) -> TypeError:
+    return TypeError(f"{name} needs {argument}: call update(updates, state, params, {argument}=...)")
 
 
 def _told(x: Any) -> str:

@@ -144,9 +144,9 @@ class Batches:
         """One array for each batch, of what there is at the leaves: each item's, along a first axis where stacked.
 
         Args:
-            column: one array, or tree of arrays, for each leaf; `apart` cuts what is explicitly sharded nowhere.
+            column: one array, or tree of arrays, for each leaf.
             whole: whether it is of the leaf's shape, else it is something kept for each of its items.
-            apart: whether every device is to have all of it.
+            apart: whether every device is to have all of what is explicitly sharded.
         """
         return [self._cut(column, part, whole, apart) for part in self.parts]
 

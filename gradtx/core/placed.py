@@ -32,7 +32,7 @@ class Placement(Value):
         return self.build()(shape, spec, mesh)
 
 
-class IsAxes(Accept):
+class IsMeshAxes(Accept):
     """The name of an axis of a mesh, or a tuple of names; static."""
 
     dynamic = False
@@ -66,7 +66,7 @@ def placement(body: Callable[P, Callable[..., PartitionSpec]]) -> Callable[P, Pl
 
 
 @placement
-def over(axis: Annotated[str | Sequence[str], IsAxes()], /) -> Callable[..., PartitionSpec]:
+def over(axis: Annotated[str | Sequence[str], IsMeshAxes()], /) -> Callable[..., PartitionSpec]:
     """Cut slots along an axis of the mesh, over which the parameters are replicated.
 
     A slot is cut along the largest of its dimensions that the parameter's own sharding leaves whole and the axis

@@ -235,7 +235,7 @@ def spread_out(value: Any, part: Part, *, whole: bool = True) -> list[Any]:
 
 def _apart(x: Array, part: Part, whole: bool) -> list[Array]:
     views, sizes = part.views, part.sizes
-    # Of several runs, or of a memory of steps, along axes before that of the items.
+    # Of several runs, or of a memory whose slot does not say so here, along axes before that of the items.
     before = x.ndim > 1 + len(views[0].item) if whole and views[0] else x.shape[0] != sum(sizes)
     if before and x.ndim > 1:
         return jax.vmap(lambda x: _apart(x, part, whole))(x)

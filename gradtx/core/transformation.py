@@ -130,7 +130,8 @@ def step_of(tx: GradientTransformation, updates: PyTree, state: Any, params: PyT
 
     Numbers become arrays, updates are widened as they come and rounded as they go; errors name what `tx` is made as.
     """
-    name, pair = tx.steps_as().name, tx.inside
+    inside = tx.steps_as()
+    name, pair = inside.name, inside.build()
     updates = gate.numbers_as_arrays(name, "updates", updates)
     params = gate.numbers_as_arrays(name, "params", params)
     state = gate.numbers_as_arrays(name, "state", state)

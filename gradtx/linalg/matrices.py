@@ -64,12 +64,6 @@ def resolve_dimensions(
     return found
 
 
-def matrix_shape(x: Any, numbers: DimensionNumbers) -> tuple[int, int]:
-    """The inputs and outputs of the matrix in `x`: the products of its reduction axes and of its output axes."""
-    m, n = view_of(x.shape, numbers).item
-    return m, n
-
-
 def to_matrices(x: Array, numbers: DimensionNumbers) -> Array:
     """`x` with its matrices on the last two axes: (stack axes, inputs, outputs)."""
     return view_of(x.shape, numbers).cut(x)

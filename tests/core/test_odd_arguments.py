@@ -25,7 +25,8 @@ PARAMS = {"w": jax.ShapeDtypeStruct((4, 6), jnp.float32), "b": jax.ShapeDtypeStr
 # What is given where an argument is required, by the class of what it may be, or by name.
 NEEDED = {
     "IsTransformation": gradtx.identity(), "IsSchedule": gradtx.constant_schedule(0.5), "IsLabels": "a",
-    "MappingOf": {"a": gradtx.identity()}, "IsOptions": [0.5, 1.0], "IsAxes": 0, "IsMask": True,
+    "MappingOf": {"a": gradtx.identity()}, "IsOptions": [0.5, 1.0], "IsAxes": 0, "IsMeshAxes": "data",
+    "IsMask": True,
     "IsCondition": lambda step: step < 3, "f": lambda updates: updates, "fn": lambda step: 0.5,
     "schedules": [gradtx.constant_schedule(0.5)], "boundaries": [],
     "init": lambda params: (), "update": lambda updates, state, params=None: (updates, state),

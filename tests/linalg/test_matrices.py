@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradtx import DimensionNumbers
-from gradtx.linalg.matrices import from_matrices, matrices, matrix_shape, resolve_dimensions, to_matrices
+from gradtx.linalg.matrices import from_matrices, matrices, resolve_dimensions, to_matrices, view_of
 
 
 def leaf(*shape):
@@ -26,7 +26,7 @@ def test_a_leaf_is_a_stack_of_matrices(shape, numbers, stack, matrix):
     x = leaf(*shape)
     y = to_matrices(x, numbers)
     assert y.shape == (*stack, *matrix)
-    assert matrix_shape(x, numbers) == matrix
+    assert view_of(x.shape, numbers).item == matrix
     chex.assert_trees_all_equal(from_matrices(y, x, numbers), x)
 
 
