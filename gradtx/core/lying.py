@@ -58,7 +58,7 @@ def lying_as(new: PyTree, old: PyTree) -> PyTree:
     if tied:
         operands = [tree[k] for tree in (arrays, likes) for k in tied]
         for k, x in zip(tied, tie_p.bind(*operands), strict=True):
-            arrays[k] = _settled(x)
+            arrays[k] = _settled(x, jax.typeof(likes[k]).sharding.mesh)
     return structure.unflatten(arrays)
 
 
@@ -73,9 +73,11 @@ def _moved_to(x: Array, y: Array) -> Array:
     return x if known else jax.device_put(x, y.sharding)
 
 
-def _settled(x: Array) -> Array:
-    """`x`, of which XLA decides how it lies; else a program's only result lies as what it is computed from."""
-    mesh: Any = jax.typeof(x).sharding.mesh
+def _settled(x: Array, mesh: Any) -> Array:
+    """`x`, of which XLA decides how it lies on a mesh; else a program's only result lies as what it is computed from.
+
+    The mesh is that of the array to which `x` is tied: what is computed from constants alone has none of its own.
+    """
     if AxisType.Explicit in mesh.axis_types:
         return x
     anyhow = NamedSharding(mesh, PartitionSpec(*[PartitionSpec.UNCONSTRAINED] * x.ndim))
