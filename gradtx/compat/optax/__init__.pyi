@@ -54,17 +54,10 @@ from gradtx.compat.optax.linesearch import value_and_grad_from_state as value_an
 from gradtx.compat.optax.losses import convex_kl_divergence as convex_kl_divergence
 from gradtx.compat.optax.microbatching import microbatch as microbatch
 from gradtx.compat.optax.schedules import constant_schedule as constant_schedule
-from gradtx.compat.optax.schedules import cosine_decay_schedule as cosine_decay_schedule
 from gradtx.compat.optax.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
-from gradtx.compat.optax.schedules import exponential_decay as exponential_decay
 from gradtx.compat.optax.schedules import join_schedules as join_schedules
 from gradtx.compat.optax.schedules import linear_onecycle_schedule as linear_onecycle_schedule
-from gradtx.compat.optax.schedules import linear_schedule as linear_schedule
-from gradtx.compat.optax.schedules import piecewise_constant_schedule as piecewise_constant_schedule
-from gradtx.compat.optax.schedules import piecewise_interpolate_schedule as piecewise_interpolate_schedule
-from gradtx.compat.optax.schedules import polynomial_schedule as polynomial_schedule
 from gradtx.compat.optax.schedules import sgdr_schedule as sgdr_schedule
-from gradtx.compat.optax.schedules import warmup_constant_schedule as warmup_constant_schedule
 from gradtx.compat.optax.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
 from gradtx.compat.optax.schedules import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
 from gradtx.compat.optax.states import LookaheadParams as LookaheadParams
@@ -237,13 +230,22 @@ def clip_by_global_norm(max_norm: Number) -> GradientTransformationExtraArgs:
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
-    """Run a transformation at some steps; at the others updates are zero; as `conditionally_transform`."""
+    """Run a transformation at some steps; at the others updates are zero."""
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: Callable[..., Any], forward_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
     """Run a transformation at some steps; at the others updates pass through."""
+def cosine_decay_schedule(
+    init_value: Number, decay_steps: int, alpha: Number = 0.0, exponent: Number = 1.0
+) -> Schedule:
+    """Half a cosine, from a value to a fraction of it; `decay_steps` must be positive."""
 def ema(decay: Number, debias: bool = True, accumulator_dtype: DTypeOrNone = None) -> GradientTransformationExtraArgs:
     """As `gradtx.ema`."""
+def exponential_decay(
+    init_value: Number, transition_steps: int, decay_rate: float, transition_begin: int = 0, staircase: bool = False,
+    end_value: Number | None = None
+) -> Schedule:
+    """A value multiplied by a constant every so many steps; without such steps or such a constant it stays."""
 def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
     """Run a transformation on one vector of all parameters."""
 def keep_params_nonnegative() -> GradientTransformationExtraArgs:
@@ -264,6 +266,10 @@ def lbfgs(
     linesearch: GradientTransformation | None = ...
 ) -> GradientTransformationExtraArgs:
     """L-BFGS; see `gradtx.lbfgs` and `scale_by_lbfgs`."""
+def linear_schedule(
+    init_value: Number, end_value: Number, transition_steps: int, transition_begin: int = 0
+) -> Schedule:
+    """A straight line; arguments as in `polynomial_schedule`."""
 def lion(
     learning_rate: ScalarOrSchedule, b1: Number = 0.9, b2: Number = 0.99, mu_dtype: DTypeOrNone = None,
     weight_decay: ScalarOrSchedule = 0.001, mask: MaskOrFn = None
@@ -305,6 +311,16 @@ def optimistic_gradient_descent(
     learning_rate: ScalarOrSchedule, alpha: Number = 1.0, beta: Number = 1.0
 ) -> GradientTransformationExtraArgs:
     """Optimistic gradient descent; see `gradtx.optimistic_gradient_descent`."""
+def piecewise_constant_schedule(init_value: Number, boundaries_and_scales: dict[int, float] | None = None) -> Schedule:
+    """A value that is multiplied by a scale, which is not negative, at some steps."""
+def piecewise_interpolate_schedule(
+    interpolate_type: str, init_value: Number, boundaries_and_scales: dict[int, float] | None = None
+) -> Schedule:
+    """As `piecewise_constant_schedule`, but reaching each new value along a line or half a cosine."""
+def polynomial_schedule(
+    init_value: Number, end_value: Number, power: Number, transition_steps: int, transition_begin: int = 0
+) -> Schedule:
+    """A power of the time left; `init_value` for ever where `transition_steps` is not positive."""
 def radam(
     learning_rate: ScalarOrSchedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-08, eps_root: Number = 0.0,
     threshold: Number = 5.0, *, nesterov: bool = False
@@ -361,7 +377,7 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Gr
 def scale_by_lion(
     b1: Number = 0.9, b2: Number = 0.99, mu_dtype: DTypeOrNone = None, *, mode: str = 'hard', smooth_beta: Number = 1.0
 ) -> GradientTransformationExtraArgs:
-    """As `gradtx.scale_by_lion`; an unknown mode is refused at the first update."""
+    """As `gradtx.scale_by_lion`; the mode is looked at late."""
 def scale_by_novograd(
     b1: Number = 0.9, b2: Number = 0.25, eps: Number = 1e-08, eps_root: Number = 0.0, weight_decay: Number = 0.0,
     mu_dtype: DTypeOrNone = None
@@ -376,7 +392,7 @@ def scale_by_param_block_rms(min_scale: Number = 0.001) -> GradientTransformatio
 def scale_by_polyak(
     f_min: Number = 0.0, max_learning_rate: Number = 1.0, eps: Number = 0.0, variant: str = 'sps'
 ) -> GradientTransformationExtraArgs:
-    """As `gradtx.scale_by_polyak`; an unknown variant is refused at the first update."""
+    """As `gradtx.scale_by_polyak`; the variant likewise."""
 def scale_by_radam(
     b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-08, eps_root: Number = 0.0, threshold: Number = 5.0, *,
     nesterov: bool = False
@@ -437,6 +453,8 @@ def trace(
     decay: Number, nesterov: bool = False, accumulator_dtype: DTypeOrNone = None
 ) -> GradientTransformationExtraArgs:
     """As `gradtx.scale_by_momentum`."""
+def warmup_constant_schedule(init_value: Number, peak_value: Number, warmup_steps: int) -> Schedule:
+    """A straight line up, then no change; `init_value` for ever where `warmup_steps` is not positive."""
 def yogi(
     learning_rate: ScalarOrSchedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 0.001
 ) -> GradientTransformationExtraArgs:

@@ -137,7 +137,7 @@ def polyak_sgd(
 ) -> Pair:  # fmt: skip
     """Gradient descent with Polyak's step size; see `gradtx.polyak_sgd` and, for what Optax computes, `config`."""
     if reproduces_optax():
-        return chain(optimizers.sgd(scaling), directions.scale_by_polyak(f_min, max_learning_rate, eps, variant))
+        return chain(optimizers.sgd(scaling), directions.made.scale_by_polyak(f_min, max_learning_rate, eps, variant))
     step = base.expose(gradtx.scale_by_polyak, f_min, max_learning_rate, eps, variant, scaling=scaling)
     down, nothing = chain(optimizers.sgd(1.0), step), base.EmptyState()
     if not callable(scaling):

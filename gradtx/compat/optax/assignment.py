@@ -1,10 +1,6 @@
-"""Linear assignment: gradtx's own under Optax's names."""
+"""Linear assignment: gradtx's own under Optax's names, of which two are of one function."""
 
-import jax
-
+from gradtx.assignment import hungarian_algorithm as base_hungarian_algorithm
 from gradtx.assignment import hungarian_algorithm as hungarian_algorithm
 
-
-def base_hungarian_algorithm(cost_matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """As `hungarian_algorithm`: Optax has two implementations of one function."""
-    return hungarian_algorithm(cost_matrix)
+__all__ = ["base_hungarian_algorithm", "hungarian_algorithm"]

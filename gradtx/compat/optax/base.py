@@ -151,16 +151,6 @@ def translated(tx: TransformationLike, pack: Callable[[Any], Any], unpack: Calla
     return Pair(init, update)
 
 
-@remembered
-def refused_at_update(tx: GradientTransformation, error: Exception) -> Pair:
-    """The same `init`, and an update that raises: for arguments that Optax looks at only there."""
-
-    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
-        raise error
-
-    return Pair(tx.init, update)
-
-
 def as_floats(tree: PyTree) -> PyTree:
     """The tree with NumPy's arrays as JAX's, and whole numbers as floats of JAX's default dtype."""
 

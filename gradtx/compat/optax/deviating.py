@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import gradtx
 from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, safe_divide, sqrt
-from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import Pair
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.optimizers.acprop import ScaleByBeliefState, acprop_rule
@@ -22,12 +21,9 @@ def acprop_late_rule(
     return u, new._replace(nu=ema(s.nu, abs_sq(g - s.mu), b2) + eps_root)
 
 
-@gradtx.transformation
-def scale_by_acprop(
-    b1: gradtx.Decay, b2: gradtx.Decay, eps: gradtx.NonNegative, eps_root: gradtx.NonNegative
-) -> Leafwise:
+@gradtx.lifted(acprop_late_rule, ScaleByBeliefState)
+def scale_by_acprop(b1: gradtx.Decay, b2: gradtx.Decay, eps: gradtx.NonNegative, eps_root: gradtx.NonNegative):
     """`gradtx.scale_by_acprop` with the variance around the average of before the step."""
-    return leafwise(acprop_late_rule, ScaleByBeliefState, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
 
 
 def adan_rule(
@@ -40,12 +36,11 @@ def adan_rule(
     return ahead / (sqrt(debias(n, b3, s.count) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
 
 
-@gradtx.transformation
+@gradtx.lifted(adan_rule, ScaleByAdanState)
 def scale_by_adan(
     b1: gradtx.Decay, b2: gradtx.Decay, b3: gradtx.Decay, eps: gradtx.NonNegative, eps_root: gradtx.NonNegative
-) -> Leafwise:
+):
     """`gradtx.scale_by_adan` with 1 - b2 for the weight b2 of the change of the gradient."""
-    return leafwise(adan_rule, ScaleByAdanState, b1=b1, b2=b2, b3=b3, eps=eps, eps_root=eps_root)
 
 
 def every_pair(state: lbfgs.ScaleByLBFGSState, s: PyTree, inner: Array) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """The dtypes in which Optax keeps states: the parameters' own, 16-bit ones too, or what its arguments ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -29,8 +29,8 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
     if not jax.tree.leaves(first):
         return first
     asked = {name: dtype for name, dtype in (asked or {}).items() if dtype is not None}
-    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-    types = [precision.dtype_of(p) for p in leaves if p is not None]
+    types = [precision.dtype_of(p) for p in jax.tree.leaves(params)]
+    widest = lambda: reduce(precision.promote, types) if types else jnp.dtype(jnp.float32)
 
     def slot(name: str, mark: SlotMark, tree: Any) -> Any:
         whole = name in WHOLE or mark.start is not None
@@ -44,13 +44,8 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
             dtype = precision.real_dtype(dtype) if mark.real else jnp.dtype(dtype)
             return x if x.dtype == dtype else precision.narrow(_as(x, dtype), dtype)
 
-        try:
-            parts = treedef.flatten_up_to(tree)
-        except ValueError:  # a slot of something else than the parameters, such as their vector
-            widest = reduce(precision.promote, types) if types else jnp.dtype(jnp.float32)
-            return jax.tree.map(lambda x: kept(x, widest), tree)
-        each = lambda p, part: part if p is None else jax.tree.map(lambda x: kept(x, precision.dtype_of(p)), part)
-        return treedef.unflatten([each(p, part) for p, part in zip(leaves, parts, strict=True)])
+        own = lambda p: widest() if p is None else precision.dtype_of(p)
+        return _by_leaf(lambda p, part: jax.tree.map(lambda x: kept(x, own(p)), part), params, tree)
 
     def in_whole(x: Any) -> Any:
         return precision.narrow(x, precision.scalar_dtype(params, jnp.dtype)) if is_inexact(x) else x
@@ -74,20 +69,25 @@ def _transformations_in(tx: Any) -> list[GradientTransformation]:
 
 def as_complex(state: Any, updates: Any) -> Any:
     """The state with real slots of complex updates as complex numbers, as rules want them."""
-    leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-    if not any(map(jnp.iscomplexobj, leaves)):
+    if not any(map(jnp.iscomplexobj, jax.tree.leaves(updates))):
         return state
 
     def slot(name: str, mark: SlotMark, tree: Any) -> Any:
-        try:
-            parts = treedef.flatten_up_to(tree)
-        except ValueError:
-            return tree
         wanted = lambda g, x: jnp.iscomplexobj(g) and not mark.real and is_inexact(x)
         each = lambda g, x: x.astype(precision.promote(x.dtype, jnp.complex64)) if wanted(g, x) else x
-        return treedef.unflatten([each(g, x) for g, x in zip(leaves, parts, strict=True)])
+        return _by_leaf(each, updates, tree)
 
     return map_declared(slot, state)
+
+
+def _by_leaf(f: Callable[[Any, Any], Any], like: Any, slot: Any) -> Any:
+    """`f(leaf, part)` of what a slot has for each leaf; of one of something else, such as a vector, `f(None, slot)`."""
+    leaves, treedef = jax.tree.flatten(like, is_leaf=is_none)
+    try:
+        parts = treedef.flatten_up_to(slot)
+    except ValueError:
+        return f(None, slot)
+    return treedef.unflatten(list(map(f, leaves, parts)))
 
 
 def as_before(new: Any, old: Any) -> Any:

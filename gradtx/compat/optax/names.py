@@ -20,6 +20,8 @@ def document(module: str) -> None:
 def with_documentation(text: str, like: Callable[..., Any]) -> str:
     """A text, and what gradtx's own function says after it."""
     text, more = inspect.cleandoc(text), inspect.cleandoc(like.__doc__ or "")
+    if more in text:
+        return text
     return more if more.startswith(text) else f"{text}\n\n`gradtx.{like.__name__}`: {more}\n"
 
 

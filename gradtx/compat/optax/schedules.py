@@ -6,10 +6,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-import gradtx
 from gradtx.compat.optax.base import Schedule, built
 from gradtx.compat.optax.names import document, show
 from gradtx.compat.optax.remember import remembered
+from gradtx.compat.optax.table import same
 from gradtx.compat.optax.tree_utils import weakly_typed
 from gradtx.core.typing import ArrayLike
 
@@ -28,60 +28,53 @@ def constant_schedule(value: ArrayLike) -> Schedule:
     return lambda count: value
 
 
-def polynomial_schedule(
-    init_value: ArrayLike, end_value: ArrayLike, power: ArrayLike, transition_steps: int, transition_begin: int = 0
-) -> Schedule:
-    """A power of the time left; `init_value` for ever where `transition_steps` is not positive."""
-    if transition_steps <= 0:
-        return constant_schedule(init_value)
-    begin = max(transition_begin, 0)
-    return _shown(gradtx.polynomial_schedule, init_value, end_value, power, transition_steps, begin)
+@remembered
+def _shown(make: Callable[..., Schedule], weak: bool = False, **given: Any) -> Schedule:
+    """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
+    name, scales = make.__name__, given.get("boundaries_and_scales") or {}
+    if any(scale < 0 for scale in scales.values()):
+        raise ValueError(f"{name}: scales must not be negative, got {scales}")
+    if "decay_steps" in given:
+        _check_positive(name, "decay_steps", given["decay_steps"])
+    if given.get("transition_steps", 1) <= 0 or given.get("decay_rate") == 0:
+        return constant_schedule(given["init_value"])
+    value = built(make, (), {key: max(x, 0) if key == "transition_begin" else x for key, x in given.items()})
+
+    def schedule(count: ArrayLike) -> ArrayLike:
+        x: Any = value(count)
+        as_count = getattr(count, "weak_type", isinstance(count, int | float))
+        return weakly_typed(x) if weak or as_count else x
+
+    return schedule
 
 
-def linear_schedule(
-    init_value: ArrayLike, end_value: ArrayLike, transition_steps: int, transition_begin: int = 0
-) -> Schedule:
-    """A straight line; arguments as in `polynomial_schedule`."""
-    return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
+def _check_positive(name: str, argument: str, steps: int) -> None:
+    if not steps > 0:
+        raise ValueError(f"{name}: {argument} must be positive, got {steps!r}")
 
 
-def piecewise_constant_schedule(
-    init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
-) -> Schedule:
-    """A value that is multiplied by a scale, which is not negative, at some steps."""
-    if not boundaries_and_scales:
-        return constant_schedule(init_value)
-    _check_scales("piecewise_constant_schedule", boundaries_and_scales)
-    return _shown(gradtx.piecewise_constant_schedule, init_value, boundaries_and_scales, weak=True)
-
-
-def piecewise_interpolate_schedule(
-    interpolate_type: str, init_value: ArrayLike, boundaries_and_scales: dict[int, float] | None = None
-) -> Schedule:
-    """As `piecewise_constant_schedule`, but reaching each new value along a line or half a cosine."""
-    _check_scales("piecewise_interpolate_schedule", boundaries_and_scales or {})
-    return _shown(gradtx.piecewise_interpolate_schedule, interpolate_type, init_value, boundaries_and_scales or {})
-
-
-def exponential_decay(
-    init_value: ArrayLike, transition_steps: int, decay_rate: float, transition_begin: int = 0,
-    staircase: bool = False, end_value: ArrayLike | None = None,
-) -> Schedule:  # fmt: skip
-    """A value multiplied by a constant every so many steps; without such steps or such a constant it stays."""
-    if transition_steps <= 0 or decay_rate == 0:
-        return constant_schedule(init_value)
-    begin = max(transition_begin, 0)
-    numbers = (init_value, transition_steps, decay_rate, begin)
-    return _shown(gradtx.exponential_decay, *numbers, staircase, end_value)
-
-
-def cosine_decay_schedule(
-    init_value: ArrayLike, decay_steps: int, alpha: ArrayLike = 0.0, exponent: ArrayLike = 1.0
-) -> Schedule:
-    """Half a cosine, from a value to a fraction of it; `decay_steps` must be positive."""
-    if not decay_steps > 0:
-        raise ValueError(f"cosine_decay_schedule: decay_steps must be positive, got {decay_steps!r}")
-    return _shown(gradtx.cosine_decay_schedule, init_value, decay_steps, alpha, exponent, weak=True)
+_made = same(
+    __name__,
+    """
+polynomial_schedule | init_value! end_value! power! transition_steps:int! transition_begin | |
+    A power of the time left; `init_value` for ever where `transition_steps` is not positive.
+linear_schedule | init_value! end_value! transition_steps:int! transition_begin | polynomial_schedule power=1 |
+    A straight line; arguments as in `polynomial_schedule`.
+warmup_constant_schedule | init_value! peak_value>end_value! warmup_steps>transition_steps:int! |
+    polynomial_schedule power=1 |
+    A straight line up, then no change; `init_value` for ever where `warmup_steps` is not positive.
+piecewise_constant_schedule | init_value! boundaries_and_scales:scales | weak=True |
+    A value that is multiplied by a scale, which is not negative, at some steps.
+piecewise_interpolate_schedule | interpolate_type:str! init_value! boundaries_and_scales:scales | |
+    As `piecewise_constant_schedule`, but reaching each new value along a line or half a cosine.
+exponential_decay | init_value! transition_steps:int! decay_rate:float! transition_begin staircase end_value | |
+    A value multiplied by a constant every so many steps; without such steps or such a constant it stays.
+cosine_decay_schedule | init_value! decay_steps:int! alpha exponent | weak=True |
+    Half a cosine, from a value to a fraction of it; `decay_steps` must be positive.
+""",
+    through=_shown,
+    scales=dict[int, float],
+)
 
 
 def linear_onecycle_schedule(
@@ -89,10 +82,10 @@ def linear_onecycle_schedule(
     div_factor: float = 25.0, final_div_factor: float = 1e4,
 ) -> Schedule:  # fmt: skip
     """Three lines, whose ends are rounded down to whole steps: up, down again, and down to almost nothing."""
-    _check_positive("linear_onecycle_schedule", transition_steps)
+    _check_positive("linear_onecycle_schedule", "transition_steps", transition_steps)
     up, down = int(pct_start * transition_steps), int(pct_final * transition_steps)
     scales = {up: div_factor, down: 1 / div_factor, transition_steps: 1 / final_div_factor}
-    return piecewise_interpolate_schedule("linear", peak_value / div_factor, scales)
+    return _made.piecewise_interpolate_schedule("linear", peak_value / div_factor, scales)
 
 
 def cosine_onecycle_schedule(
@@ -100,9 +93,9 @@ def cosine_onecycle_schedule(
     final_div_factor: float = 1e4,
 ) -> Schedule:  # fmt: skip
     """Half a cosine up, and half a cosine down to almost nothing; the peak is rounded down to a whole step."""
-    _check_positive("cosine_onecycle_schedule", transition_steps)
+    _check_positive("cosine_onecycle_schedule", "transition_steps", transition_steps)
     scales = {int(pct_start * transition_steps): div_factor, transition_steps: 1 / (div_factor * final_div_factor)}
-    return piecewise_interpolate_schedule("cosine", peak_value / div_factor, scales)
+    return _made.piecewise_interpolate_schedule("cosine", peak_value / div_factor, scales)
 
 
 @remembered
@@ -118,19 +111,14 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     return schedule
 
 
-def warmup_constant_schedule(init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int) -> Schedule:
-    """A straight line up, then no change; `init_value` for ever where `warmup_steps` is not positive."""
-    return linear_schedule(init_value, peak_value, warmup_steps)
-
-
 def warmup_cosine_decay_schedule(
     init_value: ArrayLike, peak_value: ArrayLike, warmup_steps: int, decay_steps: int, end_value: ArrayLike = 0.0,
     exponent: ArrayLike = 1.0,
 ) -> Schedule:  # fmt: skip
     """A straight line up, then half a cosine down."""
     alpha = 0.0 if peak_value == 0 else end_value / peak_value
-    decay = cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
-    return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
+    decay = _made.cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
+    return join_schedules([_made.linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
 def warmup_exponential_decay_schedule(
@@ -138,8 +126,8 @@ def warmup_exponential_decay_schedule(
     transition_begin: int = 0, staircase: bool = False, end_value: ArrayLike | None = None,
 ) -> Schedule:  # fmt: skip
     """A straight line up, then `exponential_decay`."""
-    decay = exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value)
-    return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
+    decay = _made.exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value)
+    return join_schedules([_made.linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 
 
 def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
@@ -149,27 +137,5 @@ def sgdr_schedule(cosine_kwargs: Iterable[dict[str, Any]]) -> Schedule:
     return join_schedules(schedules, list(accumulate(cycle["decay_steps"] for cycle in cycles)))
 
 
-@remembered
-def _shown(make: Callable[..., Schedule], *args: Any, weak: bool = False) -> Schedule:
-    """A schedule of gradtx as a function whose result is weakly typed where its step is, or for any step if `weak`."""
-    value = built(make, args, {})
-
-    def schedule(count: ArrayLike) -> ArrayLike:
-        x: Any = value(count)
-        as_count = getattr(count, "weak_type", isinstance(count, int | float))
-        return weakly_typed(x) if weak or as_count else x
-
-    return schedule
-
-
-def _check_scales(name: str, scales: dict[int, float]) -> None:
-    if any(scale < 0 for scale in scales.values()):
-        raise ValueError(f"{name}: scales must not be negative, got {scales}")
-
-
-def _check_positive(name: str, transition_steps: int) -> None:
-    if transition_steps <= 0:
-        raise ValueError(f"{name}: transition_steps must be positive, got {transition_steps!r}")
-
-
 document(__name__)
+globals().update(_made)

@@ -60,10 +60,10 @@ Make: TypeAlias = Callable[..., Any]
 """What a translation is given to make its pair by, of its arguments or of others in their place."""
 
 
-class Names(dict[str, Callable[..., Pair]]):
+class Names(dict[str, Callable[..., Any]]):
     """Functions by name, also as attributes."""
 
-    def __getattr__(self, name: str) -> Callable[..., Pair]:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in self:
             raise AttributeError(name)
         return self[name]
@@ -86,8 +86,8 @@ class Argument(NamedTuple):
 
 
 def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., Any] = expose, **kinds: Any) -> Names:
-    """The pairs that `through` makes of makers, those of gradtx or of a module of it; `kinds` are more of `KINDS`."""
-    found = Names()
+    """What `through` makes of makers, those of gradtx or of a module of it; `kinds` are more of `KINDS`."""
+    found, returns = Names(), signature(through).return_annotation
     for name, words, make, doc in _rows(text):
         made, _, state = make.partition("->")
         of, *fixed = made.split() or [name]
@@ -97,7 +97,7 @@ def same(module: str, text: str, makers: Any = gradtx, through: Callable[..., An
         bind, arguments = _binding(words, getattr(makers, of), kinds)
         body = partial(_made, bind, constants, through, state.strip())
         doc = with_documentation(doc or f"As `{makers.__name__}.{of}`.", getattr(makers, of))
-        found[name] = _function(module, name, arguments, body, doc)
+        found[name] = _function(module, name, arguments, body, doc, returns)
     return found
 
 

@@ -14,7 +14,7 @@ from gradtx.compat.optax.names import document
 from gradtx.compat.optax.remember import remembered
 from gradtx.compat.optax.states import LookaheadParams, LookaheadState, MonitorState, MultiStepsState, SnapshotState
 from gradtx.compat.optax.states import ShouldSkipUpdateFunction as Skips
-from gradtx.compat.optax.table import Make, translation
+from gradtx.compat.optax.table import Make, same, translation
 from gradtx.compat.optax.transforms.spelled import made
 from gradtx.core import precision
 from gradtx.core.peers import Related
@@ -22,29 +22,31 @@ from gradtx.wrappers import lookahead as fast
 
 ConditionFn: TypeAlias = Callable[..., Any]
 Measure: TypeAlias = Callable[[Updates], PyTree]
-CONDITION = "inner:inner! should_transform_fn:condition! forward_extra_args>-=False"
 
 
-@translation(CONDITION, gradtx.conditionally_transform, condition=ConditionFn)
-def conditionally_transform(make: Make, should_transform_fn: ConditionFn, forward_extra_args: bool, **_: Any) -> Pair:
-    """Run a transformation at some steps; at the others updates pass through.
+@remembered
+def _asking(make: Callable[..., Any], inner: Pair, should_transform_fn: ConditionFn, forward_extra_args: bool) -> Pair:
+    """As `expose`; `forward_extra_args` says whether the function gets the extra arguments of `update`."""
 
-    `forward_extra_args` says whether `should_transform_fn` gets the extra arguments of `update`.
-    """
-    return make(should_transform_fn=_asked(should_transform_fn, forward_extra_args))
-
-
-@translation(CONDITION, gradtx.conditionally_mask, condition=ConditionFn)
-def conditionally_mask(make: Make, should_transform_fn: ConditionFn, forward_extra_args: bool, **_: Any) -> Pair:
-    """Run a transformation at some steps; at the others updates are zero; as `conditionally_transform`."""
-    return make(should_transform_fn=_asked(should_transform_fn, forward_extra_args))
-
-
-def _asked(should_transform_fn: ConditionFn, forward_extra_args: bool) -> Callable[..., jax.Array]:
     def ask(step: jax.Array, **extra_args: Any) -> jax.Array:
         return jnp.asarray(should_transform_fn(step, **extra_args if forward_extra_args else {}), jnp.bool_)
 
-    return ask
+    return base.expose(make, inner, ask)
+
+
+globals().update(
+    same(
+        __name__,
+        """
+conditionally_transform | inner:inner! should_transform_fn:condition! forward_extra_args=False | |
+    Run a transformation at some steps; at the others updates pass through.
+conditionally_mask      | inner:inner! should_transform_fn:condition! forward_extra_args=False | |
+    Run a transformation at some steps; at the others updates are zero.
+""",
+        through=_asking,
+        condition=ConditionFn,
+    )
+)
 
 
 @translation("fast_optimizer:inner! sync_period:int! slow_step_size:float! reset_state", gradtx.lookahead)

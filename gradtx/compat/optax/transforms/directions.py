@@ -11,28 +11,35 @@ from gradtx.compat.optax import base, deviating
 from gradtx.compat.optax.base import Number, OptState, Pair, Params, Updated, Updates, expose, translated
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.remember import remembered
-from gradtx.compat.optax.table import Make, translation
+from gradtx.compat.optax.table import Make, same, translation
 from gradtx.core import errors, precision
 from gradtx.optimizers.adafactor import factored_axes
 from gradtx.optimizers.sm3 import ScaleBySM3State
 
 
-@translation("b1 b2 mu_dtype@mu * mode smooth_beta", gradtx.scale_by_lion)
-def scale_by_lion(make: Make, **_: Any) -> Pair:
-    """As `gradtx.scale_by_lion`; an unknown mode is refused at the first update."""
+@remembered
+def _refused_late(make: Callable[..., Any], **given: Any) -> Pair:
+    """As `expose`, but that a word which the maker does not know is refused at the first update."""
     try:
-        return make()
+        return expose(make, **given)
     except ValueError as error:
-        return base.refused_at_update(make(mode="hard"), error)
+        refusal = error
+
+    def update(updates: Updates, state: OptState, params: Params = None, **extra_args: Any) -> Updated:
+        raise refusal
+
+    return Pair(expose(make, **{name: x for name, x in given.items() if not isinstance(x, str)}).init, update)
 
 
-@translation("f_min max_learning_rate:number eps variant", gradtx.scale_by_polyak)
-def scale_by_polyak(make: Make, **_: Any) -> Pair:
-    """As `gradtx.scale_by_polyak`; an unknown variant is refused at the first update."""
-    try:
-        return make()
-    except ValueError as error:
-        return base.refused_at_update(base.identity(), error)
+made = same(
+    __name__,
+    """
+scale_by_lion   | b1 b2 mu_dtype@mu * mode smooth_beta       | | As `gradtx.scale_by_lion`; the mode is looked at late.
+scale_by_polyak | f_min max_learning_rate:number eps variant | | As `gradtx.scale_by_polyak`; the variant likewise.
+""",
+    through=_refused_late,
+)
+globals().update(made)
 
 
 @translation("b1 b2 eps", gradtx.scale_by_sm3)
