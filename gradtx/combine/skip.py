@@ -53,7 +53,7 @@ class Skip(Value):
 
 
 def _skip(judge: Callable[Concatenate[PyTree, Array, PyTree, P], tuple[Array, PyTree]]) -> Callable[P, Skip]:
-    return cast(Any, maker(Skip, judge, called_with=3))
+    return cast("Callable[P, Skip]", maker(Skip, judge, called_with=3))
 
 
 _JUDGE = IsFunction("(updates, gradient_step, params) -> (bool, info)", least=3, most=3)

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core.stacks import Packed
+from gradtx.core.typing import Numbers
 from gradtx.core.values import Value
 
 _OPTAX = ("optax", "optax.contrib", "optax.schedules", "optax.experimental._aggregating")
@@ -145,11 +146,11 @@ def register_with_flax(serialization: Any) -> None:
             serialization.register_serialization_state(kind, _state_dict, _from_state_dict)
 
 
-def _state_dict(value: Value) -> dict[str, Any]:
+def _state_dict(value: Value) -> Numbers:
     return {name: jax.random.key_data(x) if _is_typed_key(x) else x for name, x in _named_leaves(value)}
 
 
-def _from_state_dict(value: Value, state: dict[str, Any]) -> Value:
+def _from_state_dict(value: Value, state: Numbers) -> Value:
     """The value with the leaves of a state dictionary; what is static stays.
 
     Raises:

@@ -62,7 +62,7 @@ Where: TypeAlias = Annotated[Placement, IsPlacement()]
 
 def placement(body: Callable[P, Callable[..., PartitionSpec]]) -> Callable[P, Placement]:
     """Turn a function that says where slots lie into a maker of `Placement` values."""
-    return cast(Any, maker(Placement, body))
+    return cast("Callable[P, Placement]", maker(Placement, body))
 
 
 @placement

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gradtx.core.fields import CountMark, Mark, NumberMark, field_of, marks
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.selection import path_parts
-from gradtx.core.typing import Array
+from gradtx.core.typing import Array, Numbers
 
 
 class PerLeaf(NamedTuple):
@@ -40,7 +40,7 @@ def next_count(count: Any) -> Any:
     return jax.tree.map(increment, count)
 
 
-def named_for(numbers: dict[str, Any], name: str, default: Any) -> Any:
+def named_for(numbers: Numbers, name: str, default: Any) -> Any:
     """What `numbers` has for the leaf of a name: under that, or under the longest that it begins with."""
     parts = name.split("/")
     for end in range(len(parts), -1, -1) if numbers else ():
@@ -49,9 +49,7 @@ def named_for(numbers: dict[str, Any], name: str, default: Any) -> Any:
     return default
 
 
-def of_items(
-    own: dict[str, dict[str, Any]], names: Sequence[tuple[str, int]], stacked: bool, others: dict[str, Any]
-) -> dict[str, Any]:
+def of_items(own: dict[str, Numbers], names: Sequence[tuple[str, int]], stacked: bool, others: Numbers) -> Numbers:
     """What the items of a batch have of their own, of what `own_numbers` gives.
 
     Args:
@@ -79,9 +77,7 @@ def run_view(state: Any, names: tuple[str, ...]) -> tuple[Any, dict[str, PerLeaf
     return state._replace(**{name: x.run for name, x in found.items()}) if found else state, found
 
 
-def own_numbers(
-    state: type[Any], found: dict[str, PerLeaf], reduce: Callable[[Any], dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def own_numbers(state: type[Any], found: dict[str, PerLeaf], reduce: Callable[[Any], Numbers]) -> dict[str, Numbers]:
     """What each leaf that has numbers of its own gets for this step.
 
     Args:
@@ -92,7 +88,7 @@ def own_numbers(
     Returns:
         By leaf and name, the fields after the step, and what the rule is given besides.
     """
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, Numbers] = {}
     # A reduction over the whole tree is the run's; one that gathers a number over the steps is the leaf's as well.
     count = field_of(state, CountMark)
     gathers = set(histories(state)) - {count}
@@ -105,7 +101,7 @@ def own_numbers(
     return result
 
 
-def both_views(state: Any, found: dict[str, PerLeaf], own: dict[str, dict[str, Any]]) -> Any:
+def both_views(state: Any, found: dict[str, PerLeaf], own: dict[str, Numbers]) -> Any:
     """The state with the run's numbers, after a step, joined by those of the leaves that have their own."""
     both = {name: PerLeaf(getattr(state, name), {leaf: own[leaf][name] for leaf in own}) for name in found}
     return state._replace(**both) if both else state

@@ -92,7 +92,7 @@ def schedule(formula: Callable[Concatenate[Array, P], ArrayLike]) -> Callable[P,
         def inverse_sqrt(step, peak_value: gradtx.Number, warmup_steps: gradtx.Number):
             return peak_value * jnp.minimum(step / warmup_steps, jnp.sqrt(warmup_steps / jnp.maximum(step, 1)))
     """
-    return cast(Any, maker(Schedule, formula, called_with=1))
+    return cast("Callable[P, Schedule]", maker(Schedule, formula, called_with=1))
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Which leaves a transformation acts on: a mask as a tree, a prefix of it, a callable, or patterns on paths."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -107,7 +107,7 @@ def _is_patterns(labels: Any, tree: PyTree) -> bool:
     if not isinstance(labels, dict) or not all(isinstance(key, str) for key in cast("dict[Any, Any]", labels)):
         return False
     own = set(cast("dict[Any, Any]", tree)) if isinstance(tree, dict) else set[Any]()
-    return any("*" in key or ("/" in key and key not in own) for key in cast("dict[str, Any]", labels))
+    return any("*" in key or ("/" in key and key not in own) for key in cast("dict[str, Hashable]", labels))
 
 
 def _by_pattern(name: str, patterns: tuple[str, ...], tree: PyTree) -> PyTree:
@@ -118,7 +118,7 @@ def _by_pattern(name: str, patterns: tuple[str, ...], tree: PyTree) -> PyTree:
     )
 
 
-def _labels_by_pattern(name: str, labels: dict[str, Any], tree: PyTree, all_used: bool) -> list[Any]:
+def _labels_by_pattern(name: str, labels: dict[str, Hashable], tree: PyTree, all_used: bool) -> list[Any]:
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
     specific = [pattern for pattern in labels if pattern != "**"]
     if all_used:

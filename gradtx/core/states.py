@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from gradtx.core.fields import CountMark, InnerState, NumberMark, RunCount, marks
 from gradtx.core.slots import ScalarStart, filled, scalar
+from gradtx.core.typing import Numbers
 
 
 class EmptyState(NamedTuple):
@@ -25,7 +26,7 @@ class ScheduledState(NamedTuple):
     inner_state: InnerState
 
 
-def first_of(state: type[Any], field: str, named: dict[str, Any]) -> Any:
+def first_of(state: type[Any], field: str, named: Numbers) -> Any:
     """How a field that is no slot starts: as `named`, else as its type says.
 
     Raises:

@@ -11,7 +11,7 @@ from gradtx.core.layout import Batches
 from gradtx.core.repack import repacked
 from gradtx.core.slots import zeros, zeros_shaped
 from gradtx.core.stacks import is_packed
-from gradtx.core.typing import Array, PyTree
+from gradtx.core.typing import Array, Extra, PyTree
 
 
 class Inside(Protocol):
@@ -47,7 +47,7 @@ class Within:
         return self.inner.init(batches.keep_as(cast, slots))
 
     def update(
-        self, batches: Batches, results: list[Any], slots: PyTree, state: Any, extra: dict[str, Any]
+        self, batches: Batches, results: list[Any], slots: PyTree, state: Any, extra: Extra
     ) -> tuple[list[Any], Any]:
         """What `inner` makes of the results of the rule, for each batch, and its new state."""
         seen, given = batches.keep_as(results, slots), state

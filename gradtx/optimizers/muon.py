@@ -20,7 +20,7 @@ from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, O
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import Slot
 from gradtx.core.transformation import GradientTransformation, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Arguments, Array, ArrayLike, PyTree
 from gradtx.linalg.coefficients import Coefficients, Orthogonaliser, Preconditioning
 from gradtx.linalg.dimensions import Dimensions
 from gradtx.linalg.matrices import matrices, resolve_dimensions
@@ -75,7 +75,7 @@ def shape_factor_of(m: int, n: int, shape_factor: str, consistent_rms: Any) -> A
     return {"none": 1.0, "width": sqrt(max(1.0, ratio)), "spectral": sqrt(ratio)}[shape_factor]
 
 
-def muon_degree(arguments: dict[str, Any]) -> Degrees:
+def muon_degree(arguments: Arguments) -> Degrees:
     """Scale-free for matrices; leaves that are none keep their average."""
     if arguments["orthogonaliser"] is not None or arguments["weight_dimension_numbers"] is not None:
         return None

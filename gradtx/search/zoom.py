@@ -15,7 +15,7 @@ from gradtx.core.loops import repeat
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
-from gradtx.core.typing import Array, ArrayLike, PyTree
+from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.core.varying import vary_as_all
 from gradtx.search.line import FoundValue, Line, check_leaves, first_length, scaled, start_line, zeros_like
 
@@ -24,8 +24,6 @@ Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
 
 LargerThanOne: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(1, inf)")]
 """A number > 1."""
-
-Numbers: TypeAlias = dict[str, Any]
 
 
 class ZoomLinesearchInfo(NamedTuple):
