@@ -126,7 +126,9 @@ def check_like(name: str, field: str, x: Any, wanted: PyTree) -> None:
 
 
 def check_state(name: str, kind: type[Any], state: Any, cure: str = "") -> None:
-    """Refuse a state of another kind: by the name and the fields of its type, so that Optax's own of that name does.
+    """Refuse a state of another kind.
+
+    Of those with its fields, Optax's will do, which `peers` makes a base of it, and one that was since defined anew.
 
     Raises:
         TypeError: names the kind that `init` makes.
@@ -134,8 +136,10 @@ def check_state(name: str, kind: type[Any], state: Any, cure: str = "") -> None:
     given = type(state)
     if given is kind or isinstance(state, kind):
         return
-    named = given.__name__ == kind.__name__ and getattr(given, "_fields", None) == kind._fields
-    if not named and (kind._fields or not isinstance(state, tuple) or len(state) > 0):
+    defined = lambda t: (t.__module__, t.__qualname__)
+    known = issubclass(kind, given) or defined(kind) == defined(given)
+    fits = known and getattr(given, "_fields", None) == kind._fields
+    if not fits and (kind._fields or not isinstance(state, tuple) or len(state) > 0):
         raise TypeError(f"{name}: state must be {kind.__name__} from init, got {given.__name__}{cure}")
 
 

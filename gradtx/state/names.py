@@ -61,9 +61,13 @@ def link_name(x: Any) -> str | None:
     A state's type declares what its fields are. The types of other libraries do not: there, what is called `...State`
     is a state, and so is what keeps nothing.
     """
-    name = type(x).__name__
-    foreign = name.endswith("State") and name != "State"
-    return _snake(name.removesuffix("State")) if marks(type(x)) or foreign else None
+    name = type(x).__name__.removesuffix("State")
+    return _snake(name) if marks(type(x)) or (name and _is_called_state(x)) else None
+
+
+def _is_called_state(x: Any) -> bool:
+    """Whether the type of `x` has a state's name, by which version 0.1.0 went, and other libraries' are known."""
+    return type(x).__name__.endswith("State")
 
 
 def _snake(name: str) -> str:
@@ -122,7 +126,7 @@ def _entries(tree: PyTree, in_slot: bool = False) -> list[Entry]:
             number[i] = 1 + max((number[j] or 0 for j in rivals if j < i), default=-1)
     link = None if in_slot else link_name(tree)
     first = () if link is None else (link,)
-    prefix = first if type(tree).__name__.endswith("State") else ()  # version 0.1.0 went by that
+    prefix = first if _is_called_state(tree) else ()
     start = Entry(prefix, (), tree, False, first, link=link)
     result = [start if link is None else start._replace(below=0, owner=type(tree))]
     gates = {name for name, mark in inner_fields(type(tree)).items() if mark.gated}

@@ -1,5 +1,8 @@
 """What `init` and `update` refuse: the transformation, the leaf's path, both sides; and the state stays as it was."""
 
+from collections import namedtuple
+from typing import NamedTuple
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -71,6 +74,22 @@ WRONG_STATES = [
 def test_a_state_of_something_else(tx, state, message):
     with pytest.raises((TypeError, ValueError), match=message):
         tx.update(PARAMS, state, PARAMS)
+
+
+def averages_defined_anew():
+    class AverageState(NamedTuple):
+        mu: gradtx.Slot
+
+    return AverageState
+
+
+def test_a_state_is_known_by_where_its_type_is_defined():
+    """One whose definition ran again, as in a notebook, will do; one that only has its name and its fields will not."""
+    rule = lambda g, s: (g, s)
+    tx, old = leafwise(rule, averages_defined_anew()), leafwise(rule, averages_defined_anew()).init(PARAMS)
+    chex.assert_trees_all_equal(tx.update(PARAMS, old)[0], PARAMS)
+    with pytest.raises(TypeError, match="state must be AverageState from init, got AverageState"):
+        tx.update(PARAMS, namedtuple("AverageState", "mu")(old.mu))
 
 
 NEEDS_PARAMS = [gradtx.add_decayed_weights(0.1), gradtx.adamw(0.1), gradtx.sgd(0.1, weight_decay=gradtx.coupled(0.1))]
