@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, cast
 from gradtx.core.arguments import Interval
 from gradtx.core.degree import Degree
 from gradtx.core.docstring import parsed, written
+from gradtx.core.layout import Layout
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import ScalarStart, slots_of
 from gradtx.core.states import EmptyState
@@ -21,6 +22,9 @@ Starts = Mapping[str, Any] | None
 OF_LEAVES = {"g", "s", "p", "key", "updates", "state", "params"}
 """What a rule, `reduce` and `finish` get from the tree."""
 
+OF_ITEMS = {"is_matrix", "shape"}
+"""What a rule is told of items in a layout."""
+
 COUNTED = ("", "one", "two", "three", "four", "five")
 
 
@@ -31,6 +35,7 @@ def lifted(
     reduce: Callable[..., Any] | None = None,
     finish: Callable[..., Any] | None = None,
     real_only: bool = False,
+    layout: Layout | None = None,
     degree: Degree = None,
 ) -> Callable[[Callable[P, Starts]], Callable[P, GradientTransformation]]:
     """Turn a signature into a maker of transformations by a rule, which gets the arguments that it asks for by name.
@@ -49,6 +54,7 @@ def lifted(
         reduce: as in `leafwise`; it, too, gets what it asks for.
         finish: as in `leafwise`, likewise.
         real_only: as in `leafwise`.
+        layout: as in `leafwise`.
         degree: as in `transformation`.
 
     Raises:
@@ -56,6 +62,7 @@ def lifted(
     """
     asking = [inspect.signature(f).parameters for f in (rule, reduce, finish) if f is not None]
     of_leaves = OF_LEAVES | {next(iter(asking[0]))}  # a rule's first argument is g by any name
+    of_leaves |= OF_ITEMS if layout is not None else set[str]()
     asked = {name: p for parameters in asking for name, p in parameters.items() if name not in of_leaves}
 
     def decorate(body: Callable[P, Starts]) -> Callable[P, GradientTransformation]:
@@ -74,8 +81,9 @@ def lifted(
                 raise TypeError(f"{body.__name__}: nothing asks for {', '.join(spare)}")
             named = {name: given[name] for name in hyperparameters} | dict(starts or {})
             return leafwise(
-                rule, state, reduce=reduce, finish=finish, real_only=real_only, mask=given.get("mask"), **named
-            )
+                rule, state, reduce=reduce, finish=finish, real_only=real_only, layout=layout, mask=given.get("mask"),
+                **named,
+            )  # fmt: skip
 
         made = cast(Maker, transformation(degree=degree)(lift))
         told = parsed(made.__doc__)

@@ -25,9 +25,11 @@ from gradtx.core.fields import RandomKey as RandomKey
 from gradtx.core.fields import RunCount as RunCount
 from gradtx.core.fields import Scalar as Scalar
 from gradtx.core.slots import CopySlot as CopySlot
+from gradtx.core.slots import MatrixSlot as MatrixSlot
 from gradtx.core.slots import MemorySlot as MemorySlot
 from gradtx.core.slots import NumberSlot as NumberSlot
 from gradtx.core.slots import PositiveSlot as PositiveSlot
 from gradtx.core.slots import RealSlot as RealSlot
 from gradtx.core.slots import scalar as scalar
 from gradtx.core.slots import zeros_shaped as zeros_shaped
+from gradtx.core.within import Within as Within

@@ -13,7 +13,7 @@ from gradtx.core.docstring import parsed
 from gradtx.core.hyperparameters import check_not_both_zero
 from gradtx.core.slots import NumberSlot, PositiveSlot
 from gradtx.core.typing import Mask
-from gradtx.rules import Count, ema
+from gradtx.rules import Count, MatrixSlot, ema, zeros_shaped
 
 PARAMS = {"w": jnp.array([1.0, -2.0])}
 GRADS = {"w": jnp.array([4.0, 1.0])}
@@ -48,6 +48,33 @@ def product_rule(g, *, factor, power):
 @gradtx.lifted(product_rule, reduce=lambda updates, value, power: {"factor": value + power}, degree=1)
 def product(power: gradtx.Real = 2.0, mask: Mask = None):
     """Multiply."""
+
+
+class LeftState(NamedTuple):
+    left: MatrixSlot
+
+
+def left_rule(g, s, *, b2, is_matrix, shape):
+    if not is_matrix:
+        return g, s
+    left = ema(s.left, g @ g.mT, b2)
+    return left @ g / shape[1], s._replace(left=left)
+
+
+@gradtx.lifted(left_rule, LeftState, layout=gradtx.matrices("auto"))
+def by_the_left(b2: gradtx.Decay = 0.5):
+    """Multiply matrices by an average of g g^T."""
+    return {"left": zeros_shaped(lambda g: g @ g.mT)}
+
+
+def test_a_rule_for_matrices_is_told_of_its_items():
+    g = jnp.arange(6.0).reshape(2, 3)
+    grads = {"a": g, "b": -g, "bias": jnp.ones(2)}
+    tx = by_the_left()
+    updates, state = tx.update(grads, tx.init(grads))
+    slots = gradtx.state_dict(state)
+    assert {name: x.shape for name, x in slots.items()} == {"left/left/a": (2, 2), "left/left/b": (2, 2)}
+    chex.assert_trees_all_close(updates, {"a": g @ g.T @ g / 6, "b": -g @ g.T @ g / 6, "bias": grads["bias"]})
 
 
 def test_the_rule_gets_what_it_asks_for_by_name():
