@@ -64,14 +64,14 @@ class Batches:
         views = [None] * len(self.leaves) if views is None else views
         labels = [()] * len(self.leaves) if labels is None else labels
         known = {i: k for k, part in enumerate(like.packing.parts) for i in part.places} if _is_of(like, self) else {}
-        keys: list[Any] = [
-            i if view is None or label is None or x is None
+        chosen = [x is not None and label is not None for x, label in zip(self.leaves, labels, strict=True)]
+        views = [view if keep else None for view, keep in zip(views, chosen, strict=True)]
+        keys: list[Any] = [  # an item that is a leaf is a batch of its own
+            i if view is None
             else (view.item, view.is_matrix, label, known.get(i, getattr(x, "dtype", None)), lay_of(x, view))
             for i, (x, view, label) in enumerate(zip(self.leaves, views, labels, strict=True))
         ]  # fmt: skip
-        chosen = [x is not None and label is not None for x, label in zip(self.leaves, labels, strict=True)]
-        groups = [tuple(places) for places in grouped(keys)] if self.in_views else [(i,) for i in range(len(keys))]
-        self.all = [Part(g, tuple(views[i] if chosen[i] else None for i in g)) for g in groups]
+        self.all = [Part(tuple(places), tuple(views[i] for i in places)) for places in grouped(keys)]
         self.parts = [part for part in self.all if chosen[part.places[0]]]
         self.labels = labels
 
@@ -148,17 +148,7 @@ class Batches:
             whole: whether it is of the leaf's shape, else it is something kept for each of its items.
             apart: whether every device is to have all of what is explicitly sharded.
         """
-        return [self._cut(column, part, whole, apart) for part in self.parts]
-
-    def _cut(self, column: Sequence[Any], part: Part, whole: bool, apart: bool) -> Any:
-        leaves = [column[i] for i in part.places]
-        if part.views == (None,):
-            return unwrapped(leaves[0])
-
-        run = lambda leaves: unwrapped(gathered(leaves, part, whole=whole))
-        if not whole:
-            return run(leaves)
-        return automatically(run, (leaves,), sharding_of_stack([sharding_of(x) for x in leaves], part, apart))
+        return [_cut([column[i] for i in part.places], part, whole=whole, apart=apart) for part in self.parts]
 
     def join(self, values: Sequence[Any], column: Sequence[Any]) -> list[Any]:
         """One array for each leaf, of one for each batch; what is left out is as in `column`."""
@@ -193,14 +183,10 @@ class Batches:
 
     def packed(self, values: Sequence[Any], left_out: Sequence[Any], *, whole: bool = True) -> PyTree:
         """A tree of something kept for each batch, which stays as it is: not joined, in a stacked layout."""
-        if not self.in_views:
-            new = list(left_out)
-            for part, value, stacked in zip(self.parts, values, self.stacked, strict=True):
-                new[part.places[0]] = Stack(value) if stacked else value
-            return self.treedef.unflatten(new)
-        found = {part.places: Stack(x) if part.stacked else x for part, x in zip(self.parts, values, strict=True)}
+        each = zip(self.parts, values, self.stacked, strict=True)
+        found = {part.places: Stack(x) if stacked else x for part, x, stacked in each}
         parts = [found.get(part.places, left_out[part.places[0]]) for part in self.all]
-        return Packed(parts, replace(self.packing, whole=whole))
+        return Packed(parts, replace(self.packing, whole=whole)) if self.in_views else self.treedef.unflatten(parts)
 
     @cached_property
     def packing(self) -> Packing:
@@ -221,11 +207,8 @@ class Batches:
         nodes = jax.tree.leaves(like, is_leaf=is_packed)
         if any(self.is_packed(x, whole=whole) for x in nodes for whole in (True, False)):
             return self.packed(values, [None if x is None else MaskedNode() for x in self.leaves], whole=False)
-        leaves: list[Any] = [None] * len(self.leaves)
-        for part, value in zip(self.parts, values, strict=True):
-            for i, leaf in zip(part.places, _leaves(value, part, whole=False), strict=True):
-                leaves[i] = leaf
-        return self.treedef.unflatten(leaves)
+        leaves = self._by_place(values, whole=False)
+        return self.treedef.unflatten([leaves.get(i) for i in range(len(self.leaves))])
 
     def kept_as(self, tree: PyTree) -> list[Any]:
         """The inverse of `keep_as`: what there is for each batch."""
@@ -257,13 +240,25 @@ class Batches:
         if self.is_packed(like, whole=whole):
             old = {part.places[0]: x for part, x in zip(self.all, like.parts, strict=True)}
             return self.packed(values, [old.get(i) for i in range(len(self.leaves))], whole=whole)
-        old = self.column(self.plain(like))
-        new = list(old)
-        for part, value in zip(self.parts, values, strict=True):
-            for i, leaf in zip(part.places, _leaves(value, part, whole=whole), strict=True):
-                new[i] = jax.tree.map(lambda x, y: precision.narrow(x, y.dtype), leaf, old[i])
-        tree = self.treedef.unflatten(new)
+        leaves, narrow = self._by_place(values, whole=whole), lambda x, y: precision.narrow(x, y.dtype)
+        old = enumerate(self.column(self.plain(like)))
+        tree = self.treedef.unflatten([jax.tree.map(narrow, leaves[i], x) if i in leaves else x for i, x in old])
         return like.like(tree) if _is_of(like, self) else tree
+
+    def _by_place(self, values: Sequence[Any], *, whole: bool) -> dict[int, Any]:
+        """What there is for each leaf of every batch, by the leaf's place."""
+        each = zip(self.parts, values, strict=True)
+        return {i: x for part, y in each for i, x in zip(part.places, _leaves(y, part, whole=whole), strict=True)}
+
+
+def _cut(leaves: Sequence[Any], part: Part, *, whole: bool = True, apart: bool = False) -> Any:
+    """The array of a batch, of what there is at its leaves."""
+    if part.views == (None,):
+        return unwrapped(leaves[0])
+    run = lambda leaves: unwrapped(gathered(leaves, part, whole=whole))
+    if not whole:
+        return run(leaves)
+    return automatically(run, (leaves,), sharding_of_stack([sharding_of(x) for x in leaves], part, apart))
 
 
 def _leaves(value: Any, part: Part, *, whole: bool = True) -> list[Any]:
@@ -277,10 +272,9 @@ def _is_of(tree: Any, batches: Batches) -> bool:
 
 def _prototype(leaves: Sequence[Any], part: Part, *, needs_values: bool, apart: bool) -> Any:
     """What slots of a batch start from: its array, or the type of it where that will do and nothing is traced."""
-    run = lambda leaves: unwrapped(gathered(leaves, part))
     if needs_values or any(isinstance(x, jax.core.Tracer) for x in leaves):
-        return automatically(run, (leaves,), sharding_of_stack([sharding_of(x) for x in leaves], part, apart))
-    kind = jax.eval_shape(run, leaves)
+        return _cut(leaves, part, apart=apart)
+    kind = jax.eval_shape(lambda leaves: unwrapped(gathered(leaves, part)), leaves)
     # What is committed to no device stays so.
     placed = [x.sharding if getattr(x, "committed", True) else None for x in leaves]
     lay = sharding_of_stack(placed, part)
