@@ -33,9 +33,9 @@ def descend(direction: Inner, learning_rate: NonNegative, weight_decay: DecayKin
     return chain(*before, direction, *between, scale_by_lr(learning_rate), *after)
 
 
-def beside_rule(g: Array, p: Array, *, learning_rate: ArrayLike) -> Array:
-    """u = g - learning_rate (p + g), p = -g with decay added."""
-    return g - learning_rate * (p + g)
+def beside_rule(g: Array, *, decayed: Array, learning_rate: ArrayLike) -> Array:
+    """u = g - learning_rate (decayed + g), decayed = -g with decay added."""
+    return g - learning_rate * (decayed + g)
 
 
 @transformation(degree=1)
@@ -49,7 +49,7 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
     State: a pair, of `decay` and of the schedule.
     """
     inner, turn = ours(decay), scale(-1)
-    add = leafwise(beside_rule, learning_rate=learning_rate).named("decay_beside")
+    add = leafwise(beside_rule, beside=("decayed",), learning_rate=learning_rate).named("decay_beside")
 
     def init(params: PyTree) -> tuple[Any, Any]:
         return inner.init(params), add.init(params)
@@ -58,7 +58,7 @@ def decay_beside(decay: Inner, learning_rate: NonNegative) -> Pair:
         decay_state, add_state = checks.check_tuple("decay_beside", 2, state)
         direction, _ = turn.within(updates, EmptyState())
         decayed, inner_state = inner.within(direction, decay_state, params, **extra)
-        updates, add_state = add.update(updates, add_state, decayed)
+        updates, add_state = add.update(updates, add_state, decayed=decayed)
         return updates, (inner_state, add_state)
 
     return Pair(init, update, "numbers")

@@ -38,6 +38,7 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
     Source: Agarwal, Anil, Hazan, Koren & Zhang 2020, arXiv:2002.11803, with full step sizes.
     """
     towards, sized = ours(direction), ours(magnitude)
+    per_leaf = leafwise(per_leaf_rule, beside=("magnitude",)).named("graft")
 
     def init(params: PyTree) -> GraftState:
         return GraftState(towards.init(params), sized.init(params))
@@ -46,7 +47,7 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
         d, direction_state = towards.within(updates, state.direction, params, **extra)
         m, magnitude_state = sized.within(updates, state.magnitude, params, **extra)
         if per == "leaf":
-            grafted, _ = leafwise(per_leaf_rule).named("graft").update(d, EmptyState(), m)
+            grafted, _ = per_leaf.update(d, EmptyState(), magnitude=m)
         else:
             ratio = _ratio(m, d)
             grafted = jax.tree.map(lambda d: _scaled(d, ratio), d)
@@ -55,9 +56,9 @@ def graft(direction: Inner, magnitude: Inner, *, per: Annotated[str, OneOf("leaf
     return Pair(init, update, "numbers", GraftState)
 
 
-def per_leaf_rule(g: Array, p: Array) -> Array:
-    """u = d ||m|| / ||d|| of one leaf, with d = g and m = p."""
-    return _scaled(g, _ratio(p, g))
+def per_leaf_rule(d: Array, *, magnitude: Array) -> Array:
+    """u = d ||m|| / ||d|| of one leaf."""
+    return _scaled(d, _ratio(magnitude, d))
 
 
 def _ratio(m: PyTree, d: PyTree) -> Array:

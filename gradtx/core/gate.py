@@ -100,23 +100,28 @@ def check_number(name: str, updates: PyTree, place: int, g: Any, *, real_only: b
         errors.check_inexact(name, "update", checks.path_at(updates, place), g, real_only=real_only, abstract=False)
 
 
-def check_param(name: str, updates: PyTree, place: int, g: Any, p: Any) -> None:
-    """Refuse a parameter that is no number or has another shape than its update."""
+def check_param(name: str, updates: PyTree, place: int, g: Any, p: Any, what: str = "params") -> None:
+    """Refuse a parameter, or part of another tree, that is no number or has another shape than its update."""
     g, p = unwrapped(g), unwrapped(p)
     alike = isinstance(p, jax.Array) and p.shape == g.shape and is_inexact(p)
     if alike and checks.is_complex(g.dtype) == checks.is_complex(p.dtype):
         return
     path = checks.path_at(updates, place)
-    errors.check_same_shape(name, "params", path, g, p)
-    errors.check_inexact(name, "parameter", path, p, abstract=False)
-    raise ValueError(f"{name}: updates and params differ at {path_str(path)}: {g.dtype} is not for {p.dtype}")
+    errors.check_same_shape(name, what, path, g, p)
+    errors.check_inexact(name, "parameter" if what == "params" else what, path, p, abstract=False)
+    raise ValueError(f"{name}: updates and {what} differ at {path_str(path)}: {g.dtype} is not for {p.dtype}")
 
 
-def fitted(name: str, updates: PyTree, leaves: Sequence[Any], treedef: Any, params: PyTree) -> list[Any]:
-    """The parameters of the updates; refused if there are others. A missing update stands for one parameter."""
-    found = checks.matched(name, "params", updates, treedef, params)
+def fitted(
+    name: str, updates: PyTree, leaves: Sequence[Any], treedef: Any, tree: PyTree, what: str = "params"
+) -> list[Any]:
+    """The parameters of the updates, or parts of another tree; refused if there are others.
+
+    A missing update stands for one parameter.
+    """
+    found = checks.matched(name, what, updates, treedef, tree)
     if any(g is None and jax.tree.structure(p).num_nodes > 1 for g, p in zip(leaves, found, strict=True)):
-        errors.structure_mismatch(name, "params", updates, params)
+        errors.structure_mismatch(name, what, updates, tree)
     return found
 
 

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradtx.core import checks, errors, gate, precision, restart
+from gradtx.core import checks, errors, extras, gate, precision, restart
 from gradtx.core.each import each, is_traced
-from gradtx.core.extras import with_asked
 from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
 from gradtx.core.layout import Batches, Layout
 from gradtx.core.rules import increment, is_compiled, keep_type, on_batches, state_fields, wants
@@ -33,6 +32,7 @@ def leafwise(
     finish: Callable[..., Any] | None = None,
     mask: Mask = None,
     masks: dict[str, Mask] | None = None,
+    beside: tuple[str, ...] = (),
     real_only: bool = False,
     layout: Layout | None = None,
     within: Within | None = None,
@@ -53,6 +53,7 @@ def leafwise(
         finish: runs after the rule: `(state, ...) -> state`, with the same names to choose from.
         mask: which leaves the rule acts on; the others pass through and keep no slots.
         masks: for a hyperparameter, the leaves it is meant for; on the others the rule sees 0.
+        beside: extra arguments of `update` that are trees like the updates; the rule gets its leaf's by these names.
         real_only: refuse complex leaves, by path, where the rule means nothing for them.
         layout: what an item is, such as one matrix of those in a leaf; by default a leaf. Items of one type are
             stacked, and so is what is kept of them. A rule that asks for `is_matrix`, or an item's `shape`, is told.
@@ -73,6 +74,7 @@ def leafwise(
         finish=finish,
         mask=mask,
         masks=masks or {},
+        beside=beside,
         real_only=real_only,
         layout=layout,
         within=within,
@@ -92,6 +94,7 @@ class Leafwise:
     finish: Callable[..., Any] | None
     mask: Mask
     masks: dict[str, Mask]
+    beside: tuple[str, ...]
     real_only: bool
     layout: Layout | None = None
     within: Within | None = None
@@ -122,7 +125,7 @@ class Leafwise:
         if self.within is not None:
             return extra
         asking = [f for f in (self.reduce, self.finish) if f is not None]
-        return {name: x for name, x in extra.items() if any(wants(f, name) for f in asking)}
+        return {name: x for name, x in extra.items() if name in self.beside or any(wants(f, name) for f in asking)}
 
     def init(self, params: PyTree, **inner: Any) -> Any:
         """The state at step 0, every slot at its start, on its parameter's sharding; with the states `inner` in it."""
@@ -142,11 +145,10 @@ class Leafwise:
                 if self.real_only or not errors.is_inexact(p):
                     errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
         left_out = [p if p is None else MaskedNode() for p in batches.leaves]
-        others = {name: _nothing if mark.matrices else None for name, mark in slots_of(self.state).items()}
-        slots = {
-            name: batches.packed(batches.started(start, others[name]), left_out, whole=is_whole(start))
-            for name, start in self.slots.items()
-        }
+        slots: Numbers = {}
+        for name, start in self.slots.items():
+            others = (lambda _: MaskedNode()) if slots_of(self.state)[name].matrices else None
+            slots[name] = batches.packed(batches.started(start, others), left_out, whole=is_whole(start))
         if self.within is not None:
             inner = {field_of(self.state, InnerMark) or "": self.within.init(batches, slots)}
         shared = {name: first(params) if callable(first) else first for name, first in self.shared.items()}
@@ -161,12 +163,14 @@ class Leafwise:
         checks.check_state(self.name, self.state, state)
         if wants(self.rule, "p", needed=True):
             errors.check_params(self.name, params)
-        batches, slots, p = self._matched(updates, state, params)
+        given = {name: extras.given(self.name, name, extra) for name in self.beside}
+        batches, slots, beside = self._matched(updates, state, given if params is None else {"params": params} | given)
         whole = self._whole(updates, state, params, count, extra)
 
         numbers, keys = whole.numbers | whole.shared, batches.keys(whole.key)
         mine = [restart.of_items(whole.own, *held, numbers) for held in batches.held(whole.own)]
-        items = list(zip(batches.cut(batches.leaves, apart=self.within is not None), slots, p, keys, mine, strict=True))
+        leaves = batches.cut(batches.leaves, apart=self.within is not None)
+        items = list(zip(leaves, slots, beside, keys, mine, strict=True))
         traced = is_traced((items, whole.shared, whole.numbers)) or is_compiled(self.rule)
         rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), whole.numbers, traced=traced)
         results = each(rules, items, whole.shared, numbers)
@@ -180,7 +184,7 @@ class Leafwise:
             steps, trees[field] = self.within.update(batches, steps, trees, getattr(state, field), extra)
             given = {name: h for name, h in whole.hyper.items() if wants(self.within.back, name)}
             rules, given = on_batches(self.within.back, self.state, batches, tuple(self.masks), given, traced=traced)
-            back = [(r, kept, None, None, {}) for r, (_, kept) in zip(steps, results, strict=True)]
+            back = [(r, kept, {}, None, {}) for r, (_, kept) in zip(steps, results, strict=True)]
             steps = [u for u, _ in each(rules, back, whole.shared, given)]
         new_updates = batches.treedef.unflatten(batches.join(steps, jax.tree.leaves(updates, is_leaf=batches.is_leaf)))
         new_state = self._finished(whole, trees)
@@ -229,7 +233,7 @@ class Leafwise:
         """The new state, of the new slots and what `finish` makes of its numbers."""
         new = whole.state if self.state is EmptyState else whole.state._replace(**trees, **whole.shared)
         if self.finish is not None:
-            finished = with_asked(self.name, self.finish, whole.available | {"state": self._widened(new)})
+            finished = extras.with_asked(self.name, self.finish, whole.available | {"state": self._widened(new)})
             new = finished._replace(**{n: keep_type(getattr(finished, n), x) for n, x in whole.old.items()})
         return restart.both_views(new, whole.per_leaf, whole.own)
 
@@ -243,33 +247,35 @@ class Leafwise:
         labels = [tuple(row) if keep else None for keep, *row in zip(*columns, strict=True)]
         return Batches(tree, views, labels, like)
 
-    def _matched(self, updates: PyTree, state: Any, params: PyTree) -> tuple[Batches, list[Numbers], list[Any]]:
-        """The items of the updates, with their slots and parameters; refused what does not belong together."""
+    def _matched(self, updates: PyTree, state: Any, given: Numbers) -> tuple[Batches, list[Numbers], list[Numbers]]:
+        """The items of the updates, with their slots and what is beside them; refused what does not belong together."""
         name, first = self.name, next(iter(self.slots), None)
         batches = self._batches(updates, None if first is None else getattr(state, first))
         fitted = {slot: checks.fitted(name, batches, getattr(state, slot), start) for slot, start in self.slots.items()}
-        takes = params is not None and wants(self.rule, "p")
-        column = None if params is None else gate.fitted(name, updates, batches.leaves, batches.treedef, params)
+        fits = lambda what, tree: gate.fitted(name, updates, batches.leaves, batches.treedef, tree, what)
+        columns = {what: fits(what, tree) for what, tree in given.items()}
         here = sorted(i for part in batches.parts for i in part.places)
         for i in here:
             gate.check_number(name, updates, i, batches.leaves[i], real_only=self.real_only)
-        kept = {
-            slot: checks.kept(
-                name, self.state, slot, batches, getattr(state, slot), fitted[slot], start, column, self.types
-            )
-            for slot, start in self.slots.items()
-        }
-        for i in here if column is not None and (takes or not gate.EXAMPLES) else ():
-            gate.check_param(name, updates, i, batches.leaves[i], (column or ())[i])
-        slots = [{slot: values[k] for slot, values in kept.items()} for k in range(len(batches))]
-        return batches, slots, [None] * len(batches) if column is None or not takes else batches.cut(column)
+        params = columns.get("params")
+        kept: Numbers = {}
+        for slot, start in self.slots.items():
+            tree = getattr(state, slot)
+            kept[slot] = checks.kept(name, self.state, slot, batches, tree, fitted[slot], start, params, self.types)
+        taken = [what for what in given if what != "params" or wants(self.rule, "p")]
+        for what in taken if gate.EXAMPLES else given:
+            for i in here:
+                gate.check_param(name, updates, i, batches.leaves[i], columns[what][i], what)
+        beside = {"p" if what == "params" else what: batches.cut(columns[what]) for what in taken}
+        rows = lambda found: [{name: values[k] for name, values in found.items()} for k in range(len(batches))]
+        return batches, rows(kept), rows(beside)
 
     def _reduced(self, available: Numbers, state: Any, numbers: Numbers | None = None) -> Numbers:
         """What `reduce` makes of the state, with other numbers in it where given."""
         if self.reduce is None:
             return {}
         state = self._widened(state._replace(**numbers) if numbers else state)
-        return dict(with_asked(self.name, self.reduce, available | {"state": state}))
+        return dict(extras.with_asked(self.name, self.reduce, available | {"state": state}))
 
     def _widened(self, state: Any) -> Any:
         """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
@@ -290,8 +296,3 @@ class _Whole(NamedTuple):
     numbers: Numbers  # what the rule gets
     own: dict[str, Numbers]  # what single leaves get in place of it
     available: Numbers  # what `finish` may ask for
-
-
-def _nothing(_: Any) -> MaskedNode:
-    """How a slot starts of what has none."""
-    return MaskedNode()

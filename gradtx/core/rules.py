@@ -28,9 +28,10 @@ def on_item(
     rule: Callable[..., Any], state: type[Any], static: dict[str, Any], *, stacked: bool = False, viewed: bool = False,
     traced: bool = False,
 ) -> Callable[..., Any]:  # fmt: skip
-    """A rule as a function `((g, slots, p, key, own), shared, numbers) -> (u, slots)`, in the item's compute dtypes.
+    """A rule as a function `((g, slots, beside, key, own), shared, numbers) -> (u, slots)`, in its compute dtypes.
 
-    The rest of the state and the numbers are the same for all items, but for those that one has of its `own`.
+    The rest of the state and the numbers are the same for all items, but for those that one has of its `own`. What is
+    `beside` an item, its parameter `p` above all, is cast as it is.
 
     Args:
         rule: the rule.
@@ -97,7 +98,7 @@ def _lifted(
     rule_of: Callable[[], Any], state: Any, static: dict[str, Any], stacked: bool, viewed: bool
 ) -> Callable[..., Any]:
     def call(leaf: Any, shared: Any, traced: Any) -> Any:
-        g, slots, p, key, own = leaf
+        g, slots, beside, key, own = leaf
         rule, wide = rule_of(), precision.compute_dtype(g.dtype)
         if own:
             shared = shared | {name: x for name, x in own.items() if name in shared}
@@ -105,13 +106,12 @@ def _lifted(
         in_real = lambda x: precision.number_in(x, precision.real_dtype(wide))
         # What a batch is told comes last: 0 for a hyperparameter that is not meant for it.
         numbers = {name: jax.tree.map(in_real, x) for name, x in traced.items()} | static
-        given: dict[str, Any] = {}
+        in_wide = lambda x: precision.cast(x, precision.promote(wide, precision.compute_dtype(jnp.result_type(x))))
+        given = {name: in_wide(x) for name, x in beside.items()}
         if wants(rule, "s"):
             inner = dict.fromkeys(inner_fields(state), ())  # which is no rule's affair
             seen = {name: _mapped(_as_seen, x, wide) for name, x in slots.items()}
             given["s"] = state(**seen, **shared, **inner)
-        if p is not None:
-            given["p"] = precision.cast(p, precision.promote(wide, precision.compute_dtype(jnp.result_type(p))))
         if key is not None:
             given["key"] = key
         given = {name: x for name, x in given.items() if wants(rule, name)} | numbers

@@ -78,7 +78,6 @@ def scale_by_sophia(
         sophia_rule, SophiaState, real_only=True, b1=b1, eps=eps, gamma=gamma, clip_threshold=clip_threshold,
         debias=debias,
     ).named("scale_by_sophia")  # fmt: skip
-    average = leafwise(curvature_rule, SophiaState, reduce=lambda due: {"due": due}, b2=b2).named("scale_by_sophia")
 
     def init(params: PyTree) -> SophiaState:
         state = direction.init(params, hessian_fn_state=())
@@ -89,7 +88,8 @@ def scale_by_sophia(
 
         def refreshed(state: SophiaState) -> SophiaState:
             estimate, inner_state = estimator.within(updates, state.hessian_fn_state, params, **extra)
-            _, averaged = average.update(estimate, state._replace(count=count), due=due)
+            average = leafwise(curvature_rule, SophiaState, b2=b2, due=due).named("scale_by_sophia")
+            _, averaged = average.update(estimate, state._replace(count=count))
             return state._replace(nu=averaged.nu, hessian_fn_state=inner_state)
 
         anyone = reduce(jnp.logical_or, [x == 0 for x in jax.tree.leaves(count)], due)

@@ -161,8 +161,7 @@ def zeros_like(params: PyTree) -> PyTree:
 
 def scaled(step: Array, updates: PyTree) -> PyTree:
     """u <- step u, and zero for a step of 0 whatever u is."""
-    run = leafwise(step_rule, reduce=lambda step: {"step": step}).named("linesearch")
-    return run.update(updates, EmptyState(), step=step)[0]
+    return leafwise(step_rule, step=step).named("linesearch").update(updates, EmptyState())[0]
 
 
 def step_rule(g: Array, *, step: Array) -> Array:

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors
+from gradtx.core import errors, precision
 from gradtx.core.averages import abs_sq
+from gradtx.core.errors import is_none
 from gradtx.core.extras import function, one_number
 from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, PositiveNumber
 from gradtx.core.leafwise import leafwise
-from gradtx.core.states import EmptyState
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.noise import start_key
@@ -35,16 +35,6 @@ def sign_rule(g: Array, s: HutchinsonState, key: Array) -> tuple[Array, Hutchins
     return jax.random.rademacher(key, g.shape, g.dtype) * jnp.ones_like(g), s  # of the sharding of g too
 
 
-def product_rule(g: Array, p: Array) -> Array:
-    """u = g p."""
-    return g * p
-
-
-def in_place_rule(g: Array, p: Array) -> Array:
-    """u = p, where there is a g."""
-    return p
-
-
 def batch_square_rule(g: Array, s: Any, *, batch_size: ArrayLike) -> tuple[Array, Any]:
     """u = batch_size |g|^2."""
     return batch_size * abs_sq(g), s
@@ -65,7 +55,7 @@ def hutchinson(key: KeyLike = 0) -> Pair:
     Source: Liu et al. 2023, Algorithm 1, arXiv:2305.14342, where z is normal.
     """
     draw = leafwise(sign_rule, HutchinsonState, real_only=True, rng_key=lambda params: start_key(key))
-    signs, product, in_place = (x.named("hutchinson") for x in (draw, leafwise(product_rule), leafwise(in_place_rule)))
+    signs = draw.named("hutchinson")
 
     def update(
         updates: PyTree,
@@ -77,8 +67,7 @@ def hutchinson(key: KeyLike = 0) -> Pair:
         loss = needed("hutchinson", params, obj_fn=obj_fn)
         z, state = signs.update(params, state)
         hz = jax.jvp(jax.grad(loss), (params,), (z,))[1]
-        estimate, _ = product.update(hz, EmptyState(), z)
-        return in_place.update(updates, EmptyState(), estimate)[0], state
+        return in_place(updates, jax.tree.map(jnp.multiply, hz, z)), state
 
     return Pair(signs.init, update, "numbers", HutchinsonState, signs.starts)
 
@@ -104,11 +93,10 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
 
     Source: Liu et al. 2023, Algorithm 2, arXiv:2305.14342.
     """
-    draw = leafwise(
+    square = leafwise(
         batch_square_rule, GaussNewtonBartlettState, real_only=True, batch_size=batch_size,
         rng_key=lambda params: start_key(key),
-    )  # fmt: skip
-    square, in_place = (x.named("gauss_newton_bartlett") for x in (draw, leafwise(in_place_rule)))
+    ).named("gauss_newton_bartlett")  # fmt: skip
 
     def update(
         updates: PyTree, state: GaussNewtonBartlettState, params: PyTree = None, *,
@@ -116,9 +104,15 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
     ) -> tuple[PyTree, GaussNewtonBartlettState]:  # fmt: skip
         loss = needed("gauss_newton_bartlett", params, sampled_obj_fn=sampled_obj_fn)
         estimate, state = square.update(jax.grad(loss)(params, jax.random.split(state.rng_key)[1]), state)
-        return in_place.update(updates, EmptyState(), estimate)[0], state
+        return in_place(updates, estimate), state
 
     return Pair(square.init, update, "numbers", GaussNewtonBartlettState, square.starts)
+
+
+def in_place(updates: PyTree, estimate: PyTree) -> PyTree:
+    """The estimate in place of the updates, where there are any."""
+    put = lambda g, h: None if g is None else precision.cast(h, g.dtype)
+    return jax.tree.map(put, updates, estimate, is_leaf=is_none)
 
 
 def needed(name: str, params: PyTree, **extra: Any) -> Any:

@@ -13,9 +13,9 @@ from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
-def cautious_rule(g: Array, p: Array, *, min_share: ArrayLike | None) -> Array:
-    """u = g where it descends, with p the gradient; larger by the share of the leaf that does not."""
-    agrees = agreement(g, p) < 0
+def cautious_rule(g: Array, *, gradient: Array, min_share: ArrayLike | None) -> Array:
+    """u = g where it descends; larger by the share of the leaf that does not."""
+    agrees = agreement(g, gradient) < 0
     kept = jnp.where(agrees, 1, jnp.zeros((), g.real.dtype))
     share = mean(kept) + 1 / max(g.size, 1) if min_share is None else jnp.maximum(mean(kept), min_share)
     return jnp.where(agrees, g, 0) / share
@@ -40,11 +40,11 @@ def cautious(optimizer: Inner, min_share: FractionNumber | None = None) -> Pair:
     Source: Liang et al. 2024, Algorithm 1, arXiv:2411.16085.
     """
     inner = ours(optimizer)
-    keep_agreeing = leafwise(cautious_rule, min_share=min_share).named("cautious")
+    keep_agreeing = leafwise(cautious_rule, beside=("gradient",), min_share=min_share).named("cautious")
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         steps, state = inner.within(updates, state, params, **extra)
-        steps, _ = keep_agreeing.update(steps, EmptyState(), updates)
+        steps, _ = keep_agreeing.update(steps, EmptyState(), gradient=updates)
         return steps, state
 
     return Pair(inner.init, update, "numbers")

@@ -96,7 +96,6 @@ def reduce_on_plateau(
     """
     numbers: Numbers = dict(factor=factor, rtol=rtol, atol=atol, min_scale=min_scale)
     times: Numbers = dict(patience=patience, cooldown=cooldown, accumulation_size=accumulation_size)
-    scaling = leafwise(scale_rule, reduce=lambda scale: {"step_size": scale}).named("reduce_on_plateau")
 
     def init(params: PyTree) -> ReduceLROnPlateauState:
         number = lambda x: scalar(x)(params)
@@ -110,8 +109,8 @@ def reduce_on_plateau(
         in_float = {name: precision.cast(x, state.scale.dtype) for name, x in numbers.items()}
         in_whole = {name: precision.cast(x, state.count.dtype) for name, x in times.items()}
         new = observed(state, precision.cast(value, state.scale.dtype), **in_float, **in_whole)
-        updates, _ = scaling.update(updates, EmptyState(), params, scale=new.scale)
-        return updates, new
+        scaling = leafwise(scale_rule, step_size=new.scale).named("reduce_on_plateau")
+        return scaling.update(updates, EmptyState())[0], new
 
     return Pair(
         init, update, "numbers", ReduceLROnPlateauState, dict.fromkeys(("plateau_count", "cooldown_count", "count"), 0)

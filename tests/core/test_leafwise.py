@@ -215,3 +215,38 @@ def test_numpy_scalar_and_weakly_typed_parameters(make):
     assert not any(x.weak_type for x in jax.tree.leaves((after, updates)))
     expected, _ = tx.update(jax.tree.map(lambda x: jnp.float32(x), params), state, params)
     chex.assert_trees_all_close(jax.tree.map(jnp.float32, updates), expected, rtol=1e-3)
+
+
+def centred_rule(g, s, *, hessian, eps):
+    """u = g / (mean |h| + eps) of one leaf."""
+    return g / (jnp.mean(jnp.abs(hessian)) + eps), s
+
+
+@gradtx.transformation
+def divided_by_a_given_hessian(eps: gradtx.NonNegative = 0.0):
+    return gradtx.leafwise(centred_rule, beside=("hessian",), eps=eps)
+
+
+@pytest.mark.parametrize("run", [lambda f: f, jax.jit])
+def test_a_rule_sees_its_leaf_of_a_tree_that_is_beside_the_updates(run):
+    tx, params = gradtx.chain(divided_by_a_given_hessian(), gradtx.scale(-1.0)), {"a": jnp.ones(2), "b": jnp.ones(2)}
+    hessian = {"a": jnp.array([1.0, -3.0]), "b": jnp.array([4.0, 4.0], jnp.bfloat16)}
+    step = run(lambda tx, params, hessian: tx.update(params, tx.init(params), hessian=hessian)[0])
+    chex.assert_trees_all_close(step(tx, params, hessian), {"a": jnp.full(2, -0.5), "b": jnp.full(2, -0.25)})
+    packed = gradtx.pack(params)
+    updates = step(tx, packed, packed.like(hessian))
+    chex.assert_trees_all_close(updates.unpack(), {"a": jnp.full(2, -0.5), "b": jnp.full(2, -0.25)})
+    none = step(tx, {"a": None, "b": params["b"]}, hessian)
+    chex.assert_trees_all_close(none, {"a": None, "b": jnp.full(2, -0.25)})
+
+
+def test_what_is_beside_the_updates_must_be_given_and_be_like_them():
+    tx, g = divided_by_a_given_hessian(), {"w": jnp.ones(3)}
+    with pytest.raises(TypeError, match=r"divided_by_a_given_hessian needs hessian: call update\(.*hessian=\.\.\.\)"):
+        tx.update(g, tx.init(g), g)
+    with pytest.raises(ValueError, match="updates and hessian have different trees: only hessian has"):
+        tx.update(g, tx.init(g), hessian=g | {"b": jnp.ones(3)})
+    with pytest.raises(ValueError, match=r"updates and hessian differ at \['w'\]: \(3,\) != \(2,\)"):
+        tx.update(g, tx.init(g), hessian={"w": jnp.ones(2)})
+    with pytest.raises(TypeError, match=r"the hessian at \['w'\] is int32\(3,\)"):
+        tx.update(g, tx.init(g), hessian={"w": jnp.arange(3)})
