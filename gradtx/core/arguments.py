@@ -65,7 +65,10 @@ class Accept:
 
 
 class Interval(Accept):
-    """A real number, or array of them, in a range written as `[0, 1)`; the number in a tracer is taken on trust.
+    """A real number, or array of them, in a range written as `[0, 1)`.
+
+    JAX's arrays, traced ones and those on devices, are taken on trust: to read one would wait for its device. Only one
+    that decides the program is read.
 
     A Python integer that JAX's default integers cannot hold becomes the float it is; as a whole number it is refused.
 
@@ -104,9 +107,9 @@ class Interval(Accept):
     def convert(self, where: str, name: str, x: Any) -> Any:
         if callable(x) and self.schedule is not None:
             return self.schedule(x)
-        if not _is_number(x):
+        if not _is_number(x) or not (AS_GIVEN or _is_there(x)):
             raise self.refusal(where, name, x)
-        if isinstance(x, jax.core.Tracer) and (self.dynamic or AS_GIVEN):
+        if isinstance(x, jax.Array) and (self.dynamic or (AS_GIVEN and isinstance(x, jax.core.Tracer))):
             return x
         x = _plain(x, static=not self.dynamic)
         if (self.integer and not _is_whole(x)) or not (self.dynamic or isinstance(x, int | float)):
@@ -242,6 +245,11 @@ def _is_number(x: Any) -> bool:
         return False
     real = jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)
     return real and (x.dtype.itemsize <= 8 or isinstance(x, np.generic))
+
+
+def _is_there(x: Any) -> bool:
+    """Whether a number is not in an array that was deleted, as donation does."""
+    return not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer) or not x.is_deleted()
 
 
 def _plain(x: Any, *, static: bool) -> Any:

@@ -35,7 +35,7 @@ def replace(value: Any, /, **changes: Any) -> Any:
         **changes: the new arguments, by name or path.
 
     Returns:
-        The changed copy, validated as if it had been built by hand.
+        The changed copy, validated as if it had been built by hand; no array on a device is read for that.
 
     Raises:
         ValueError: a name that nothing in `value` has; the message lists the known ones.

@@ -70,8 +70,11 @@ class Schedule(Value):
             _try_function(self.arguments["fn"])
 
     def _try_formula(self) -> None:
+        def formula(step: Array) -> Array:  # a value itself would be hashed, and its numbers read
+            return self(step)
+
         try:
-            jax.eval_shape(self, jax.ShapeDtypeStruct((), jnp.int32))
+            jax.eval_shape(formula, jax.ShapeDtypeStruct((), jnp.int32))
         except NEEDS_VALUE:  # of a function inside, or in the formula: taken as it is
             return
         except Exception as error:

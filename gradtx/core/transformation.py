@@ -90,7 +90,11 @@ class GradientTransformation(Value, Apparent):
 
     def slot_names(self) -> tuple[str, ...]:
         """The names of the slots in its state, whatever they are in."""
-        state = jax.eval_shape(self.init, jax.ShapeDtypeStruct((2, 2), jnp.float32))
+
+        def init(params: PyTree) -> Any:  # the method itself would be hashed with its value, and the numbers read
+            return self.init(params)
+
+        state = jax.eval_shape(init, jax.ShapeDtypeStruct((2, 2), jnp.float32))
         return tuple(dict.fromkeys(name for _, name, _, _ in declared(state)))
 
     def made_as(self) -> "GradientTransformation":

@@ -96,10 +96,10 @@ def test_bad_arguments(arguments, error, message):
     [
         (
             "[0, 1)",
-            [0, 0.0, np.float32(0), jnp.array([0.0, 0.5]), np.nextafter(1, 0)],
-            [-1e-30, 1, jnp.array([0.5, 1])],
+            [0, 0.0, np.float32(0), np.array([0.0, 0.5]), np.nextafter(1, 0)],
+            [-1e-30, 1, np.array([0.5, 1])],
         ),
-        ("(0, inf)", [5e-324, 1e300, jnp.array(1.0)], [0, -0.0, np.inf, jnp.array([1.0, 0.0])]),
+        ("(0, inf)", [5e-324, 1e300, np.array(1.0)], [0, -0.0, np.inf, np.array([1.0, 0.0])]),
         ("[0, inf]", [0, np.inf], [-np.inf, np.nan]),
         ("(-inf, inf)", [-1e300, 10], [np.inf, -np.inf, np.nan]),
     ],

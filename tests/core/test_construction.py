@@ -56,7 +56,7 @@ def required(maker, but):
 
 def outside(interval):
     """Numbers just outside a range, and NaN."""
-    out = [float("nan"), jnp.array([float("nan"), 0.5])]
+    out = [float("nan"), np.array([float("nan"), 0.5])]
     if interval.low > -np.inf:
         low = interval.low if interval.low_open else float(np.nextafter(np.float32(interval.low), np.float32(-9)))
         out += [low, np.float32(low), interval.low - 1, -np.inf]
@@ -98,6 +98,24 @@ def test_every_hyperparameter_refuses_what_is_no_number_in_its_range(maker, argu
         with pytest.raises(TypeError, match=prefix + "a .*number.*, got "):
             maker(**others, **{argument: bad})
     maker(**others, **{argument: good(interval)})
+
+
+@every_number
+def test_a_number_on_a_device_is_taken_unread(maker, argument, parameter, interval, monkeypatch):
+    others, x, y = required(maker, argument), jnp.asarray(good(interval)), jnp.asarray(good(interval))
+    read: list[Any] = []
+
+    def watch(where, name):
+        plain = getattr(where, name)
+        watched = lambda a, *args, **kwargs: (read.append(a), plain(a, *args, **kwargs))[1]
+        monkeypatch.setattr(where, name, watched)
+
+    for where, name in ((np, "asarray"), (np, "array"), (type(x), "__bool__"), (type(x), "__float__")):
+        watch(where, name)
+    gradtx.replace(maker(**others, **{argument: x}), **{argument: y})
+    monkeypatch.undo()
+    assert any(a is x for a in read) == (not interval.dynamic)
+    assert any(a is y for a in read) == (not interval.dynamic)
 
 
 @pytest.mark.parametrize(("name", "argument"), CHECKED)

@@ -93,3 +93,14 @@ def test_replace_validates():
         gradtx.replace(gradtx.chain(gradtx.adam(0.1)), b1=1.5)
     with pytest.raises(ValueError, match="nesterov needs momentum"):
         gradtx.replace(gradtx.sgd(0.1, 0.9, nesterov=True), momentum=None)
+
+
+def test_a_number_that_is_still_computed_is_not_waited_for():
+    slow = jax.jit(lambda x: jax.lax.fori_loop(0, 100, lambda _, x: x @ x / 1000, x)[0, 0])
+    x = jnp.ones((1000, 1000))
+    slow.lower(x).compile()
+    rate = slow(x)
+    tx = gradtx.stored(gradtx.chain(gradtx.adamw(rate, b1=rate), gradtx.scale_by_schedule(ramp(rate))), mu="bfloat16")
+    changed = gradtx.replace(tx, learning_rate=rate, slope=rate)
+    assert not rate.is_ready()
+    assert gradtx.hyperparameters(changed) == gradtx.hyperparameters(tx)
