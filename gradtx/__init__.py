@@ -82,9 +82,9 @@ from gradtx.linalg.matrices import matrices as matrices
 from gradtx.linalg.newton_schulz import orthogonalise as orthogonalise
 from gradtx.linalg.nnls import nnls as nnls
 from gradtx.linalg.power_iteration import power_iteration as power_iteration
-from gradtx.optimizers.acprop import acprop as acprop
-from gradtx.optimizers.acprop import scale_by_acprop as scale_by_acprop
+from gradtx.optimizers.adabelief import acprop as acprop
 from gradtx.optimizers.adabelief import adabelief as adabelief
+from gradtx.optimizers.adabelief import scale_by_acprop as scale_by_acprop
 from gradtx.optimizers.adabelief import scale_by_belief as scale_by_belief
 from gradtx.optimizers.adadelta import adadelta as adadelta
 from gradtx.optimizers.adadelta import scale_by_adadelta as scale_by_adadelta
@@ -129,9 +129,9 @@ from gradtx.optimizers.galore import scale_by_galore as scale_by_galore
 from gradtx.optimizers.hypergradient import adam_hd as adam_hd
 from gradtx.optimizers.hypergradient import hypergradient as hypergradient
 from gradtx.optimizers.hypergradient import sgd_hd as sgd_hd
-from gradtx.optimizers.lamb import lamb as lamb
 from gradtx.optimizers.laprop import laprop as laprop
 from gradtx.optimizers.laprop import scale_by_laprop as scale_by_laprop
+from gradtx.optimizers.lars import lamb as lamb
 from gradtx.optimizers.lars import lars as lars
 from gradtx.optimizers.madgrad import madgrad as madgrad
 from gradtx.optimizers.madgrad import scale_by_madgrad as scale_by_madgrad

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, cast
 from gradtx.core.arguments import Interval
 from gradtx.core.degree import Degree
 from gradtx.core.docstring import parsed, written
+from gradtx.core.hyperparameters import check_not_both_zero
 from gradtx.core.layout import Layout
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import ScalarStart, slots_of
@@ -45,8 +46,9 @@ def lifted(
             \"\"\"Lengthen steps that agree with the average gradient, shorten others.\"\"\"
 
     It makes `leafwise(rule, state, b1=b1, power=power, ...)`. A body may check the arguments, and return a dictionary
-    of how fields of the state start. An argument `mask` says which leaves the rule acts on. What the docstring leaves
-    out is written from what is declared: the ranges of arguments, and what their names mean everywhere; State; Raises.
+    of how fields of the state start. Two names mean the same everywhere: `mask` says which leaves the rule acts on, and
+    an `eps_root` beside an `eps` is not 0 where that is. What the docstring leaves out is written from what is
+    declared: the ranges of arguments, and what their names mean; State; Raises.
 
     Args:
         rule: as in `leafwise`.
@@ -76,6 +78,8 @@ def lifted(
         @functools.wraps(body)
         def lift(*args: P.args, **kwargs: P.kwargs) -> Leafwise:
             given = _by_name(names, args, kwargs)
+            if "eps" in given and "eps_root" in given:
+                check_not_both_zero(body.__name__, eps=given["eps"], eps_root=given["eps_root"])
             starts = body(*args, **kwargs)
             if starts is None and spare:
                 raise TypeError(f"{body.__name__}: nothing asks for {', '.join(spare)}")

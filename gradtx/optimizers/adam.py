@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
 from gradtx.core.fields import Count
-from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.typing import Array, ArrayLike
@@ -51,7 +51,6 @@ def scale_by_adam(
 
     Source: Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980; nesterov: Dozat 2016.
     """
-    check_not_both_zero("scale_by_adam", eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_adam)

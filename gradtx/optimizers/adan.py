@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
-from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.typing import Array, ArrayLike
@@ -56,7 +56,6 @@ def scale_by_adan(
     Source: Xie et al. 2024, Algorithm 1, arXiv:2208.06677, where b1, b2, b3 stand for 1 - b1, 1 - b2, 1 - b3 here.
     Optax 0.2.8 has 1 - b2 for the factor b2 of d and of v / (1 - b2^t).
     """
-    check_not_both_zero("scale_by_adan", eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_adan)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
-from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.typing import Array, ArrayLike
@@ -70,7 +70,6 @@ def scale_by_ademamix(
 
     Source: Pagliardini, Ablin & Grangier 2024, Algorithm 1, arXiv:2409.03137.
     """
-    check_not_both_zero("scale_by_ademamix", eps=eps, eps_root=eps_root)
 
 
 @lifted(simplified_rule, ScaleBySimplifiedAdEMAMixState, degree=0)
@@ -94,7 +93,6 @@ def scale_by_simplified_ademamix(
 
     Source: Morwani et al. 2025, arXiv:2502.02431.
     """
-    check_not_both_zero("scale_by_simplified_ademamix", eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_ademamix)

@@ -8,7 +8,7 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import abs_sq, debias, ema, sqrt
 from gradtx.core.fields import Count
-from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.lifted import lifted
 from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.typing import Array, ArrayLike
@@ -61,7 +61,6 @@ def scale_by_amsgrad(
 
     Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237; the paper itself debiases neither.
     """
-    check_not_both_zero("scale_by_amsgrad", eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_amsgrad, debias_mu=True, debias_nu=True)

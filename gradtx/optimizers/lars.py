@@ -1,10 +1,11 @@
-"""LARS: momentum of updates scaled per leaf to the parameters."""
+"""LARS and LAMB: updates, and Adam's direction, scaled per leaf to the parameters."""
 
 from gradtx.combine.chain import chain
 from gradtx.combine.optimizer import optimizer
-from gradtx.core.hyperparameters import Fraction, NonNegative
+from gradtx.core.hyperparameters import Decay, Fraction, NonNegative
 from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Mask
+from gradtx.optimizers.adam import scale_by_adam
 from gradtx.transforms.decay import DecayKind, decay_links
 from gradtx.transforms.momentum import scale_by_momentum
 from gradtx.transforms.scale import scale_by_lr
@@ -38,3 +39,28 @@ def lars(
     trust = scale_by_trust_ratio(0.0, trust_coefficient, eps, mask=trust_ratio_mask)
     velocity = scale_by_momentum(momentum, nesterov=nesterov)
     return chain(*before, *between, trust, scale_by_lr(learning_rate), velocity, *after)
+
+
+@optimizer(scale_by_adam, scale_by_trust_ratio)
+def lamb(
+    learning_rate: NonNegative, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-6, *,
+    eps_root: NonNegative = 0.0, trust_ratio_mask: Mask = None, weight_decay: DecayKind = None,
+) -> GradientTransformation:  # fmt: skip
+    """LAMB: Adam with a learning rate per leaf, for large batches.
+
+    Per leaf, with r the direction of `scale_by_adam`:
+
+        u     <- r + lambda theta
+        theta <- theta - eta u ||theta|| / ||u||, or theta - eta u where a norm is 0
+
+    Args:
+        learning_rate: eta >= 0, the length of a step relative to the parameter.
+        trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
+        weight_decay: None; a strength, which joins r before the trust ratio as in the paper; or a kind, of which
+            `decoupled` does the same, with a mask.
+
+    Source: You et al. 2020, Algorithm 2, arXiv:1904.00962, with phi(z) = z.
+    """
+    before, between, after = decay_links(weight_decay, learning_rate)
+    direction, trust = scale_by_adam(b1, b2, eps, eps_root=eps_root), scale_by_trust_ratio(mask=trust_ratio_mask)
+    return chain(*before, direction, *between, trust, scale_by_lr(learning_rate), *after)

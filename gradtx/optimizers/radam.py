@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import abs_sq, debias, debias_ahead, ema, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative
 from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -72,7 +72,6 @@ def scale_by_radam(
 
     Source: Liu et al. 2020, Algorithm 2, arXiv:1908.03265; differs: the threshold is 5, as in the authors' code.
     """
-    check_not_both_zero("scale_by_radam", eps=eps, eps_root=eps_root)
 
 
 @optimizer(scale_by_radam)

@@ -47,7 +47,9 @@ def spam_rule(
     mu, nu = ema(mu, g, b1), ema(nu, abs_sq(g), b2)
     t = since if debias_since_reset else s.count
     u = debias(mu, b1, t) / (sqrt(nu) + eps) * sqrt(missing_weight(b2, t.astype(nu.dtype)))
-    return warm_up(s.count, place, reset_every, warmup_steps, nu) * u, s._replace(mu=mu, nu=nu)
+    share = jnp.minimum(place.astype(nu.dtype) / (warmup_steps + 1), 1)
+    w = jnp.where(s.count < reset_every, 1, 1 - 0.495 * (1 + jnp.cos(jnp.pi * share)))
+    return w * u, s._replace(mu=mu, nu=nu)
 
 
 def stable_spam_rule(
@@ -80,12 +82,6 @@ def after_reset(count: Array, reset_every: int) -> tuple[Array, Array]:
 def fresh(average: Array, place: Array) -> Array:
     """The average, or zeros at a reset."""
     return jnp.where(place == 0, 0, average)
-
-
-def warm_up(count: Array, place: Array, reset_every: int, steps: ArrayLike, like: Array) -> Array:
-    """1, but after a reset from 0.01 along a cosine."""
-    share = jnp.minimum(place.astype(like.dtype) / (steps + 1), 1)
-    return jnp.where(count < reset_every, 1, 1 - 0.495 * (1 + jnp.cos(jnp.pi * share)))
 
 
 @lifted(spam_rule, ScaleBySpamState)

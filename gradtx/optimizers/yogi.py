@@ -2,7 +2,7 @@
 
 from gradtx.combine.optimizer import optimizer
 from gradtx.core.averages import debias, ema, finite_abs_sq, sign, sqrt
-from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber, check_not_both_zero
+from gradtx.core.hyperparameters import Decay, NonNegative, NonNegativeNumber
 from gradtx.core.lifted import lifted
 from gradtx.core.typing import Array, ArrayLike
 from gradtx.optimizers.adam import ScaleByAdamState
@@ -42,7 +42,6 @@ def scale_by_yogi(
 
     Source: Zaheer et al. 2018 (NeurIPS), Algorithm 2.
     """
-    check_not_both_zero("scale_by_yogi", eps=eps, eps_root=eps_root)
     return {"mu": initial_mu, "nu": initial_accumulator_value}
 
 

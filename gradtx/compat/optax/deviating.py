@@ -8,7 +8,7 @@ from gradtx.core import tree
 from gradtx.core.averages import abs_sq, debias, divide_up_to, ema, safe_divide, sqrt
 from gradtx.core.transformation import Pair
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.optimizers.acprop import ScaleByBeliefState, acprop_rule
+from gradtx.optimizers.adabelief import ScaleByBeliefState, acprop_rule
 from gradtx.optimizers.adan import ScaleByAdanState
 from gradtx.search import lbfgs
 
