@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.combine.skip import Skip, SkipLike
-from gradtx.core import checks, gate, precision
+from gradtx.core import checks, precision
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
@@ -114,8 +114,6 @@ def accumulate(
         return state if judge is None else vary_as_all(state, params)
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, MultiStepsState]:
-        treedef = jax.tree.structure(updates, is_leaf=is_none)
-        gate.fitted("accumulate", updates, jax.tree.leaves(updates, is_leaf=is_none), treedef, state.acc_grads)
         skipped, info = jnp.zeros((), jnp.bool_), ()
         if judge is not None:
             skipped, info = judge(updates, state.gradient_step, params)

@@ -74,17 +74,7 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
 
     State: `ConditionallyTransformState(inner_state, step)`.
     """
-    tx = ours(inner)
-
-    def init(params: PyTree) -> ConditionallyTransformState:
-        return ConditionallyTransformState(tx.init(params), jnp.zeros((), jnp.int32))
-
-    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        run = _ask("conditionally_transform", should_transform_fn, state.step, extra)
-        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
-        return new, ConditionallyTransformState(inner_state, increment(state.step))
-
-    return Pair(init, update, "arrays", ConditionallyTransformState)
+    return _where(should_transform_fn, ours(inner), "conditionally_transform", ConditionallyTransformState)
 
 
 @transformation(degree=of("inner"))
@@ -97,17 +87,7 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
 
     State: `ConditionallyMaskState(step, inner_state)`.
     """
-    tx = ours(inner)
-
-    def init(params: PyTree) -> ConditionallyMaskState:
-        return ConditionallyMaskState(jnp.zeros((), jnp.int32), tx.init(params))
-
-    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
-        run = _ask("conditionally_mask", should_transform_fn, state.step, extra)
-        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
-        return tree.where(run, new), ConditionallyMaskState(increment(state.step), inner_state)
-
-    return Pair(init, update, "arrays", ConditionallyMaskState)
+    return _where(should_transform_fn, ours(inner), "conditionally_mask", ConditionallyMaskState, tree.where)
 
 
 @transformation(degree=of("inner"))
@@ -152,6 +132,23 @@ def update_if(
     take = lambda updates, state, params: tx.within(updates, state, params, **extra)
     leave = lambda updates, state, params: (updates, state)
     return jax.lax.cond(run, take, leave, updates, state, params)
+
+
+def _where(
+    condition: Condition, tx: GradientTransformation, name: str, kind: type[Any],
+    masked: Callable[[Array, PyTree], PyTree] = lambda run, updates: updates,
+) -> Pair:  # fmt: skip
+    """Run `tx` where the condition holds; `masked` says what becomes of updates."""
+
+    def init(params: PyTree) -> Any:
+        return kind(step=jnp.zeros((), jnp.int32), inner_state=tx.init(params))
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        run = _ask(name, condition, state.step, extra)
+        new, inner_state = update_if(run, tx, updates, state.inner_state, params, extra)
+        return masked(run, new), kind(step=increment(state.step), inner_state=inner_state)
+
+    return Pair(init, update, "arrays", kind)
 
 
 def _ask(name: str, condition: Condition, step: Array, extra: Extra) -> Array:

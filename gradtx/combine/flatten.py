@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors, precision
+from gradtx.core import precision
 from gradtx.core.degree import of
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import automatically, in_a_row, sharding_of, zeros_like
@@ -35,33 +35,17 @@ def flatten(inner: Inner) -> Pair:
     tx = ours(inner)
 
     def init(params: PyTree) -> Any:
-        leaves = jax.tree_util.tree_leaves_with_path(params)
-        for path, p in leaves:
-            errors.check_inexact("flatten", "parameter", path, p)
-        values = [p for _, p in leaves]
+        values = jax.tree.leaves(params)
         abstract = any(isinstance(p, jax.ShapeDtypeStruct) for p in values)
         return tx.init(jax.eval_shape(_vector, values) if abstract else _vector(values))
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(updates, is_leaf=is_none)
-        flat_params = None
-        like: list[Any] = [g for _, g in leaves]
-        if params is not None:
-            try:
-                like = treedef.flatten_up_to(params)
-            except ValueError:
-                errors.structure_mismatch("flatten", "params", updates, params)
-            flat_params = _vector([p for p in like if p is not None])
-        filled: list[Any] = []
-        for (path, g), p in zip(leaves, like, strict=True):
-            if g is not None:
-                errors.check_inexact("flatten", "update", path, g)
-                errors.check_same_shape("flatten", "params", path, jnp.asarray(g), p if p is None else jnp.asarray(p))
-                filled.append(g)
-            elif p is not None:
-                filled.append(zeros_like(jnp.asarray(p)))
+        grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+        like = grads if params is None else treedef.flatten_up_to(params)
+        filled = [zeros_like(p) if g is None else g for g, p in zip(grads, like, strict=True) if p is not None]
+        flat_params = None if params is None else _vector([p for p in like if p is not None])
         flat, state = tx.within(_vector(filled), state, flat_params, **extra)
-        return treedef.unflatten(_leaves(flat, [g for _, g in leaves], like)), state
+        return treedef.unflatten(_leaves(flat, grads, like)), state
 
     return Pair(init, update, "numbers")
 
@@ -77,7 +61,7 @@ def _vector(leaves: list[Any]) -> Array:
 
 def _leaves(flat: Array, updates: list[Any], like: list[Any]) -> list[Any]:
     """The vector cut into leaves of the shapes of `like`, each in the dtype of its update."""
-    here = [jnp.asarray(p if g is None else g) for g, p in zip(updates, like, strict=True) if p is not None]
+    here = [p if g is None else g for g, p in zip(updates, like, strict=True) if p is not None]
 
     def cut(flat: Array) -> list[Array]:
         ends = list(accumulate(p.size for p in here))

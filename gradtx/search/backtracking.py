@@ -16,7 +16,7 @@ from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.varying import vary_as_all
-from gradtx.search.line import FoundValue, check_leaves, least_of_parabola, scaled, start_line, zeros_like
+from gradtx.search.line import FoundValue, least_of_parabola, scaled, start_line, zeros_like
 
 ProperFraction: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("(0, 1)")]
 """A number in (0, 1)."""
@@ -96,7 +96,6 @@ def scale_by_backtracking_linesearch(
     numbers: dict[str, Any] = dict(slope_rtol=slope_rtol, d=decrease_factor, up=increase_factor, atol=atol, rtol=rtol)
 
     def init(params: PyTree) -> ScaleByBacktrackingLinesearchState:
-        check_leaves(name, params)
         number = lambda x: scalar(x)(params)
         info = BacktrackingLinesearchInfo(vary_as_all(jnp.zeros((), jnp.int32), params), number(jnp.inf))
         grad: Any = zeros_like(params) if store_grad else None

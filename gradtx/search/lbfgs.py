@@ -18,7 +18,7 @@ from gradtx.core.hyperparameters import NonNegative, PositiveInt
 from gradtx.core.slots import MemorySlot, Slot, scalar, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
-from gradtx.search.line import check_leaves, filled, first_length, times
+from gradtx.search.line import filled, first_length, times
 from gradtx.search.zoom import scale_by_zoom_linesearch
 from gradtx.transforms.scale import identity, scale, scale_by_lr
 
@@ -160,7 +160,6 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
     }
 
     def init(params: PyTree) -> ScaleByLBFGSState:
-        check_leaves(name, params)
         each = lambda start: jax.tree.map(start, params)
         count = jnp.zeros((), jnp.int32)
         return ScaleByLBFGSState(count, each(zeros()), each(zeros()), each(memory), each(memory), weights(params))

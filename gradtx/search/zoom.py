@@ -17,7 +17,7 @@ from gradtx.core.slots import Slot, scalar
 from gradtx.core.transformation import Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.core.varying import vary_as_all
-from gradtx.search.line import FoundValue, Line, check_leaves, first_length, scaled, start_line, zeros_like
+from gradtx.search.line import FoundValue, Line, first_length, scaled, start_line, zeros_like
 
 Tolerance: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf]")]
 """A number >= 0, infinity included."""
@@ -238,7 +238,6 @@ def scale_by_zoom_linesearch(
     )  # fmt: skip
 
     def init(params: PyTree) -> ScaleByZoomLinesearchState:
-        check_leaves(name, params)
         number = lambda x: scalar(x)(params)
         steps = vary_as_all(jnp.zeros((), jnp.int32), params)
         info = ZoomLinesearchInfo(steps, number(jnp.inf), number(jnp.inf))

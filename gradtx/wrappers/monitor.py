@@ -12,7 +12,7 @@ from gradtx.core import errors, precision, tree
 from gradtx.core.averages import safe_divide
 from gradtx.core.containers import MappingOf
 from gradtx.core.degree import of
-from gradtx.core.extras import one_number
+from gradtx.core.extras import one_number, with_asked
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.functions import IsFunction
 from gradtx.core.rules import increment
@@ -71,6 +71,7 @@ def monitor(
         TypeError: from `update`, where one needs an extra argument that is missing.
     """
     tx = ours(optimizer)
+    asked = {name for f in (measures or {}).values() for name in inspect.signature(f).parameters} - KNOWN
 
     def measured(count: Array, gradients: PyTree, updates: PyTree, params: PyTree, state: Any, extra: Any) -> Any:
         found: dict[str, Any] = {}
@@ -85,15 +86,16 @@ def monitor(
             rates = applied_rates(tx, state, count)
             found |= dict(zip(["learning_rate"], rates.values(), strict=True)) if len(rates) == 1 else rates
         known = extra | dict(gradients=gradients, updates=updates, params=params, state=state)
-        return found | {name: call(name, measure, known) for name, measure in (measures or {}).items()}
+        for name, measure in (measures or {}).items():
+            found[name] = jax.tree.map(jnp.asarray, with_asked(f"monitor: the measure {name!r}", measure, known))
+        return found
 
     def init(params: PyTree) -> MonitorState:
         count, state = jnp.zeros((), jnp.int32), tx.init(params)
         if not on:
             return MonitorState(count, {}, state)
         number = jax.ShapeDtypeStruct((), precision.scalar_dtype(params))
-        extra = {name: number for f in (measures or {}).values() for name in inspect.signature(f).parameters}
-        shapes = jax.eval_shape(measured, count, params, params, params, state, extra)
+        shapes = jax.eval_shape(measured, count, params, params, params, state, dict.fromkeys(asked, number))
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return MonitorState(count, vary_with(nothing, params), state)
 
@@ -101,10 +103,7 @@ def monitor(
         updates: PyTree, state: MonitorState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, MonitorState]:
         new, inner_state = tx.within(updates, state.inner_state, params, **extra)
-        asked = (
-            {name for f in (measures or {}).values() for name in inspect.signature(f).parameters} - KNOWN if on else ()
-        )
-        numbers = extra | {name: one_number("monitor", name, extra[name]) for name in asked if name in extra}
+        numbers = extra | {name: one_number("monitor", name, extra[name]) for name in asked if on and name in extra}
         found = measured(state.count, updates, new, params, inner_state, numbers) if on else {}
         return new, MonitorState(increment(state.count), keep_types(found, state.measurements), inner_state)
 
@@ -115,17 +114,6 @@ def ratio(updates: PyTree, params: PyTree) -> Array:
     """||u|| / ||theta||, 0 where theta is 0."""
     size = tree.norm(tree.inexact(params))
     return safe_divide(precision.cast(tree.norm(tree.inexact(updates)), size.dtype), size)
-
-
-def call(name: str, measure: Measure, known: dict[str, Any]) -> Any:
-    """A measure, given what it asks for by name."""
-    asked = inspect.signature(measure).parameters
-    for parameter in asked:
-        if parameter not in known:
-            raise TypeError(
-                f"monitor: the measure {name!r} needs {parameter}: call update(updates, state, params, {parameter}=...)"
-            )
-    return jax.tree.map(jnp.asarray, measure(**{parameter: known[parameter] for parameter in asked}))
 
 
 def keep_types(found: dict[str, Any], like: Any) -> dict[str, Any]:

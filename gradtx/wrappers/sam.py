@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import checks, errors, precision, tree
+from gradtx.core import errors, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
@@ -173,7 +173,6 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
         updates: PyTree, state: AlternatingSAMState, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, AlternatingSAMState]:
         errors.check_params("sharpness_aware", params)
-        checks.check_tree("sharpness_aware", "the state's cache", params, state.cache)
         taken = state.steps_since_sync
         start = jax.tree.map(lambda p, c: jnp.where(taken == 0, p, precision.cast(c, p.dtype)), params, state.cache)
         cache = jax.tree.map(keep_type, start, state.cache)
