@@ -15,7 +15,7 @@ from gradtx.core.slots import PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.transforms.decay import DecayKind
-from gradtx.transforms.own_decay import inside, with_decay
+from gradtx.transforms.own_decay import own_decay, with_decay
 
 
 class DAdaptAdamWState(NamedTuple):
@@ -30,11 +30,11 @@ class DAdaptAdamWState(NamedTuple):
 
 
 def dadapt_rule(
-    g: Array, s: DAdaptAdamWState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step: Array,
+    g: Array, s: DAdaptAdamWState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step_size: Array,
     weight_decay: ArrayLike | None,
 ) -> tuple[Array, DAdaptAdamWState]:  # fmt: skip
-    """u = -m / (sqrt(v) + eps) - k weight_decay theta, k the step, corrected."""
-    k = step * adam_correction(b1, b2, cast(s.count, g.real.dtype))
+    """u = -m / (sqrt(v) + eps) - k weight_decay theta, k the step size, corrected."""
+    k = step_size * adam_correction(b1, b2, cast(s.count, g.real.dtype))
     m = ema(s.exp_avg, k * g, b1)
     v = ema(s.exp_avg_sq, abs_sq(g), b2)
     u = -with_decay(m / (sqrt(v) + eps), k * p, weight_decay)
@@ -46,11 +46,11 @@ def dadapt_numbers(
 ) -> dict[str, Array]:
     """The step size k and the new numerator n, of s and v before this step."""
     d = state.estim_lr
-    step = d * learning_rate
-    k = step * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
+    step_size = d * learning_rate
+    k = step_size * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
     scaled = lambda g, s, v: jnp.conj(g) * s / (sqrt(v) + eps)
     product = tree.sum_of(scaled, updates, state.grad_sum, state.exp_avg_sq)
-    return {"step": step, "numerator_weighted": ema(state.numerator_weighted, k * product, b2**0.5)}
+    return {"step_size": step_size, "numerator_weighted": ema(state.numerator_weighted, k * product, b2**0.5)}
 
 
 def dadapt_estimate(state: DAdaptAdamWState, b2: Array) -> DAdaptAdamWState:
@@ -86,7 +86,7 @@ def dadapt_adamw(
     Source: Defazio & Mishchenko 2023, arXiv:2301.07733, and its code, where n is of the old v; differs: the factor
         sqrt(1 - b2^t) / (1 - b1^t) in k, as in Optax.
     """
-    decay = inside(weight_decay, learning_rate)
+    decay = own_decay(weight_decay, learning_rate)
     if decay.before or decay.after:
         return chain(*decay.before, dadapt_adamw(learning_rate, b1, b2, eps, estim_lr0), *decay.after)
     return leafwise(

@@ -37,24 +37,25 @@ class MomoAdamState(NamedTuple):
 
 
 def momo_rule(
-    g: Array, s: MomoState, p: Array, *, beta: ArrayLike, step: Array, shrink: ArrayLike, weight: Array,
+    g: Array, s: MomoState, p: Array, *, beta: ArrayLike, step_size: Array, shrink: ArrayLike, weight: Array,
     bias_correction: bool,
 ) -> tuple[Array, MomoState]:  # fmt: skip
-    """u = (theta - step m) / (1 + shrink) - theta, the step for m of the weight that the run's has."""
+    """u = (theta - step_size m) / (1 + shrink) - theta, a step size for m of the weight that the run's has."""
     m = ema(s.exp_avg, g, beta if bias_correction else jnp.where(s.count == 1, 0, beta))
     if bias_correction:
-        step = step * (weight / missing_weight(beta, cast(s.count, m.real.dtype)))
-    return -(step * m + shrink * p) / (1 + shrink), s._replace(exp_avg=m)
+        step_size = step_size * (weight / missing_weight(beta, cast(s.count, m.real.dtype)))
+    return -(step_size * m + shrink * p) / (1 + shrink), s._replace(exp_avg=m)
 
 
 def momo_adam_rule(
-    g: Array, s: MomoAdamState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step: Array,
+    g: Array, s: MomoAdamState, p: Array, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, step_size: Array,
     shrink: ArrayLike, weight: Array,
 ) -> tuple[Array, MomoAdamState]:  # fmt: skip
-    """u = (theta - step m / (sqrt(v / (1 - b2^t)) + eps)) / (1 + shrink) - theta, the step as in `momo_rule`."""
+    """u = (theta - step_size m / (sqrt(v / (1 - b2^t)) + eps)) / (1 + shrink) - theta, that as in `momo_rule`."""
     m = ema(s.exp_avg, g, b1)
     v = ema(s.exp_avg_sq, abs_sq(g), b2)
-    u = step * (weight / missing_weight(b1, cast(s.count, v.dtype))) * m / (sqrt(debias(v, b2, s.count)) + eps)
+    step_size = step_size * (weight / missing_weight(b1, cast(s.count, v.dtype)))
+    u = step_size * m / (sqrt(debias(v, b2, s.count)) + eps)
     return -(u + shrink * p) / (1 + shrink), s._replace(exp_avg=m, exp_avg_sq=v)
 
 
@@ -108,7 +109,7 @@ def step_numbers(
     tau = divide_up_to(gap, norm_sq, learning_rate / weight)
     if adapt_lower_bound:
         lb = jnp.maximum((f + inner - c - tau * norm_sq / 2) / weight, lower_bound)
-    return {"step": tau, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
+    return {"step_size": tau, "shrink": shrink, "weight": weight, "barf": f, "gamma": c, "lb": lb}
 
 
 @lifted(momo_rule, MomoState, reduce=momo_numbers)

@@ -15,7 +15,7 @@ from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Array, ArrayLike, Mask, PyTree
 from gradtx.transforms.decay import DecayKind
-from gradtx.transforms.own_decay import inside
+from gradtx.transforms.own_decay import own_decay
 from gradtx.transforms.scale import scale_by_lr, scale_rule
 
 PolyakVariant: TypeAlias = Annotated[str, OneOf("sps", "sps+")]
@@ -91,7 +91,7 @@ def polyak_sgd(
     Source: Loizou et al. 2021, arXiv:2002.10542, SPS_max. Optax documents s outside the minimum, and in its code
         g is multiplied by s before its norm is taken; with s = 1 all agree.
     """
-    decay = inside(weight_decay, 1.0)
+    decay = own_decay(weight_decay, 1.0)
     direction = scale_by_polyak(
         f_min, max_learning_rate, eps, variant, scaling=scaling, weight_decay=decay.weight_decay, mask=decay.mask
     )

@@ -15,7 +15,7 @@ from gradtx.core.slots import CopySlot, PositiveSlot, Slot
 from gradtx.core.transformation import transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree, TransformationLike
 from gradtx.transforms.decay import DecayKind
-from gradtx.transforms.own_decay import inside, with_decay
+from gradtx.transforms.own_decay import own_decay, with_decay
 
 
 class ProdigyState(NamedTuple):
@@ -32,12 +32,12 @@ class ProdigyState(NamedTuple):
 
 def prodigy_rule(
     g: Array, s: ProdigyState, p: Array, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, d: Array,
-    d_eps: Array, step: Array, weight: Array, weight_decay: ArrayLike | None, bias_correction: bool,
+    d_eps: Array, step_size: Array, weight: Array, weight_decay: ArrayLike | None, bias_correction: bool,
 ) -> tuple[Array, ProdigyState]:  # fmt: skip
-    """u = -k (m / (sqrt(v) + d_eps eps) + weight_decay theta), k the step, corrected, d_eps the old d or the new."""
+    """u = -k (m / (sqrt(v) + d_eps eps) + weight_decay theta), k the corrected step size, d_eps the old or new d."""
     m = ema(s.exp_avg, d * g, b1)
     v = ema(s.exp_avg_sq, abs_sq(d * g), b2)
-    k = step * adam_correction(b1, b2, cast(s.count, v.dtype)) if bias_correction else step
+    k = step_size * adam_correction(b1, b2, cast(s.count, v.dtype)) if bias_correction else step_size
     u = -k * with_decay(m / (sqrt(v) + d_eps * eps), p, weight_decay)
     return u, s._replace(exp_avg=m, exp_avg_sq=v, grad_sum=b3 * s.grad_sum + weight * g)
 
@@ -48,7 +48,7 @@ def prodigy_numbers(
 ) -> dict[str, Array]:  # fmt: skip
     """The step size k, the weight of g in s, the new numerator n, and the d that eps is multiplied by."""
     d, b3 = state.estim_lr, b2**0.5 if b3 is None else b3
-    k = step = d * learning_rate
+    k = step_size = d * learning_rate
     if bias_correction:
         k = k * adam_correction(b1, b2, state.count.astype(d.dtype) + 1)
     progress = tree.sum_of(lambda g, p0, p: jnp.conj(g) * (p0 - p), updates, state.params0, params)
@@ -58,7 +58,7 @@ def prodigy_numbers(
     if eps_of_new_d:
         total = tree.sum_of(lambda s, g: jnp.abs(b3 * s + weight * g), state.grad_sum, updates)
         d_eps = jnp.maximum(d, safe_divide(estim_lr_coef * n, total))
-    return {"d": d, "d_eps": d_eps, "step": step, "b3": b3, "weight": weight, "numerator_weighted": n}
+    return {"d": d, "d_eps": d_eps, "step_size": step_size, "b3": b3, "weight": weight, "numerator_weighted": n}
 
 
 def prodigy_estimate(state: ProdigyState, estim_lr_coef: Array) -> ProdigyState:
@@ -101,7 +101,7 @@ def prodigy(
     Source: Mishchenko & Defazio 2024, arXiv:2306.06101, the Adam form. The denominator has d before this step's change,
         as in the paper; the authors' code and Optax have `eps_of_new_d`.
     """
-    decay = inside(weight_decay, learning_rate)
+    decay = own_decay(weight_decay, learning_rate)
     if decay.before or decay.after:
         bare = prodigy(
             learning_rate, b1, b2, b3, eps, estim_lr0, estim_lr_coef, safeguard_warmup=safeguard_warmup,

@@ -161,12 +161,12 @@ def zeros_like(params: PyTree) -> PyTree:
 
 def scaled(step: Array, updates: PyTree) -> PyTree:
     """u <- step u, and zero for a step of 0 whatever u is."""
-    return leafwise(step_rule, step=step).named("linesearch").update(updates, EmptyState())[0]
+    return leafwise(step_rule, step_size=step).named("linesearch").update(updates, EmptyState())[0]
 
 
-def step_rule(g: Array, *, step: Array) -> Array:
-    """u = step g, and 0 for a step of 0."""
-    return jnp.where(step == 0, 0, times(step, g))
+def step_rule(g: Array, *, step_size: Array) -> Array:
+    """u = step_size g, and 0 for a step size of 0, whatever g is."""
+    return jnp.where(step_size == 0, 0, times(step_size, g))
 
 
 def _paths(params: PyTree) -> list[Any]:

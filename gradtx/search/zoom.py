@@ -43,7 +43,7 @@ class ScaleByZoomLinesearchState(NamedTuple):
     info: ZoomLinesearchInfo
 
 
-class Mark(NamedTuple):
+class Sample(NamedTuple):
     """A step, and the loss and its derivative by the step there."""
 
     step: Array
@@ -55,18 +55,18 @@ class Search(NamedTuple):
     """A search in progress."""
 
     count: Array
-    last: Mark  # tried last
-    low: Mark  # the end of the interval with the smaller loss, which has fallen enough
-    high: Mark  # the other end
-    third: Mark  # an earlier end, for the cubic
+    last: Sample  # tried last
+    low: Sample  # the end of the interval with the smaller loss, which has fallen enough
+    high: Sample  # the other end
+    third: Sample  # an earlier end, for the cubic
     bracketed: Array  # whether there is an interval
     done: Array
-    best: Mark  # what is returned if the search ends now
+    best: Sample  # what is returned if the search ends now
     grad: PyTree  # the gradient there
     errors: tuple[Array, Array]  # of decrease and curvature there; of the last try while best is the start
 
 
-def wolfe_errors(line: Line, at: Mark, slope_rtol: Array, curv_rtol: Array, approx: Array | None) -> Any:
+def wolfe_errors(line: Line, at: Sample, slope_rtol: Array, curv_rtol: Array, approx: Array | None) -> Any:
     """By how much sufficient decrease (or approximate decrease near a minimum) and curvature are missed."""
     decrease = at.value - line.value - slope_rtol * at.step * line.slope
     if approx is not None:
@@ -79,13 +79,13 @@ def wolfe_errors(line: Line, at: Mark, slope_rtol: Array, curv_rtol: Array, appr
     return tuple(jnp.where(finite, jnp.maximum(error, 0), jnp.inf) for error in (decrease, curvature))
 
 
-def interpolated(low: Mark, high: Mark, third: Mark, relative: bool) -> Array:
+def interpolated(low: Sample, high: Sample, third: Sample, relative: bool) -> Array:
     """A step between low and high: the minimum of a cubic through all, else of a parabola, else `far_within`.
 
     The last is the middle where this is not relative.
     """
     width = high.step - low.step
-    rise = lambda mark: mark.value - low.value - low.slope * (mark.step - low.step)
+    rise = lambda at: at.value - low.value - low.slope * (at.step - low.step)
     # rise(t) = a t^3 + b t^2, t the distance from low with the width as its unit. Only ratios of a, b and the slope
     # matter: with the largest as their unit no square of them overflows or vanishes.
     t, slope, over, other = (third.step - low.step) / width, low.slope * width, rise(high), rise(third)
@@ -101,7 +101,7 @@ def interpolated(low: Mark, high: Mark, third: Mark, relative: bool) -> Array:
     return jnp.where(inside, low.step + t * width, far_within(low, high, parabola))
 
 
-def far_within(low: Mark, high: Mark, parabola: Array) -> Array:
+def far_within(low: Sample, high: Sample, parabola: Array) -> Array:
     """A step between two that are orders of magnitude apart, where interpolation leads too near to one of them.
 
     It is in their geometric mean, where neither is 0. Between 0 and a step so long that nothing of the slope at 0 is
@@ -130,7 +130,7 @@ def choose(condition: Array, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), yes, no)
 
 
-def longer(s: Search, new: Mark, short: Array, wolfe: Array, at_end: Array) -> Search:
+def longer(s: Search, new: Sample, short: Array, wolfe: Array, at_end: Array) -> Search:
     """The search after a longer step: Nocedal & Wright, Algorithm 3.5."""
     over = short | ((new.value >= s.last.value) & (s.count > 0))
     up = (new.slope >= 0) & ~over
@@ -138,7 +138,7 @@ def longer(s: Search, new: Mark, short: Array, wolfe: Array, at_end: Array) -> S
     return s._replace(low=low, high=high, third=low, bracketed=over | up, done=wolfe | (at_end & ~over & ~up))
 
 
-def narrower(s: Search, new: Mark, short: Array, wolfe: Array) -> Search:
+def narrower(s: Search, new: Sample, short: Array, wolfe: Array) -> Search:
     """The search after a step inside the interval: Nocedal & Wright, Algorithm 3.6."""
     to_high = short | (new.value >= s.low.value)
     turn = (new.slope * (s.high.step - s.low.step) >= 0) & ~to_high
@@ -161,7 +161,7 @@ def search(
         at_end = jnp.zeros((), jnp.bool_) if longest is None else ahead >= longest
         eta = jnp.where(s.bracketed, interpolated(s.low, s.high, s.third, relative), ahead)
         value, slope, grad = line.at(eta)
-        new = Mark(eta, value, precision.cast(slope, value.dtype))
+        new = Sample(eta, value, precision.cast(slope, value.dtype))
         approx = h["approx_dec_rtol"] if use_approx else None
         errors = wolfe_errors(line, new, h["slope_rtol"], h["curv_rtol"], approx)
         # A NaN compares as no decrease, so that the interval closes in on where the loss is defined.
@@ -178,7 +178,7 @@ def search(
         return after._replace(count=s.count + 1, last=new, done=done, best=best, grad=grad, errors=kept)
 
     zero, infinite = jnp.zeros_like(line.value), jnp.full_like(line.value, jnp.inf)
-    start = Mark(zero, line.value, line.slope)
+    start = Sample(zero, line.value, line.slope)
     hopeless = ~(jnp.isfinite(line.value) & (line.slope <= 0) & jnp.isfinite(line.slope))
     first = Search(
         jnp.zeros((), jnp.int32), start, start, start, start, jnp.zeros((), jnp.bool_), hopeless, start, line.grad,

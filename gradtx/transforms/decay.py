@@ -40,7 +40,7 @@ def corrected_rule(g: Array, p: Array, *, weight_decay: ArrayLike, learning_rate
     return g + weight_decay * (learning_rate / peak) * p
 
 
-def cautious_rule(g: Array, p: Array, *, weight_decay: ArrayLike) -> Array:
+def cautious_decay_rule(g: Array, p: Array, *, weight_decay: ArrayLike) -> Array:
     """u = g + weight_decay p where g and p do not point apart, else g."""
     return g + jnp.where(agreement(g, p) >= 0, weight_decay * p, 0)
 
@@ -93,7 +93,7 @@ def add_corrected_decay(weight_decay: NonNegative, learning_rate: NonNegative, p
     """
 
 
-@lifted(cautious_rule)
+@lifted(cautious_decay_rule)
 def add_cautious_decay(weight_decay: NonNegative, mask: Mask = None):
     """Add a multiple of the parameters where it does not work against g: u <- g + lambda theta [g theta >= 0].
 

@@ -7,7 +7,7 @@ from gradtx.core.typing import Array, ArrayLike, Mask
 from gradtx.transforms.decay import DecayLinks, WeightDecay, coupled, decoupled
 
 
-class Inside(NamedTuple):
+class OwnDecay(NamedTuple):
     """Weight decay of a method that finds its own step size: what its rule applies, and the links around it."""
 
     weight_decay: Any = None
@@ -16,21 +16,21 @@ class Inside(NamedTuple):
     after: tuple[GradientTransformation, ...] = ()
 
 
-def inside(weight_decay: Any, learning_rate: Any) -> Inside:
+def own_decay(weight_decay: Any, learning_rate: Any) -> OwnDecay:
     """What a `weight_decay` argument means where the step size is the method's own: decoupled decay follows it.
 
     Raises:
         ValueError: a kind that stands between direction and learning rate, which such a method does not have.
     """
     if weight_decay is None:
-        return Inside()
+        return OwnDecay()
     kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
     if kind.name == decoupled.__name__:
-        return Inside(kind.weight_decay, kind.mask)
+        return OwnDecay(kind.weight_decay, kind.mask)
     before, between, after = kind.links(learning_rate)
     if between:
         raise ValueError(f"weight_decay must be a number, decoupled or a kind around the step, got {weight_decay!r}")
-    return Inside(before=before, after=after)
+    return OwnDecay(before=before, after=after)
 
 
 def with_decay(u: Array, p: Array, weight_decay: ArrayLike | None) -> Array:

@@ -24,7 +24,7 @@ from gradtx.wrappers.plateau import reduce_on_plateau
 CHAINS: tuple[Any, ...] = (chain, named_chain)
 
 
-class Step(NamedTuple):
+class Effect(NamedTuple):
     """What one link does to what has been multiplied before it."""
 
     degrees: Degrees
@@ -36,8 +36,8 @@ class Located(NamedTuple):
 
     value: GradientTransformation
     state: Any  # after the step; None where it is not known
-    before: tuple[Step, ...] = ()  # what its updates have gone through
-    after: tuple[Step, ...] = ()  # and go through further on
+    before: tuple[Effect, ...] = ()  # what its updates have gone through
+    after: tuple[Effect, ...] = ()  # and go through further on
 
 
 def applied_rates(tx: GradientTransformation, state: Any, count: Array) -> dict[str, Array]:
@@ -112,11 +112,11 @@ def _reaching(x: Located, rate: Any) -> Any:
     """What is left of the rate of a link, and of the factors before and behind it, where updates come out."""
     behind = [s if s.degrees in (LINEAR, SCALE_FREE) else s._replace(degrees=LINEAR) for s in x.after]
     total, passing = 1, cast(Degrees, LINEAR)
-    for step in reversed([*x.before, Step(degrees_of(x.value), rate), *behind]):
-        if step.factor is not None:
-            sign = jnp.sign(step.factor) if passing == SCALE_FREE else jnp.nan
-            total = total * (step.factor if passing == LINEAR else sign)
-        passing = in_turn(step.degrees, passing)
+    for effect in reversed([*x.before, Effect(degrees_of(x.value), rate), *behind]):
+        if effect.factor is not None:
+            sign = jnp.sign(effect.factor) if passing == SCALE_FREE else jnp.nan
+            total = total * (effect.factor if passing == LINEAR else sign)
+        passing = in_turn(effect.degrees, passing)
     return total
 
 
@@ -153,9 +153,9 @@ def _inside(x: Located) -> Iterator[Located]:
         names = list(links) if isinstance(links, dict) else range(len(links))
         known = isinstance(state, dict | tuple) and len(cast("tuple[Any, ...]", state)) == len(links)
         pairs = [(links[name], state[name] if known else None) for name in names]
-        steps = [tuple(_steps(*pair)) for pair in pairs]
+        effects = [tuple(_effects(*pair)) for pair in pairs]
         for i, pair in enumerate(pairs):
-            yield Located(*pair, x.before + sum(steps[:i], ()), sum(steps[i + 1 :], ()) + x.after)
+            yield Located(*pair, x.before + sum(effects[:i], ()), sum(effects[i + 1 :], ()) + x.after)
         return
     inner_states = [getattr(state, name) for name in inner_fields(type(state))]
     if x.value.maker is partition and inner_states:
@@ -166,23 +166,23 @@ def _inside(x: Located) -> Iterator[Located]:
     if len(inners) == 1 and not inner_states:
         inner_states = [state]  # a wrapper that keeps nothing of its own
     if x.value.maker.degree is None:  # what it gives to those inside is not known
-        x = x._replace(before=(*x.before, Step(None)))
+        x = x._replace(before=(*x.before, Effect(None)))
     if isinstance(state, MechanicState):
-        x = x._replace(after=(Step(LINEAR, jnp.sum(state.s)), *x.after))
+        x = x._replace(after=(Effect(LINEAR, jnp.sum(state.s)), *x.after))
     for i, inner in enumerate(inners):
         yield x._replace(value=inner, state=inner_states[i] if i < len(inner_states) else None)
 
 
-def _steps(link: GradientTransformation, state: Any) -> Iterator[Step]:
+def _effects(link: GradientTransformation, state: Any) -> Iterator[Effect]:
     """What a link of a chain does, step by step."""
     pair = link.build()
     if isinstance(pair, GradientTransformation):
-        yield from _steps(pair, state)
+        yield from _effects(pair, state)
     elif link.maker in CHAINS:
         for inner in _inside(Located(link, state)):
-            yield from _steps(inner.value, inner.state)
+            yield from _effects(inner.value, inner.state)
     else:
-        yield Step(degrees_of(link), _factor(link, pair, state))
+        yield Effect(degrees_of(link), _factor(link, pair, state))
 
 
 def _factor(link: GradientTransformation, pair: Any, state: Any) -> Any:
