@@ -111,3 +111,12 @@ def test_errors():
     off = gradtx.monitor(BASE, on=False)
     with pytest.raises(ValueError, match="do not have the tree of the state's"):
         gradtx.monitor(BASE).update(params, off.init(params), params)
+
+
+def test_a_measure_may_have_defaults_for_what_is_not_given():
+    tx = gradtx.monitor(gradtx.sgd(0.1), {"doubled": lambda value=1.5: 2 * value})
+    p = jnp.ones(2)
+    _, state = tx.update(p, tx.init(p), p)
+    assert state.measurements["doubled"] == 3.0
+    _, state = tx.update(p, state, p, value=2.0)
+    assert state.measurements["doubled"] == 4.0
