@@ -96,6 +96,14 @@ def test_derivatives_equal_differences(project):
         np.testing.assert_allclose(slope, differences, atol=1e-8)
 
 
+def test_what_a_simplex_leaves_at_zero_has_no_derivative():
+    """An element that is tau exactly is one of those."""
+    derivative = jax.jit(jax.jacobian(projections.projection_simplex, argnums=(0, 1)))
+    of_x = np.array([[0.5, -0.5, 0], [-0.5, 0.5, 0], [0, 0, 0]], np.float32)
+    wanted = of_x, np.array([0.5, 0.5, 0], np.float32)
+    chex.assert_trees_all_close(derivative(jnp.array([2.0, 2.0, 1.5]), 1.0), wanted, atol=1e-6)
+
+
 def test_masked_scores_get_no_share_of_a_simplex():
     x = jnp.array([0.3, -jnp.inf, 0.1])
     np.testing.assert_allclose(projections.projection_simplex(x), [0.6, 0.0, 0.4], rtol=1e-6)
