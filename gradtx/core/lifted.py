@@ -113,7 +113,7 @@ def _state_of(state: type[Any], made: Maker, hyperparameters: tuple[str, ...]) -
     values, single = COUNTED[numbers.count(False)], COUNTED[numbers.count(True)]
     real = " real" * all(mark.real for mark in slots_of(state).values())
     each = [f"{values}{real} value{'s' * (values != 'one')} per parameter"] * bool(values)
-    each += [f"{single}{'' if values else ' number'} per leaf"] * bool(single)
+    each += [f"{single} number{'s' * (single != 'one')} per leaf"] * bool(single)
     sizes = f", {' and '.join(each)}" if each else ""
     return f" `{state.__name__}({', '.join(state._fields)})`{sizes}."
 

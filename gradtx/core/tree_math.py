@@ -95,9 +95,7 @@ def _cast(x: PyTree, real: np.dtype) -> PyTree:
     def cast(a: Any) -> Any:
         if not is_inexact(a):
             return a
-        if jnp.iscomplexobj(a) and not jnp.issubdtype(real, jnp.complexfloating):
-            return precision.cast(a, precision.promote(real, jnp.complex64))
-        return precision.narrow(a, real)
+        return precision.narrow(a, precision.promote(real, jnp.complex64) if jnp.iscomplexobj(a) else real)
 
     return jax.tree.map(cast, x)
 

@@ -101,8 +101,9 @@ class _Assembly:
     def behind(self, x: int, op: str, read: Sequence[int]) -> int:
         """What a node is made from, if it is this operation and not read; never an input (1. above)."""
         y = self.nodes[x].operands[0]
-        leave_out = self.nodes[x].op == op and not read[x] and isinstance(y, int) and self.nodes[y].op != "input"
-        return y if leave_out and isinstance(y, int) else x
+        if self.nodes[x].op != op or read[x] or not isinstance(y, int) or self.nodes[y].op == "input":
+            return x
+        return y
 
     def end(self, k: int, end: _End) -> None:
         """Sum up an output, or store it where it is not in its place already."""

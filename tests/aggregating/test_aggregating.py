@@ -181,6 +181,8 @@ def test_they_go_into_chains():
         (lambda: aggregating.accumulate_avg_updates(0), ValueError, r"accumulation_steps must be in \[1, inf\), got 0"),
         (lambda: aggregating.average_incrementally_updates(0, 0), ValueError, "accumulation_steps must be in"),
         (lambda: aggregating.average_per_element_updates("x"), TypeError, "per_elt_axis must be an axis or a seq"),
+        (lambda: aggregating.average_per_element_updates(()), TypeError, "per_elt_axis must be an axis or a seq"),
+        (lambda: aggregating.average_per_element_updates((0, 0)), TypeError, "per_elt_axis must be an axis or a seq"),
         (lambda: aggregating.add_mean_variance_to_opt(gradtx.sgd(1.0), 1.0), ValueError, r"ema_decay must be in \[0"),
         (lambda: aggregating.Aggregator(1, 2), TypeError, "Aggregator: init must be a function .*, got 1"),
         (

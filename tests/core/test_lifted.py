@@ -113,7 +113,7 @@ def test_the_docstring_has_what_is_declared():
             eps: above 0, keeps the division finite.
             initial: nu at the start.
 
-        State: `AverageState(count, nu, norm)`, one real value per parameter and one per leaf.
+        State: `AverageState(count, nu, norm)`, one real value per parameter and one number per leaf.
 
         Raises: ValueError from `update` without params; TypeError for complex parameters.
         """)
@@ -122,6 +122,8 @@ def test_the_docstring_has_what_is_declared():
         "Raises": " TypeError from `update` without `value`.",
     }
     assert parsed(gradtx.scale_by_sign.__doc__).sections["State"] == " none."
+    two = parsed(gradtx.scale_by_distance_over_gradients.__doc__).sections["State"]
+    assert two.endswith(", one value per parameter and two numbers per leaf.")
     assert parsed(gradtx.clip.__doc__).arguments["max_delta"] == "at least 0, infinity included."
 
 

@@ -29,6 +29,8 @@ import gradtx, gradtx.compat.optax, gradtx.compat.convert
 assert not {"optax", "flax", "equinox"} & set(sys.modules)
 tx = gradtx.adam(1e-3)
 assert tx.__class__ is type(tx)
+waiting = [finder.name for finder in sys.meta_path if hasattr(finder, "then")]
+assert sorted(waiting) == ["flax.serialization", "optax"]  # each once, though asked for twice
 """)
 
 
