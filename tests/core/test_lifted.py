@@ -77,6 +77,11 @@ def test_a_rule_for_matrices_is_told_of_its_items():
     chex.assert_trees_all_close(updates, {"a": g @ g.T @ g / 6, "b": -g @ g.T @ g / 6, "bias": grads["bias"]})
 
 
+@gradtx.lifted(lambda g, *, power: power * g)
+def unscheduled(power: gradtx.Number = 2.0):
+    """Multiply."""
+
+
 def test_the_rule_gets_what_it_asks_for_by_name():
     tx = average(0.5, 2.0, initial=3.0)
     updates, state = tx.update(GRADS, tx.init(PARAMS), PARAMS)
@@ -121,7 +126,8 @@ def test_the_docstring_has_what_is_declared():
         "State": " none, or a step count (4 bytes) with a schedule.",
         "Raises": " TypeError from `update` without `value`.",
     }
-    assert parsed(gradtx.scale_by_sign.__doc__).sections["State"] == " none."
+    for none in (gradtx.scale_by_sign, unscheduled):
+        assert parsed(none.__doc__).sections["State"] == " none."
     two = parsed(gradtx.scale_by_distance_over_gradients.__doc__).sections["State"]
     assert two.endswith(", one value per parameter and two numbers per leaf.")
     assert parsed(gradtx.clip.__doc__).arguments["max_delta"] == "at least 0, infinity included."
