@@ -107,7 +107,7 @@ def check_slot(
     if isinstance(start, OptionalStart) and isinstance(slot, tuple) and not slot:
         return
     lead = g.shape[:counted]
-    like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) and hasattr(p, "dtype") else g).dtype)
+    like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) else g).dtype)
     wanted = _types(start, like, cache)
     leaves, treedef = jax.tree.flatten(wanted)
     given, structure = jax.tree.flatten(slot)

@@ -12,7 +12,6 @@ from gradtx.core.typing import Array, PyTree
 from gradtx.projections.vectors import check_real, check_scale
 
 
-@compiled
 def projection_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
     """The nearest tree between two bounds: y = min(max(x, lower), upper).
 
@@ -29,7 +28,12 @@ def projection_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
         ValueError: for two numbers of which `lower` is the larger.
     """
     check_real("projection_box", tree)
-    check_ordered("projection_box", lower=lower, upper=upper)
+    check_ordered("projection_box", lower=lower, upper=upper)  # which no compiled call could: it knows no number
+    return _onto_box(tree, lower, upper)
+
+
+@compiled
+def _onto_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
     return jax.tree.map(_clip, tree, _spread(lower, tree), _spread(upper, tree))
 
 

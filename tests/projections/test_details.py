@@ -43,6 +43,8 @@ def test_a_tree_is_one_vector_for_planes_and_boxes():
         np.testing.assert_allclose(flat(project(TREE, NORMAL, -1.0)), project(FLAT, FLAT_NORMAL, -1.0), rtol=1e-6)
     got = projections.projection_box(TREE, {"a": 0.0, "b": -0.5}, 1.0)  # a prefix, and one number
     np.testing.assert_allclose(flat(got), [1.0, 0.0, 0.25, 0.5, -0.5])
+    got = projections.projection_box(TREE, -1.0, {"a": 1.0, "b": -1.0})
+    np.testing.assert_allclose(flat(got), [1.0, -1.0, 0.25, 0.5, -1.0])
     np.testing.assert_allclose(flat(projections.projection_non_negative(TREE)), [2.0, 0.0, 0.25, 0.5, 0.0])
 
 
@@ -156,8 +158,9 @@ def test_errors():
             project(z)
     with pytest.raises(TypeError, match="projection_non_negative: wanted real numbers"):
         projections.projection_non_negative(z)
-    with pytest.raises(ValueError, match=r"projection_box: lower must not be above upper, got 2 > 1"):
-        projections.projection_box(FLAT, 2, 1)
+    for lower, upper in ((2, 1), (2.0, 1.0), (0.5, -1.0)):
+        with pytest.raises(ValueError, match=f"projection_box: lower must not be above upper, got {lower} > {upper}"):
+            projections.projection_box(FLAT, lower, upper)
 
 
 def test_agrees_with_optax():

@@ -100,6 +100,12 @@ def test_no_host_callback():
     assert "callback" not in text
 
 
+@pytest.mark.parametrize("measure", [lambda *seen: 1.0, lambda **seen: 1.0, lambda value, /: value, print, 1.0])
+def test_a_measure_asks_by_name(measure):
+    with pytest.raises(TypeError, match=r"monitor: measures\['seen'\] must be a function of named arguments"):
+        gradtx.monitor(BASE, {"seen": measure})
+
+
 def test_errors():
     params = {"w": jnp.ones(3)}
     tx = gradtx.monitor(BASE, {"loss": lambda value: value})
