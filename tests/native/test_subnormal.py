@@ -32,10 +32,16 @@ UNARY = {
 BINARY = {
     "add": (lax.add, np.add), "sub": (lax.sub, np.subtract), "mul": (lax.mul, np.multiply), "div": (lax.div, np.divide),
     "max": (lax.max, np.maximum), "min": (lax.min, np.minimum), "pow": (lax.pow, np.power),
-    "atan2": (lax.atan2, np.arctan2), "eq": (lambda x, y: (x == y).astype(x.dtype), np.equal),
-    "lt": (lambda x, y: (x < y).astype(x.dtype), np.less),
+    "atan2": (lax.atan2, np.arctan2),
     "blend": (lambda x, y: in_type(0.5, x) * x + in_type(0.25, x) * y, lambda x, y: 0.5 * x + 0.25 * y),
 }  # fmt: skip
+COMPARISONS = {
+    "eq": (lax.eq, np.equal), "ne": (lax.ne, np.not_equal), "lt": (lax.lt, np.less), "le": (lax.le, np.less_equal),
+    "gt": (lax.gt, np.greater), "ge": (lax.ge, np.greater_equal),
+}  # fmt: skip
+BINARY |= {
+    name: (lambda x, y, ours=ours: ours(x, y).astype(x.dtype), theirs) for name, (ours, theirs) in COMPARISONS.items()
+}
 FUNCTIONS = UNARY | BINARY
 """As JAX has it, and NumPy."""
 
@@ -43,7 +49,7 @@ FUNCTIONS = UNARY | BINARY
 OTHERWISE_IN_XLA = {"pow", "atan2", "cbrt"}
 if jax.__version_info__ < (0, 11):
     OTHERWISE_IN_XLA |= {"root"}
-    OTHERWISE_OF_16_BITS = {"positive", "true", "eq", "lt", "max", "min"}  # which XLA compares as they are
+    OTHERWISE_OF_16_BITS = {"positive", "true", "max", "min", *COMPARISONS}  # which XLA compares as they are
 else:
     OTHERWISE_OF_16_BITS = {"max", "min"}  # where 0 and -0 are equal
 RTOL = {"float32": 1e-5, "bfloat16": 2e-2, "float64": 1e-12}
