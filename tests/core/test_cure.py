@@ -24,5 +24,7 @@ def test_slots_are_named_as_the_state_has_them(tx):
     if not takes_any:
         with pytest.raises(TypeError) as refused:
             tx.maker(*args, **kwargs, none_such_dtype="bfloat16")
-        named = re.search(r"its slots, ([^:]*): gradtx", str(refused.value))
+        named = re.search(r"its slots, ([^:]*): (gradtx.*)", str(refused.value))
         assert (named.group(1).split(", ") if named else []) == list(slots)
+        kept = "'bfloat16'" if len(slots) == 1 else "..."  # for a slot there is, whatever name was given
+        assert not named or named.group(2) == f"gradtx.stored(gradtx.{tx.name}(...), {slots[0]}={kept})"
