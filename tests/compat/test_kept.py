@@ -1,5 +1,6 @@
 """The dtypes in which states are kept, and numbers of any range: as Optax's arguments say."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import pytest
@@ -26,6 +27,12 @@ def test_slots_in_the_parameters_dtype(tx):
     updates, new_state = tx.update(HALF, state, HALF)
     assert jax.tree.map(jax.typeof, new_state) == jax.tree.map(jax.typeof, state)
     assert updates["w"].dtype == jnp.bfloat16
+
+
+def test_slots_of_packed_parameters_are_packed_as_these():
+    packed = gradtx.pack({"v": jnp.ones(2, jnp.bfloat16), "w": jnp.ones(2, jnp.bfloat16), "b": jnp.ones(3)})
+    state = started(gradtx.scale_by_adam(), packed, None)
+    chex.assert_trees_all_equal_shapes_and_dtypes(state.mu, packed)
 
 
 def test_a_dtype_asked_for_wins():

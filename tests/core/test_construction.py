@@ -195,3 +195,17 @@ def test_tracers_are_taken_on_trust_and_schedules_as_they_come():
     tx = jax.jit(lambda b1: gradtx.adam(0.1, b1=b1))(2.0)
     assert tx.b1 == 2.0
     assert isinstance(gradtx.adam(lambda step: 0.1).learning_rate, gradtx.Schedule)
+
+
+NO_NUMBER = {
+    "it gives 'x'": lambda step: "x",
+    r"it gives float32\(2,\)": lambda step: jnp.ones(2),
+    "it gives complex64": lambda step: step * 1j,
+    "it raises ZeroDivisionError": lambda step: 1 / 0,
+}
+
+
+@pytest.mark.parametrize("told", NO_NUMBER)
+def test_a_schedule_of_a_function_that_gives_no_number(told):
+    with pytest.raises(TypeError, match=f"^Schedule: fn must be a function of the step, got .*: {told}"):
+        gradtx.Schedule(NO_NUMBER[told])

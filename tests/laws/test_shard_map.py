@@ -133,3 +133,11 @@ def test_loops_run_on_each_part(name):
     wanted = jax.tree.map(lambda *xs: jnp.stack(xs), *apart)
     ours = jax.jit(on_parts(LOOPS[name]))(MATRICES, ROWS)
     chex.assert_trees_all_close(*jax.device_get((ours, wanted)), rtol=1e-4, atol=1e-4)
+
+
+def test_a_state_of_a_users_may_grow():
+    """Its new parts then vary as they come."""
+    tx = gradtx.GradientTransformation(lambda params: (), lambda g, state, params=None: (g, (*state, 2 * g)))
+    twice = lambda g: tx.update(g, tx.update(g, tx.init(g))[1])[1]
+    run = jax.shard_map(twice, mesh=MESH, in_specs=P("x"), out_specs=P("x"))
+    chex.assert_trees_all_equal(jax.jit(run)(jnp.arange(4.0)), (2 * jnp.arange(4.0),) * 2)

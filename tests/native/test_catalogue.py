@@ -13,11 +13,13 @@ pytestmark = needs_native
 
 SHAPES = {"vector": (17,), "matrix": (4, 3)}
 TOLERANCE = {jnp.float16: 2e-3, jnp.bfloat16: 2e-2, jnp.float32: 1e-4, jnp.float64: 1e-12}
+LOGIC = gradtx.stateless_leafwise(lambda g: jnp.where((g > -0.5) & (g < 1) | ~(jnp.abs(g) < 2), g, 0.5 * g))
 CHAINS = [
     gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(0.01)),
     gradtx.sgd(0.1, momentum=0.9, nesterov=True),
     gradtx.lion(0.01, mode="refined"),
     gradtx.amsgrad(gradtx.linear_schedule(0.1, 0.01, 10)),
+    gradtx.chain(LOGIC, gradtx.sgd(0.1)),
 ]
 
 
