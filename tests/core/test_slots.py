@@ -1,6 +1,6 @@
 """Slots: their dtypes, their starts, and buffers of their own."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -12,6 +12,17 @@ import gradtx
 from gradtx.core import slots
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import CopySlot, PositiveSlot
+from gradtx.core.walk import declared
+
+
+class Anchored(NamedTuple):
+    slot: PositiveSlot
+    anchor: Any
+
+
+class Foreign(NamedTuple):
+    trace: Any
+    count: Any
 
 
 class Real(NamedTuple):
@@ -81,3 +92,10 @@ def test_numpy_parameters_are_not_aliased():
     state = keeping().init(params)
     params["w"][:] = 7
     chex.assert_trees_all_equal(state.start["w"], jnp.zeros(3))
+
+
+def test_only_what_declares_nothing_has_slots_by_their_looks():
+    """A state of another library: no field that is not declared beside others that are, nor what a tuple holds."""
+    params = {"w": jnp.ones(2)}
+    states = (params, {"kept": params}, Anchored(params, params), Foreign(params, jnp.ones(())))
+    assert [name for _, name, _, _ in declared(states, params)] == ["slot", "trace"]

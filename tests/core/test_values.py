@@ -49,6 +49,7 @@ def test_repr_has_every_hyperparameter():
     assert repr(gradtx.adam(1e-3)) == "adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)"
     assert repr(gradtx.adam(1e-3, nesterov=True)).endswith("eps=1e-08, nesterov=True, eps_root=0.0)")
     assert "weight_decay=0.0001" in repr(gradtx.adamw(1e-3)), "what acts by default"
+    assert repr(gradtx.scale_by_lion(mode="".join(["ha", "rd"]))) == repr(gradtx.scale_by_lion()), "an equal default"
     assert repr(ODD[0]) == "clip_by_global_norm(max_norm=float('inf'))"
     assert repr(ODD[5]) == "add_decayed_weights(weight_decay=0.1, mask=('*/kernel',))"
     assert repr(gradtx.adam) == "<GradientTransformation maker adam>"
