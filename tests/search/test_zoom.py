@@ -16,10 +16,16 @@ def marks(low, high, third, loss, slope):
     return at(0.0), at(1.0), at(third)
 
 
+def cubic(a, b, least):
+    """The loss 4 + slope t + b t^2 + a t^3 that is least there, and its slope at 0."""
+    slope = -(3 * a * least**2 + 2 * b * least)
+    return lambda t: 4 + slope * t + b * t**2 + a * t**3, slope
+
+
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (3.0, 5.0), (2.0, 1.5)], ids=str)
 @pytest.mark.parametrize("third", [2.0, -0.5, 0.75])
 def test_between_the_ends(ends, third):
-    """Of the loss 4 + slope t + b t^2 + a t^3, least at `least`: that, the parabola's least, or the middle."""
+    """Where the loss is least, else where the parabola is, else in the middle."""
     rows = (  # a, b, least, wanted
         (1.0, 1.0, 0.5, 0.5),
         (1.0, 1.0, 0.25, 0.25),
@@ -36,12 +42,11 @@ def test_between_the_ends(ends, third):
     with jax.enable_x64(True):
         low, high = ends
         for a, b, least, wanted in rows:
-            slope = -(3 * a * least**2 + 2 * b * least)
-            three = marks(*ends, third, lambda t, a=a, b=b, slope=slope: 4 + slope * t + b * t**2 + a * t**3, slope)
+            three = marks(low, high, third, *cubic(a, b, least))
             for relative in (False, True):  # these ends are of one order of magnitude, or one is 0
                 if relative and wanted == MIDDLE and low == 0:
                     continue
-                got = interpolated(*three, relative)
+                got = interpolated(*three, relative=relative)
                 np.testing.assert_allclose(got, low + wanted * (high - low), rtol=1e-9, err_msg=str((a, b, least)))
 
 
@@ -49,7 +54,7 @@ def test_the_margins_at_the_ends_are_open():
     with jax.enable_x64(True):
         for least in (0.1, 0.9):
             three = marks(0.0, 1.0, 2.0, lambda t, least=least: t**2 - 2 * least * t, -2 * least)
-            assert interpolated(*three, False) == MIDDLE
+            assert interpolated(*three, relative=False) == MIDDLE
 
 
 def test_between_ends_that_are_orders_of_magnitude_apart():
@@ -73,7 +78,6 @@ def test_between_ends_that_are_orders_of_magnitude_apart():
             got = far_within(low, high, jnp.asarray(parabola))
             np.testing.assert_allclose(got, wanted, rtol=1e-12, err_msg=str((low.step, high.step, parabola)))
         for a, b, least in ((0.0, 1.0, 0.0625), (16.0, 0.25, 0.15)):  # near an end, by the parabola and by the cubic
-            slope = -(3 * a * least**2 + 2 * b * least)
-            far = marks(1.0, 100.0, 2.0, lambda t, a=a, b=b, slope=slope: slope * t + b * t**2 + a * t**3, slope)
-            np.testing.assert_allclose(interpolated(*far, True), 10.0)
-            np.testing.assert_allclose(interpolated(*far, False), 50.5)
+            low, high, third = marks(1.0, 100.0, 2.0, *cubic(a, b, least))
+            np.testing.assert_allclose(interpolated(low, high, third, True), 10.0)
+            np.testing.assert_allclose(interpolated(low, high, third, False), 50.5)
