@@ -32,6 +32,8 @@ import pytest  # noqa: E402
 MOST_MEMORY, MOST_MAPS = 6 * 2**30, 30_000
 # Files and folders whose numbers depend on the release of JAX the most: marked, for `.ci/run` to run them everywhere.
 RELEASE = ("test_convergence.py", "examples", "test_training.py")
+# So are, but for what is slow, those of the parts that know the most of JAX: how it traces, cuts arrays and lowers.
+NEAR_JAX = ("core", "combine", "laws", "native", "state")
 # These take long: they begin first, or one process would be at one of them when all others are done.
 LONG = (*RELEASE, "test_resume.py", "docs")
 
@@ -45,7 +47,7 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if lies_in(RELEASE, item):
+        if lies_in(RELEASE, item) or (lies_in(NEAR_JAX, item) and not item.get_closest_marker("slow")):
             item.add_marker("release")
     items.sort(key=lambda item: not lies_in(LONG, item))
     if config.getoption("--slow"):
