@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradtx.search.zoom import Mark, far_within, interpolated
+from gradtx.search.zoom import Sample, far_within, interpolated
 
 MIDDLE = 0.5
 
 
 def marks(low, high, third, loss, slope):
     """Three steps, by their distance from the first in units of the interval, with the loss at each."""
-    at = lambda t: Mark(jnp.asarray(low + t * (high - low)), jnp.asarray(loss(t)), jnp.asarray(slope / (high - low)))
+    at = lambda t: Sample(jnp.asarray(low + t * (high - low)), jnp.asarray(loss(t)), jnp.asarray(slope / (high - low)))
     return at(0.0), at(1.0), at(third)
 
 
@@ -59,7 +59,7 @@ def test_the_margins_at_the_ends_are_open():
 
 def test_between_ends_that_are_orders_of_magnitude_apart():
     with jax.enable_x64(True):
-        at = lambda step, value=1.0: Mark(jnp.asarray(step), jnp.asarray(value), jnp.asarray(-1.0))
+        at = lambda step, value=1.0: Sample(jnp.asarray(step), jnp.asarray(value), jnp.asarray(-1.0))
         rows = (  # low, high, the parabola's least, wanted
             (at(1.0), at(100.0), 0.01, 10.0),
             (at(100.0), at(1.0), 0.01, 10.0),
