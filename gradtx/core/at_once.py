@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 
 from gradtx.core.arguments import Interval
-from gradtx.core.eager import CHANGING, Program, is_own, is_value, outside, program
+from gradtx.core.eager import CHANGING, TRIED, Program, exact, is_fixed, is_own, is_value, outside, program
 from gradtx.core.frozen import Frozen
 from gradtx.core.one_pass import wanted
 from gradtx.core.operands import as_operand
+from gradtx.core.reads import Reads, are_plain
 from gradtx.core.switch import settings
 from gradtx.core.values import Value
 
@@ -19,27 +20,33 @@ R = TypeVar("R")
 
 
 class Known(NamedTuple):
-    """What is known of a value that is all gradtx's own, and its programs."""
+    """What is known of a value that is all gradtx's own, or does what it did for as long as `reads` holds."""
 
     structure: Any
     numbers: list[Any]  # its leaves that are operands
     kept: tuple[Frozen | None, ...]  # its leaves, None for these
+    reads: Reads  # of the functions of users in it
     programs: dict[Hashable, Program]
 
 
 def _known(value: Value) -> Known | None:
-    """What is known of a value; None where something in it is a user's.
+    """What is known of a value; None where something in it is a user's that may do another thing at the next call.
 
     A Python number between 0 and 1 by its range, such as a decay, is no operand: 1 - 0.999 is 0.001 as long as it is
-    Python's, and off by 1.3e-5 of it in float32.
+    Python's, and off by 1.3e-5 of it in float32. Nor is any that a user's function may see: it may ask what it is.
     """
-    if not is_own(value):
+    reads = Reads()
+    if not is_own(value, reads):
         return None
     leaves, structure = jax.tree.flatten(value)
     share = lambda x, accepts: isinstance(accepts, Interval) and accepts.high == 1 and isinstance(x, int | float)
-    accepted = zip(leaves, _accepted(value), strict=True)
-    kept = tuple(Frozen(float(x)) if share(x, accepts) else None for x, accepts in accepted)
-    return Known(structure, [x for x, known in zip(leaves, kept, strict=True) if known is None], kept, {})
+    if reads.own:
+        accepted = zip(leaves, _accepted(value), strict=True)
+        kept = tuple(Frozen(float(x)) if share(x, accepts) else None for x, accepts in accepted)
+    else:
+        kept = tuple(Frozen(x) if is_fixed(x) else None for x in leaves)
+    numbers = [x for x, known in zip(leaves, kept, strict=True) if known is None]
+    return Known(structure, numbers, kept, reads, {})
 
 
 def _accepted(value: Value) -> list[Any]:
@@ -84,7 +91,9 @@ def calling(
             what makes the value of its numbers.
     """
     known = value.remember(_known) if outside() else None
-    if known is None:
+    if known is not None and not known.reads.hold():
+        known = value.remember(_known, anew=True)
+    if known is None or not (known.reads.own or are_plain(operands)):
         yield partial(call, value)
         return
     key = (call, settings(), wanted())
@@ -92,11 +101,13 @@ def calling(
     if found is None:
         remake = partial(_remade, known.structure, known.kept)
         make = lambda: partial(compiled, remake) if compiled else _on_remade(call, remake)
-        found = program((*key, known.structure), known.kept, make)
+        family = (*key, known.structure, *(exact(x) for _, x in known.reads.noted))
+        member = tuple(x and exact(x.value) for x in known.kept)
+        found = program(family, member, make, tried=TRIED if known.reads.own else 0)
         if found is not None:
             known.programs[key] = found
     if found is None:
-        with CHANGING.turned():
+        with CHANGING.turned(known.reads.own or CHANGING in settings()):
             yield partial(call, value)
     elif found.refuses(given := ([*map(as_operand, known.numbers)], *operands)):
         yield partial(call, value)

@@ -122,9 +122,9 @@ class Value:
                 _set(self, "_built", self._build())
         return self._built
 
-    def remember(self, ask: Callable[[Self], T]) -> T:
-        """What `ask` says of this value, which is asked once; there is one such question."""
-        if self._remembered is None:
+    def remember(self, ask: Callable[[Self], T], *, anew: bool = False) -> T:
+        """What `ask` says of this value, which is asked once, or `anew`; there is one such question."""
+        if anew or self._remembered is None:
             _set(self, "_remembered", (ask(self),))
         return cast(tuple[T], self._remembered)[0]
 

@@ -62,12 +62,14 @@ def test_what_a_rule_closes_over_is_seen_when_it_changes():
     assert (first[0], tx.update(g, tx.init(g))[0][0]) == (2, 3)
 
 
-def two_steps(tx, change):
-    """The updates of two steps, between which something changes."""
+def two_steps(tx, change, times=1):
+    """The updates of two steps, each run some times, between which something changes."""
     g = jnp.ones(())
-    first = tx.update(g, tx.init(g))[0]
+    run = lambda: {float(tx.update(g, tx.init(g))[0]) for _ in range(times)}
+    (first,) = run()
     change()
-    return float(first), float(tx.update(g, tx.init(g))[0])
+    (second,) = run()
+    return first, second
 
 
 def attribute_of_a_function(step):
@@ -147,7 +149,7 @@ def at_two():
 @pytest.mark.parametrize("name", FROM_2_TO_3)
 def test_what_a_function_reads_is_seen_when_it_changes(name, at_two):
     tx, change = FROM_2_TO_3[name]()
-    assert two_steps(tx, change) == (-2, -3)
+    assert two_steps(tx, change, times=1 if name == "iterator" else 3) == (-2, -3)
 
 
 @pytest.mark.parametrize("name", ["global", "class", "module", "function of a module", "of a user's own", "rule"])
@@ -209,7 +211,8 @@ def test_around_a_users_function_what_is_gradtxs_own_is_compiled(name):
     params = {str(k): jnp.full(5, k + 1.0) for k in range(6)}
     tx = USERS[name]()
     state = tx.init(params)
-    tx.update(params, state, params)
+    for _ in range(2):  # the second compiles what stays what it is
+        USERS[name]().update(params, state, params)
     assert compilations(lambda: USERS[name]().update(params, state, params)) == 0
     wanted = jax.jit(tx.update)(params, state, params)
     chex.assert_trees_all_close(tx.update(params, state, params), wanted, rtol=1e-6)
