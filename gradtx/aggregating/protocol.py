@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gradtx.core import checks, gate
 from gradtx.core.explicit import zeros_like
+from gradtx.core.loops import either
 from gradtx.core.transformation import (
     GradientTransformation,
     InitFunction,
@@ -85,17 +86,17 @@ def process(preprocessor: Inner, aggregator: Inner, postprocessor: Inner, aggreg
         result, middle_state = middle.within(updates, middle_state, params, **extra)
         updates, aux = result if aggregator_has_aux else (result, {})
 
-        def step(updates: PyTree, after_state: Any) -> tuple[PyTree, Any]:
+        def step() -> tuple[PyTree, Any]:
             return after.within(updates, after_state, params, **extra, **aux)
 
-        def wait(updates: PyTree, after_state: Any) -> tuple[PyTree, Any]:
+        def wait() -> tuple[PyTree, Any]:
             return jax.tree.map(zeros_like, updates), after_state
 
         ready = _ready(middle_state)
         if ready is None:
-            updates, after_state = step(updates, after_state)
+            updates, after_state = step()
         else:
-            updates, after_state = jax.lax.cond(ready, step, wait, updates, after_state)
+            updates, after_state = either(ready, step, wait)
         return updates, (before_state, middle_state, after_state)
 
     return Pair(init, update, "anything")

@@ -16,6 +16,7 @@ from gradtx.core.extras import one_number
 from gradtx.core.fields import GatedState, History, RunCount
 from gradtx.core.hyperparameters import Hyperparameter
 from gradtx.core.leafwise import leafwise
+from gradtx.core.loops import either
 from gradtx.core.restart import of_run
 from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
@@ -126,20 +127,20 @@ def accumulate(
 
         # One buffer leaves the conditional: the update where a step is taken, else what has been gathered. XLA would
         # copy each of two.
-        def take(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
+        def take() -> Any:
             grads = _map_given(lambda g, x: precision.narrow(x, g.dtype), updates, acc)
-            new, inner_state = tx.within(grads, inner_state, params, **extra)
+            new, inner_state = tx.within(grads, state.inner_opt_state, params, **extra)
             return _map_given(lambda g, x, u: precision.cast(u, _widest(g, x)), updates, acc, new), inner_state
 
-        def wait(acc: PyTree, inner_state: Any, params: PyTree) -> Any:
-            return _map_given(lambda g, x: precision.cast(x, _widest(g, x)), updates, acc), inner_state
+        def wait() -> Any:
+            return _map_given(lambda g, x: precision.cast(x, _widest(g, x)), updates, acc), state.inner_opt_state
 
         counted = state.mini_step + jnp.where(skipped, 0, 1)
         full = ~skipped & (counted >= _whole(every, state.gradient_step))
-        either, inner_state = jax.lax.cond(full, take, wait, acc, state.inner_opt_state, params)
-        new = _map_given(lambda g, x: jnp.where(full, precision.narrow(x, g.dtype), 0), updates, either)
+        left, inner_state = either(full, take, wait)
+        new = _map_given(lambda g, x: jnp.where(full, precision.narrow(x, g.dtype), 0), updates, left)
         emptied = lambda old, x: jnp.where(full, 0, old if x is None else precision.narrow(x, old.dtype))
-        acc = _map_given(emptied, acc, either)
+        acc = _map_given(emptied, acc, left)
         return new, MultiStepsState(
             mini_step=jnp.where(full, 0, counted),
             gradient_step=jnp.where(full, increment(state.gradient_step), state.gradient_step),

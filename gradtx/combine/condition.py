@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
-import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision, tree
@@ -13,6 +12,7 @@ from gradtx.core.degree import of, of_some
 from gradtx.core.errors import describe
 from gradtx.core.fields import GatedState, RunCount
 from gradtx.core.functions import IsFunction, taken_by, try_on_step
+from gradtx.core.loops import either
 from gradtx.core.rules import increment
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, Extra, PyTree
@@ -129,9 +129,7 @@ def update_if(
 
     In either case the updates come out of the same buffer, so that XLA copies nothing.
     """
-    take = lambda updates, state, params: tx.within(updates, state, params, **extra)
-    leave = lambda updates, state, params: (updates, state)
-    return jax.lax.cond(run, take, leave, updates, state, params)
+    return either(run, lambda: tx.within(updates, state, params, **extra), lambda: (updates, state))
 
 
 def _where(

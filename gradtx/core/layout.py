@@ -6,7 +6,7 @@ one type are stacked, over all leaves, and a rule runs under `vmap` over the sta
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import jax
@@ -274,10 +274,18 @@ def _prototype(leaves: Sequence[Any], part: Part, *, needs_values: bool, apart: 
     """What slots of a batch start from: its array, or the type of it where that will do and nothing is traced."""
     if needs_values or any(isinstance(x, jax.core.Tracer) for x in leaves):
         return _cut(leaves, part, apart=apart)
-    kind = jax.eval_shape(lambda leaves: unwrapped(gathered(leaves, part)), leaves)
+    arrays, structure = jax.tree.flatten(leaves)
+    kind = _type_of(part, structure, tuple((x.shape, x.dtype) for x in arrays))
     # What is committed to no device stays so.
     placed = [x.sharding if getattr(x, "committed", True) else None for x in leaves]
     lay = sharding_of_stack(placed, part)
     return jax.ShapeDtypeStruct(
         kind.shape, kind.dtype, sharding=None if apart and isinstance(lay, NamedSharding) else lay
     )
+
+
+@lru_cache(maxsize=256)
+def _type_of(part: Part, structure: Any, types: tuple[tuple[tuple[int, ...], Any], ...]) -> jax.ShapeDtypeStruct:
+    """The type of a batch of leaves of these types."""
+    leaves = structure.unflatten([jax.ShapeDtypeStruct(*type_) for type_ in types])
+    return jax.eval_shape(lambda leaves: unwrapped(gathered(leaves, part)), leaves)

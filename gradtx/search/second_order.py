@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from gradtx.core.averages import abs_sq
 from gradtx.core.border import widely
+from gradtx.core.loops import of_each
 from gradtx.core.typing import Array, PyTree
 
 
@@ -39,12 +40,13 @@ def hessian_diag(loss: Callable[..., Array], params: PyTree, *args: Any) -> PyTr
         A tree like `params`.
     """
     flat, unravel = ravel_pytree(params)
+    places = jnp.arange(flat.size)
 
     def entry(i: Array) -> Array:
-        basis = jnp.zeros_like(flat).at[i].set(1)
+        basis = (places == i).astype(flat.dtype)
         return ravel_pytree(hvp(loss, unravel(basis), params, *args))[0][i]
 
-    return unravel(jax.lax.map(entry, jnp.arange(flat.size)))
+    return unravel(of_each(entry, places))
 
 
 def fisher_diag(

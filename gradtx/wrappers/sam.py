@@ -15,6 +15,7 @@ from gradtx.core.extras import wide_function
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
 from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.loops import either
 from gradtx.core.restart import counted_like
 from gradtx.core.rules import keep_type
 from gradtx.core.slots import CopySlot, copied
@@ -188,7 +189,7 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
             adv_state = rest(state.adv_state, start)
             return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, cache)
 
-        steps, new_state = jax.lax.cond(taken < climbs, climb, step)
+        steps, new_state = either(taken < climbs, climb, step)
         return steps, new_state
 
     return Pair(init, update, "numbers", AlternatingSAMState, {"steps_since_sync": 0})

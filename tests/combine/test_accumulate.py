@@ -193,7 +193,9 @@ def test_another_library_sees_its_own_dtype():
 
     tx = gradtx.accumulate(Theirs(), 2)
     params = jnp.ones(3, jnp.bfloat16)
-    tx.update(params, tx.init(params), params)
+    state = tx.init(params)
+    for _ in range(2):
+        _, state = tx.update(params, state, params)
     assert set(seen) == {jnp.dtype(jnp.bfloat16)}
 
 

@@ -216,3 +216,32 @@ def test_around_a_users_function_what_is_gradtxs_own_is_compiled(name):
     assert compilations(lambda: USERS[name]().update(params, state, params)) == 0
     wanted = jax.jit(tx.update)(params, state, params)
     chex.assert_trees_all_close(tx.update(params, state, params), wanted, rtol=1e-6)
+
+
+class Theirs:
+    init = staticmethod(lambda params: ())
+    update = staticmethod(lambda updates, state, params=None: (jax.tree.map(lambda g: 2 * g, updates), state))
+
+
+GATED = {
+    "sam": lambda: gradtx.sam(Theirs(), alternate=True),
+    "apply_if_finite": lambda: gradtx.apply_if_finite(Theirs(), 3),
+    "conditionally": lambda: gradtx.conditionally_transform(Theirs(), lambda step: step > 1),
+    "accumulate": lambda: gradtx.accumulate(Theirs(), 2),
+}
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_what_runs_another_librarys_code_at_some_steps_compiles_nothing_for_it(name):
+    tx, params = GATED[name](), {"w": jnp.arange(1.0, 4.0)}
+
+    def steps(update):
+        state, found = tx.init(params), []
+        for _ in range(4):
+            updates, state = update(params, state, params)
+            found.append(updates)
+        return found, state
+
+    wanted = steps(jax.jit(tx.update))
+    chex.assert_trees_all_close(steps(tx.update), wanted, rtol=1e-6)
+    assert compilations(lambda: steps(tx.update)) == 0

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradtx
-from gradtx.core.loops import either, repeat
+from gradtx.core.loops import AT_A_TIME, either, of_each, repeat
 from tests.support import compilations
 
 
@@ -27,6 +27,21 @@ def test_a_choice_runs_one_branch_outside_of_a_trace():
     assert ran == ["yes"]
     assert jax.jit(lambda c: either(c, branch("yes"), branch("no")))(False) == 1
     assert sorted(ran[1:]) == ["no", "yes"]
+
+
+@pytest.mark.parametrize("n", [0, 1, AT_A_TIME, 2 * AT_A_TIME + 3])
+def test_what_is_computed_of_each_is_stacked(n):
+    xs = jnp.arange(float(n))
+    run = lambda xs: of_each(lambda x: jnp.stack([x, x**2]), xs)
+    wanted = jnp.stack([xs, xs**2], axis=1)
+    chex.assert_trees_all_equal(run(xs), wanted)
+    chex.assert_trees_all_equal(jax.jit(run)(xs), wanted)
+
+
+def test_the_diagonal_of_a_hessian_compiles_nothing_at_a_call():
+    diagonal = lambda: gradtx.hessian_diag(lambda p: jnp.sum(p**3), jnp.arange(3.0))
+    chex.assert_trees_all_close(diagonal(), 6 * jnp.arange(3.0))
+    assert compilations(diagonal) == 0
 
 
 SEARCHES = {

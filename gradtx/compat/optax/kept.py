@@ -83,6 +83,8 @@ def as_complex(state: Any, updates: Any) -> Any:
 def _by_leaf(f: Callable[[Any, Any], Any], like: Any, slot: Any) -> Any:
     """`f(leaf, part)` of what a slot has for each leaf; of one of something else, such as a vector, `f(None, slot)`."""
     leaves, treedef = jax.tree.flatten(like, is_leaf=is_none)
+    if isinstance(slot, jax.Array) and treedef.num_nodes > 1:  # the error below would print all its numbers
+        return f(None, slot)
     try:
         parts = treedef.flatten_up_to(slot)
     except ValueError:
