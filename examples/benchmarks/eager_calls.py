@@ -22,7 +22,8 @@ RENAMED = {
     "MultiSteps": "accumulate", "add_scale": "tree_add_scaled", "allclose": "tree_allclose", "dtype": "tree_dtype",
     "max": "tree_max", "min": "tree_min", "norm": "tree_norm", "random_like": "tree_random_like",
     "scale_by_learning_rate": "scale_by_lr", "size": "tree_size", "split_key_like": "tree_split_key",
-    "sum": "tree_total", "trace": "scale_by_momentum", "vdot": "tree_vdot",
+    "stateless_with_tree_map": "stateless_leafwise", "sum": "tree_total", "trace": "scale_by_momentum",
+    "vdot": "tree_vdot",
 }  # fmt: skip
 OTHERWISE = ("named_chain", "contrib.sam", "second_order.hvp", "tree.cast")
 """What gradtx has with other arguments, so that there is nothing to compare."""
@@ -82,6 +83,16 @@ def value(p: Any) -> Any:
     return sum(jnp.sum((x - 0.2) ** 2) for x in jax.tree.leaves(p))
 
 
+def users_rule(g: Any, p: Any) -> Any:
+    """A rule of a user's."""
+    return -0.1 * jnp.sign(g) * jnp.sqrt(jnp.abs(g)) + 0.01 * p
+
+
+def users_schedule(step: Any) -> Any:
+    """A schedule of a user's."""
+    return 1e-3 * 0.9 ** jnp.asarray(step, jnp.float32)
+
+
 LOSS = {"value": jnp.float32(0.5)}
 LARGE = lambda p: jax.tree.map(lambda x: x.ndim > 0, p)
 
@@ -94,6 +105,8 @@ MANY: dict[str, Case] = dict(
         ("adam, cosine", Case(lambda find: find("adam")(find("cosine_decay_schedule")(1e-3, 100)))),
         case("lion", 1e-3),
         case("rmsprop", 1e-3),
+        ("a user's rule", Case(lambda find: find("stateless_with_tree_map")(users_rule))),
+        ("adam, a user's schedule", Case(lambda find: find("adam")(users_schedule))),
         ("clip, adamw", Case(lambda find: find("chain")(find("clip_by_global_norm")(1.0), find("adamw")(1e-3)))),
         around("masked", LARGE, label="masked adam"),
         around("MultiSteps", 2, inner="sgd", label="every 2nd, sgd"),

@@ -137,7 +137,7 @@ class Leafwise:
 
     def _init_inner(self, params: PyTree, inner: Numbers) -> Any:
         numpy = lambda p: isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
-        tree = jax.tree.map(lambda p: jnp.asarray(p) if errors.is_inexact(p) and numpy(p) else p, params)
+        tree = jax.tree.map(lambda p: jnp.asarray(p) if numpy(p) and errors.is_inexact(p) else p, params)
         batches = self._batches(tree)
         for part in batches.parts:
             for i in part.places:
