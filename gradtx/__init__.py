@@ -52,6 +52,10 @@ from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
 from gradtx.core.lifted import lifted as lifted
 from gradtx.core.pack import pack as pack
+from gradtx.core.codecs.blocks import float8 as float8
+from gradtx.core.codecs.blocks import int4 as int4
+from gradtx.core.codecs.blocks import int8 as int8
+from gradtx.core.codecs.logarithm import log8 as log8
 from gradtx.core.placed import over as over
 from gradtx.core.placed import placed as placed
 from gradtx.core.schedule import Schedule as Schedule

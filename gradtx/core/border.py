@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.errors import is_inexact
+from gradtx.core.codecs.coded import any_coded, is_coded, seed_of
+from gradtx.core.errors import is_inexact, is_none
 from gradtx.core.typing import Array, PyTree
 
 P = ParamSpec("P")
@@ -64,6 +65,15 @@ def rounded(new: PyTree, like: PyTree) -> PyTree:
         return precision.round_like(new, like)
     except ValueError:
         return (rounded(new[0], like), *new[1:]) if type(new) is tuple and new else new
+
+
+def closed(new: PyTree, like: PyTree, count: Any, name: str) -> PyTree:
+    """A slot's new arrays in the dtypes, or the codes, of the old ones: rounded by the step's count and the slot's name."""
+    if not any_coded(like):
+        return rounded(new, like)
+    seed = seed_of(count, name)
+    one = lambda x, y: y.again(x, seed) if is_coded(y) else rounded(x, y)
+    return jax.tree.map(one, new, like, is_leaf=is_none)
 
 
 def widely(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import errors
+from gradtx.core.codecs.coded import is_coded, typed
 from gradtx.core.errors import is_inexact, path_str
 from gradtx.core.fields import CountMark, hints_of, marks
 from gradtx.core.repack import unpacked
@@ -95,7 +96,7 @@ def check_slot(
     The first axes that are `counted` are of a stack; by default they are where the update is a `Stack`.
     """
     counted = int(isinstance(g, Stack)) if counted is None else counted
-    g, slot, p = unwrapped(g), unwrapped(slot), unwrapped(p)
+    g, slot, p = unwrapped(g), typed(unwrapped(slot)), unwrapped(p)
     if isinstance(start, SlotStart):
         if getattr(slot, "shape", None) == g.shape and is_inexact(slot) and not is_complex(g.dtype):
             return
@@ -110,7 +111,7 @@ def check_slot(
     like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) else g).dtype)
     wanted = _types(start, like, cache)
     leaves, treedef = jax.tree.flatten(wanted)
-    given, structure = jax.tree.flatten(slot)
+    given, structure = jax.tree.flatten(jax.tree.map(typed, slot, is_leaf=is_coded))
     if structure == treedef and all(_is_like(x, y, lead) for x, y in zip(given, leaves, strict=True)):
         return
     kinds = f"is {_show(slot)}, wanted {_show(wanted, lead)} for {errors.describe(g)}"

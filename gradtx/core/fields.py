@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
@@ -12,6 +13,10 @@ from gradtx.core.typing import Array
 
 class Mark:
     """What a state type says of a field."""
+
+    def beside(self, others: Collection["Mark"]) -> "Mark":
+        """The same, with what follows from the marks of the other fields."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ def marks(state: type[Any]) -> dict[str, Mark]:
         hints = hints_of(state)
     except (NameError, TypeError):  # somebody else's, whose annotations do not resolve
         return {}
-    found = {name: _mark_of(hint) for name, hint in hints.items()}
-    return {name: mark for name in state._fields if (mark := found.get(name)) is not None}
+    found = {name: mark for name, hint in hints.items() if (mark := _mark_of(hint)) is not None}
+    return {name: found[name].beside(found.values()) for name in state._fields if name in found}
 
 
 def _mark_of(hint: Any) -> Mark | None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import checks, errors, extras, gate, precision, restart
+from gradtx.core.codecs.coded import opened
 from gradtx.core.each import each, is_traced
 from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
 from gradtx.core.layout import Batches, Layout
@@ -234,7 +235,7 @@ class Leafwise:
         new = whole.state if self.state is EmptyState else whole.state._replace(**trees, **whole.shared)
         if self.finish is not None:
             finished = extras.with_asked(self.name, self.finish, whole.available | {"state": self._widened(new)})
-            new = finished._replace(**{n: keep_type(getattr(finished, n), x) for n, x in whole.old.items()})
+            new = new._replace(**{n: keep_type(getattr(finished, n), x) for n, x in whole.old.items()})
         return restart.both_views(new, whole.per_leaf, whole.own)
 
     def _batches(self, tree: PyTree, like: PyTree = None) -> Batches:
@@ -278,10 +279,12 @@ class Leafwise:
         return dict(extras.with_asked(self.name, self.reduce, available | {"state": state}))
 
     def _widened(self, state: Any) -> Any:
-        """The state with the numbers of the whole tree in their compute dtypes; slots as they are kept."""
-        numbers = {name: getattr(state, name) for name in state_fields(self.state)[1]}
-        numbers = {name: precision.widen_inexact(x) for name, x in numbers.items() if hasattr(x, "dtype")}
-        return state._replace(**numbers) if numbers else state
+        """The state with the numbers of the whole tree in their compute dtypes; slots in any, but not in codes."""
+        slots, others = state_fields(self.state)
+        seen = {name: opened(getattr(state, name)) for name in slots}
+        numbers = {name: getattr(state, name) for name in others}
+        seen |= {name: precision.widen_inexact(x) for name, x in numbers.items() if hasattr(x, "dtype")}
+        return state._replace(**seen) if seen else state
 
 
 class _Whole(NamedTuple):

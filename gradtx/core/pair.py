@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, cast
 
 import jax
 
-from gradtx.core import border, checks, gate, precision
+from gradtx.core import border, checks, gate, precision, restart
 from gradtx.core.arguments import shown
+from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.extras import asked_by, with_extra
 from gradtx.core.rules import state_fields
 from gradtx.core.typing import Extra, PyTree
@@ -57,10 +58,11 @@ class Pair(NamedTuple):
         def checking(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
             gate.check_update(name, self.takes, self.state, self.starts, types, updates, state, params)
             # As a rule does, it sees slots wide, and they stay as they were kept.
-            wide = state._replace(**{slot: precision.widen(getattr(state, slot)) for slot in slots}) if slots else state
+            wide = state._replace(**{k: precision.widen(opened(getattr(state, k))) for k in slots}) if slots else state
             result, new = update(updates, wide, params, **extra)
             if slots:
-                new = new._replace(**{k: border.rounded(getattr(new, k), getattr(state, k)) for k in slots})
+                count = restart.steps_of(new)
+                new = new._replace(**{k: border.closed(getattr(new, k), getattr(state, k), count, k) for k in slots})
             return border.rounded(result, updates), new
 
         return self._replace(update=checking)
@@ -75,12 +77,13 @@ def held(pair: Pair, name: str, *, narrow: bool) -> Pair:
 
     def kept(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
         given = border.as_given(updates) if narrow else updates
+        plain = opened(state)
         with border.noted({}) if narrow else nullcontext():
-            result = update(given, state, params, **extra)
+            result = update(given, plain, params, **extra)
         if not isinstance(result, tuple | list) or len(cast("tuple[Any, ...]", result)) != 2:
             raise TypeError(f"{name}: update must give (updates, state), got {shown(result)}")
         new, new_state = result
-        if jax.tree.structure(new_state) == jax.tree.structure(state):
+        if jax.tree.structure(new_state) == jax.tree.structure(plain):
             new_state = jax.tree.map(_keep_dtype, new_state, state)
         return border.rounded(new, updates), new_state
 
@@ -88,5 +91,7 @@ def held(pair: Pair, name: str, *, narrow: bool) -> Pair:
 
 
 def _keep_dtype(x: Any, like: Any) -> Any:
+    if is_coded(like):
+        return like.again(x)
     same = not hasattr(like, "dtype") or not hasattr(x, "dtype") or x.dtype == like.dtype
     return x if same else precision.cast(x, like.dtype)

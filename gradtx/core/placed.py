@@ -127,7 +127,7 @@ def placed(inner: Inner, /, *placements: Where, **slots: Where) -> Pair:
     tx = ours(inner)
 
     def cut(params: PyTree) -> Any:
-        lay = lambda where, slot: jax.tree.map(lambda x: _laid(where, x), slot)
+        lay = lambda where, _, slot: jax.tree.map(lambda x: _laid(where, x), slot)
         return map_chosen("placed", tx.name, lay, placements, slots, tx.init(params), params)
 
     def init(params: PyTree) -> Any:

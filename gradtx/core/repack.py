@@ -8,13 +8,14 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
-from gradtx.core.stacks import Packed, Part, Stack, gathered, grouped, is_packed
+from gradtx.core.codecs.coded import opened, recoded
+from gradtx.core.stacks import Packed, Part, Stack, gathered, grouped, is_packed, is_stack
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.walk import map_declared
 
 
 def unpacked(tree: PyTree) -> PyTree:
-    """A tree with whatever is packed in it unpacked."""
+    """A tree with whatever is packed in it unpacked; what is coded stays so, but for that of parts of leaves."""
     has_packed = lambda tree: any(map(is_packed, jax.tree.leaves(tree, is_leaf=is_packed)))
     tree = _items_first(tree) if has_packed(tree) else tree
     while has_packed(tree):
@@ -30,7 +31,14 @@ def per_leaf(state: PyTree, params: PyTree) -> PyTree:
 
 
 def _plain(x: Packed) -> PyTree:
+    x = _by_leaves(x)
     return x.shapes() if any(isinstance(y, jax.ShapeDtypeStruct) for y in jax.tree.leaves(x)) else x.unpack()
+
+
+def _by_leaves(x: Packed) -> Packed:
+    """What is packed, without the codes of parts of leaves, such as matrices: leaf by leaf they would be others."""
+    parts = zip(x.packing.parts, x.parts, strict=True)
+    return Packed([y if part.views[0] is None else opened(y) for part, y in parts], x.packing)
 
 
 def repacked(tree: PyTree, like: PyTree) -> PyTree:
@@ -39,7 +47,8 @@ def repacked(tree: PyTree, like: PyTree) -> PyTree:
     if not any(map(is_packed, nodes)):
         return tree
     found, nodes = treedef.flatten_up_to(tree), treedef.flatten_up_to(_items_first(like))
-    new = [_repacked(x, y) if is_packed(y) else x for x, y in zip(found, nodes, strict=True)]
+    new = [_repacked(x, _by_leaves(y)) if is_packed(y) else x for x, y in zip(found, nodes, strict=True)]
+    new = [recoded(x, y) if is_packed(y) and x.packing == y.packing else x for x, y in zip(new, nodes, strict=True)]
     return _items_first(treedef.unflatten(new))
 
 
@@ -47,7 +56,6 @@ def _items_first(state: PyTree) -> PyTree:
     """A state, in whose memories of steps the first two axes of stacks, of steps and of items, are exchanged."""
     exchanged = lambda x: jax.eval_shape(_exchanged, x) if isinstance(x, jax.ShapeDtypeStruct) else _exchanged(x)
     of_stack = lambda x: Stack(jax.tree.map(exchanged, x.value)) if isinstance(x, Stack) else x
-    is_stack = lambda x: isinstance(x, Stack)
     turned = lambda _, mark, slot: jax.tree.map(of_stack, slot, is_leaf=is_stack) if mark.memory else slot
     return map_declared(turned, state)
 

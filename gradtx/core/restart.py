@@ -30,6 +30,12 @@ def of_run(x: Any) -> Any:
     return x.run if is_per_leaf(x) else x
 
 
+def steps_of(state: Any) -> Array | None:
+    """The steps that a state counts, all of its counts together; None where it counts none."""
+    counts = [of_run(getattr(state, name)) for name, mark in marks(type(state)).items() if isinstance(mark, CountMark)]
+    return sum(counts[1:], counts[0]) if counts else None
+
+
 def of_leaf(x: Any, path: tuple[Any, ...]) -> Any:
     """The number of the leaf at a path."""
     return named_for(x.leaf, leaf_name(path), x.run) if is_per_leaf(x) else x

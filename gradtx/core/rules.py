@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.codecs.coded import Coded, is_coded, seed_of
 from gradtx.core.eager import TRIED, is_fixed, outside
 from gradtx.core.explicit import automatically, sharding_of
-from gradtx.core.fields import inner_fields
+from gradtx.core.fields import CountMark, field_of, inner_fields
 from gradtx.core.frozen import Frozen
 from gradtx.core.slots import slots_of
 from gradtx.core.typing import Array
@@ -119,7 +120,13 @@ def _lifted(
         with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:
             result = rule(precision.cast(g, wide), **given)
         u, s = result if wants(rule, "s") else (result, given.get("s"))
-        new = slots if s is None else {name: _mapped(keep_type, getattr(s, name), x) for name, x in slots.items()}
+        if s is None:
+            return precision.narrow(u, g.dtype), slots
+        step = shared.get(field_of(state, CountMark))
+        new = {
+            name: _mapped(partial(keep_type, seed=seed_of(step, name)), getattr(s, name), x)
+            for name, x in slots.items()
+        }
         return precision.narrow(u, g.dtype), new
 
     if not viewed and not stacked:
@@ -137,12 +144,14 @@ def _mapped(function: Callable[[Any, Any], Any], slot: Any, other: Any) -> Any:
     if isinstance(slot, jax.Array):
         return function(slot, other)
     if isinstance(other, np.dtype):
-        return jax.tree.map(lambda x: function(x, other), slot)
+        return jax.tree.map(lambda x: function(x, other), slot, is_leaf=is_coded)
     return jax.tree.map(function, slot, other)
 
 
 def _as_seen(slot: Array, wide: Any) -> Array:
     """A slot as wide as the leaf at least, and for a real leaf real, whatever dtype it is kept in."""
+    if isinstance(slot, Coded):
+        slot = slot.decoded()
     if slot.dtype == wide:
         return precision.cast(slot, wide)
     if not jnp.issubdtype(slot.dtype, jnp.inexact):
@@ -173,8 +182,16 @@ def wants(rule: Callable[..., Any], name: str, *, needed: bool = False) -> bool:
     return parameters.get(name, False) if needed else bool(name) and name in parameters
 
 
-def keep_type(x: Any, like: Any) -> Any:
-    """`x` in the dtype of `like`, strongly typed, so that a state's types never change; keys stay as they are."""
+def keep_type(x: Any, like: Any, seed: Array | None = None) -> Any:
+    """`x` in the dtype of `like`, or in codes as that is, so that a state's types never change; keys stay as they are.
+
+    Args:
+        x: an array, or whatever else is in a state.
+        like: what it takes the place of.
+        seed: what codes that are rounded at random are rounded by.
+    """
+    if isinstance(like, Coded):
+        return like.again(x, seed)
     if (
         isinstance(x, jax.Array)
         and isinstance(like, jax.Array)

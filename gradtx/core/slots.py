@@ -1,6 +1,6 @@
 """Slots: what a state keeps for each parameter leaf, and how it starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Annotated, Any, TypeAlias
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.eager import outside
-from gradtx.core.fields import Mark, marks
+from gradtx.core.fields import CountMark, Mark, marks
 from gradtx.core.lying import zeros_of
 from gradtx.core.operands import as_operand
 from gradtx.core.stacks import Stack
@@ -29,6 +29,7 @@ class SlotMark(Mark):
         positive: whether it is never below 0, which a codec may use.
         matrices: whether only matrices have it, in a layout of matrices.
         memory: whether an axis of steps stands before the parameter's own; where these are packed, before the items'.
+        counted: whether the state counts its steps; that is seen from its other fields.
     """
 
     start: "Start | None" = None
@@ -36,6 +37,10 @@ class SlotMark(Mark):
     positive: bool = False
     matrices: bool = False
     memory: bool = False
+    counted: bool = False
+
+    def beside(self, others: Collection[Mark]) -> "SlotMark":
+        return replace(self, counted=any(isinstance(mark, CountMark) for mark in others))
 
 
 @dataclass(frozen=True)

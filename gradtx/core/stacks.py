@@ -22,6 +22,11 @@ class Stack:
     value: Any
 
 
+def is_stack(x: Any) -> bool:
+    """Whether it is a stack."""
+    return isinstance(x, Stack)
+
+
 def is_leaf(x: Any) -> bool:
     """Whether a tree ends here for a transformation: at a missing leaf, or at a stack of leaves."""
     return x is None or (isinstance(x, Stack) and bool(jax.tree.leaves(x.value)))

@@ -8,36 +8,50 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.arguments import Accept, IsDType
+from gradtx.core.codecs.blocks import float8
+from gradtx.core.codecs.coded import Codec, encoded, opened
 from gradtx.core.repack import repacked, unpacked
 from gradtx.core.selection import check_used, matches
+from gradtx.core.slots import SlotMark
+from gradtx.core.stacks import Stack, is_stack
 from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, DType, PyTree
 from gradtx.core.walk import map_chosen
 
 
-class IsCodec(Accept):
-    """A dtype, or a dictionary from patterns on the parameters' paths to dtypes; static."""
+class IsWay(Accept):
+    """A dtype, a codec, or a dictionary from patterns on the parameters' paths to such; static."""
 
     dynamic = False
-    wanted = "a floating-point dtype, or a dictionary from patterns on paths to dtypes"
-    dtype = IsDType()
+    wanted = "a floating-point dtype, a codec such as int8(), or a dictionary from patterns on paths to such"
 
     def convert(self, where: str, name: str, x: Any) -> Any:
+        if isinstance(x, Codec):
+            return x
         if not isinstance(x, Mapping):
-            return self.dtype(where, name, x)
+            return self._dtype(where, name, x)
         patterns = cast("Mapping[Any, Any]", x)
         if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
             raise self.refusal(where, name, x)
-        return {pattern: self.dtype(where, f"{name}[{pattern!r}]", dtype) for pattern, dtype in patterns.items()}
+        if any(isinstance(way, Mapping) for way in patterns.values()):
+            raise self.refusal(where, name, x)
+        return {pattern: self.convert(where, f"{name}[{pattern!r}]", way) for pattern, way in patterns.items()}
+
+    def _dtype(self, where: str, name: str, x: Any) -> Any:
+        try:
+            dtype = IsDType().convert(where, name, x)
+            return float8(dtype) if dtype.itemsize == 1 else dtype
+        except Exception:
+            raise self.refusal(where, name, x) from None
 
 
-Codec: TypeAlias = Annotated[DType | Mapping[str, DType], IsCodec()]
-"""How the numbers of a slot are kept: a dtype, or one for each pattern on the parameters' paths."""
+Way: TypeAlias = Annotated[DType | Codec | Mapping[str, DType | Codec], IsWay()]
+"""How the numbers of a slot are kept: a dtype or a codec, or one for each pattern on the parameters' paths."""
 
 
 @transformation
-def stored(inner: Inner, /, *codecs: Codec, **slots: Codec) -> Pair:
-    """Keep slots of a transformation, whatever is in it, in other dtypes than those in which they start.
+def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
+    """Keep slots of a transformation, whatever is in it, in other dtypes than those in which they start, or in codes.
 
         tx = gradtx.stored(gradtx.adamw(1e-3), mu="bfloat16")                  # one slot
         tx = gradtx.stored(gradtx.adamw(1e-3), "bfloat16")                     # every slot
@@ -65,27 +79,39 @@ def stored(inner: Inner, /, *codecs: Codec, **slots: Codec) -> Pair:
     tx = ours(inner)
 
     def init(params: PyTree) -> Any:
-        return map_chosen("stored", tx.name, in_codec, codecs, slots, tx.init(params), params)
+        return map_chosen("stored", tx.name, in_way, codecs, slots, tx.init(params), params)
 
     return Pair(init, tx.within, "anything", through=tx)
 
 
-def in_codec(codec: Any, slot: PyTree) -> PyTree:
-    """A tree of a slot's arrays, each as its codec keeps it."""
-    if not isinstance(codec, Mapping):
-        return jax.tree.map(lambda x: in_dtype(x, codec), slot)
-    patterns = cast("Mapping[str, DType]", codec)
+def in_way(way: Any, mark: SlotMark, slot: PyTree) -> PyTree:
+    """A tree of a slot's arrays, each as it is to be kept."""
+    slot = opened(slot)
+    if not isinstance(way, Mapping):
+        return jax.tree.map(lambda x: kept_in(way, mark, x), slot, is_leaf=is_stack)
+    patterns = cast("Mapping[str, Any]", way)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(unpacked(slot))
     # A slot may have several arrays for one parameter, below its path.
     above = [[path[:end] for end in range(len(path), -1, -1)] for path, _ in leaves]
     for pattern in patterns:
         if not any(matches(pattern, at) for paths in above for at in paths):
             check_used("stored", "slot", [pattern], [path for path, _ in leaves])
-    asked = (
-        [dtype for pattern, dtype in patterns.items() if any(matches(pattern, at) for at in paths)] for paths in above
-    )
-    new = [in_dtype(x, dtypes[0]) if dtypes else x for (_, x), dtypes in zip(leaves, asked, strict=True)]
+    asked = ([way for pattern, way in patterns.items() if any(matches(pattern, at) for at in paths)] for paths in above)
+    new = [kept_in(ways[0], mark, x) if ways else x for (_, x), ways in zip(leaves, asked, strict=True)]
     return repacked(treedef.unflatten(new), slot)
+
+
+def kept_in(way: Any, mark: SlotMark, x: Any) -> Any:
+    """An array of a slot, or a stack of them, in a dtype or in codes; what is no number as it is."""
+    if isinstance(x, Stack):
+        codes = isinstance(way, Codec)
+        of_item = lambda y: kept_in(way, mark, y)
+        return Stack(jax.tree.map(jax.vmap(of_item) if codes else of_item, x.value))
+    if not isinstance(way, Codec):
+        return in_dtype(x, way)
+    return (
+        encoded(x, way, positive=mark.positive, counts=not mark.counted) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+    )
 
 
 def in_dtype(x: Array, dtype: DType) -> Array:

@@ -36,10 +36,10 @@ def map_declared(
 
 
 def map_chosen(
-    where: str, name: str, f: Callable[[Any, PyTree], PyTree], general: Sequence[Any], named: Mapping[str, Any],
+    where: str, name: str, f: Callable[[Any, SlotMark, PyTree], PyTree], general: Sequence[Any], named: Mapping[str, Any],
     state: PyTree, params: PyTree,
 ) -> PyTree:  # fmt: skip
-    """The state with `f(choice, slot)` in place of every slot that a user chose something for.
+    """The state with `f(choice, mark, slot)` in place of every slot that a user chose something for.
 
     Args:
         where: who asks, for errors.
@@ -58,7 +58,7 @@ def map_chosen(
     def chosen(field: str, mark: Any, slot: PyTree) -> PyTree:
         seen[field] = None
         choice = named.get(field, general[0] if general else None)
-        return slot if choice is None else f(choice, slot)
+        return slot if choice is None else f(choice, mark, slot)
 
     state = map_declared(chosen, state, params)
     unknown = [field for field in named if field not in seen]

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision, restart
+from gradtx.core.codecs.coded import Coded, is_coded, opened
+from gradtx.core.codecs.saved import as_entries, from_entries
 from gradtx.core.errors import describe
 from gradtx.core.repack import repacked, unpacked
 from gradtx.core.typing import Array, PyTree
@@ -24,9 +26,10 @@ class Restored(NamedTuple):
     missing: tuple[str, ...]  # only in the state: left as they were
     unused: tuple[str, ...]  # only in the saved state
     counted: tuple[str, ...] = ()  # counts of steps that were not saved: taken from those that were
+    recoded: tuple[str, ...] = ()  # of those restored: kept in other codes than they were saved in, or in none
 
     def __str__(self) -> str:
-        shown = {what: names for what, names in self._asdict().items() if names or what != "counted"}
+        shown = {what: names for what, names in self._asdict().items() if names or what not in ("counted", "recoded")}
         return "\n".join(f"{what}: {', '.join(names) or '(none)'}" for what, names in shown.items())
 
 
@@ -34,6 +37,7 @@ def state_dict(state: PyTree) -> dict[str, Array]:
     """The arrays of a state under names that depend neither on where in a chain a link stands nor on what is around it.
 
         {"scale_by_adam/count": ..., "scale_by_adam/mu/layer1/w": ..., "scale_by_adam/nu/layer1/w": ...}
+        {"scale_by_adam/mu/w/codes": ..., "scale_by_adam/mu/w/scales": ..., "scale_by_adam/mu/w/codec": ...}  # in codes
 
     A link's state gives the name of its type in snake case, without `State`; fields, keys and positions within
     parameters give their own. A wrapper's own arrays are named after it (`monitor/count`), those of the optimizer in it
@@ -49,7 +53,11 @@ def state_dict(state: PyTree) -> dict[str, Array]:
     Raises:
         ValueError: two arrays would have one name, as with the keys `"a/b"` and `"a"` over `"b"` in one tree.
     """
-    return {entry.name: entry.value for entry in _named(unpacked(state))}
+    named = {entry.name: entry.value for entry in _named(unpacked(state))}
+    if not any(map(is_coded, named.values())):
+        return named
+    parts = [as_entries(name, x) if is_coded(x) else {name: x} for name, x in named.items()]
+    return {name: x for found in parts for name, x in found.items()}
 
 
 def restore(
@@ -71,8 +79,9 @@ def restore(
             as they are: `*` is any one part of a name, `**` any number of them.
 
     Returns:
-        The state, with a copy of every saved array that it has a place for, in its own dtypes and on its own shardings;
-        and a report of the names that were restored, missing and unused. It has counts of single leaves where the saved
+        The state, with a copy of every saved array that it has a place for, in its own dtypes or codes and on its own
+        shardings; and a report of the names that were restored, missing, unused, and recoded: those that were saved in
+        other codes, or in none. It has counts of single leaves where the saved
         one has, after `reset`, and for parameters of which nothing was saved, as after `extend`.
 
     Raises:
@@ -85,6 +94,7 @@ def restore(
         raise TypeError(f"restore: allow_missing must be a pattern on names, or several, got {allow_missing!r}")
     if not isinstance(cast(Any, saved), Mapping):
         raise TypeError(f"restore: saved must be arrays by name, as from state_dict, got {type(saved).__name__}")
+    saved = from_entries(saved)
     given, state = state, expanded(unpacked(state), saved)
     found = _named(state)
     sources = matched(found, saved)
@@ -103,8 +113,9 @@ def restore(
         tuple(found[i].name for i in missing),
         tuple(name for name in saved if name not in used),
         tuple(found[i].name for i in filled),
+        tuple(found[i].name for i, name in sorted(sources.items()) if _is_recoded(found[i].value, saved[name])),
     )
-    filled_state = jax.tree.unflatten(jax.tree.structure(state), leaves)
+    filled_state = jax.tree.unflatten(jax.tree.structure(state, is_leaf=is_coded), leaves)
     anew = young(found, missing) if missing else {}
 
     def at(path: Any, x: Any) -> Any:
@@ -142,8 +153,18 @@ def _lacks(lacking: list[Entry], why: list[str], saved: Mapping[str, Any]) -> st
     return f"restore: {shown}; let it start anew with allow_missing={told}{either}"
 
 
+def _is_recoded(old: Any, new: Any) -> bool:
+    return (old.kind if is_coded(old) else None) is not (new.kind if is_coded(new) else None)
+
+
 def _put(name: str, old: Any, new: Any) -> Any:
-    new = _array(name, old, new)
+    if is_coded(old) and not _is_recoded(old, new) and old.arrays.keys() == new.arrays.keys():
+        return Coded({part: _put(f"{name}/{part}", x, new.arrays[part]) for part, x in old.arrays.items()}, old.kind)
+    if is_coded(old):
+        start = Coded({n: jnp.zeros(x.shape, x.dtype) for n, x in old.arrays.items()}, old.kind)
+        coded = start.again(_put(name, old.type, new))
+        return Coded({n: _put(f"{name}/{n}", x, coded.arrays[n]) for n, x in old.arrays.items()}, old.kind)
+    new = _array(name, old, opened(new))
     if jnp.shape(new) != jnp.shape(old):
         raise ValueError(f"restore: {name} has shape {jnp.shape(old)}, the saved one {jnp.shape(new)}")
     wanted, got = jax.dtypes.result_type(old), jax.dtypes.result_type(new)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import jax
 
+from gradtx.core.codecs.coded import is_coded
 from gradtx.core.edit import hyperparameters
 from gradtx.core.repack import unpacked
 from gradtx.core.selection import path_parts
@@ -76,7 +77,7 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
     state = jax.eval_shape(tx.init, params)
     owner = owners(tx, params)
     by_param: dict[Any, int] = {}
-    for path, x in jax.tree_util.tree_leaves_with_path(unpacked(state)):
+    for path, x in jax.tree_util.tree_leaves_with_path(unpacked(state), is_leaf=is_coded):
         if path in owner:
             by_param[owner[path]] = by_param.get(owner[path], 0) + _bytes(x)
     rows: list[ParameterBytes] = []

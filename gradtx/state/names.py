@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
+from gradtx.core.codecs.coded import is_coded
 from gradtx.core.fields import inner_fields, marks
 from gradtx.core.selection import MaskedNode
 from gradtx.core.slots import slots_of
@@ -152,7 +153,9 @@ def _entries(tree: PyTree, in_slot: bool = False) -> list[Entry]:
 
 
 def children_of(x: Any) -> list[tuple[Any, Any]] | None:
-    """What is directly in a node, by key; None for a leaf."""
+    """What is directly in a node, by key; None for a leaf, as what is coded is."""
+    if is_coded(x):
+        return None
     found = jax.tree_util.tree_flatten_with_path(x, is_leaf=lambda y: y is not x)[0]
     if found and found[0][0] == ():
         return None

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from gradtx.core import restart
+from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.errors import is_none
 from gradtx.core.repack import repacked, unpacked
 from gradtx.core.transformation import GradientTransformation, as_transformation
@@ -29,7 +30,7 @@ def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
 
 
 def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
-    """For every array of a slot that has the tree of `params`: how deep the slot lies, and its parameter's path."""
+    """For every array of a slot, coded or not, that has the tree of `params`: how deep the slot lies, and its parameter's path."""
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     found: dict[Path, tuple[int, Path]] = {}
     for path, _, _, slot in declared(state, params):
@@ -39,7 +40,7 @@ def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
             continue
         for (owner, p), part in zip(paths, parts, strict=True):
             if p is not None:
-                leaves = jax.tree_util.tree_leaves_with_path(part)
+                leaves = jax.tree_util.tree_leaves_with_path(part, is_leaf=is_coded)
                 found |= {(*path, *owner, *below): (len(path), owner) for below, _ in leaves}
     return found
 
@@ -47,7 +48,8 @@ def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
 def map_slots(f: Callable[..., Any], tx: GradientTransformation, state: PyTree, params: PyTree, *rest: PyTree) -> Any:
     """Apply a function to every array of a state that belongs to one parameter: `f(slot, parameter, *others)`.
 
-    What belongs to none (step counts, running norms of the whole tree) stays as it is.
+    What belongs to none (step counts, running norms of the whole tree) stays as it is. The function sees the numbers
+    of a slot that is stored in codes; an array of that shape that it gives is stored in such again.
 
         on_host = gradtx.map_slots(lambda slot, p: jax.device_put(slot, jax.devices("cpu")[0]), tx, state, params)
 
@@ -71,9 +73,13 @@ def map_slots(f: Callable[..., Any], tx: GradientTransformation, state: PyTree, 
     columns = [dict(jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)) for tree in unpacked((params, *rest))]
 
     def at(path: Path, x: Any) -> Any:
-        return f(x, *(column[owner[path]] for column in columns)) if path in owner else x
+        if path not in owner:
+            return x
+        new = f(opened(x), *(column[owner[path]] for column in columns))
+        return x.again(new) if is_coded(x) and getattr(new, "shape", None) == x.shape else new
 
-    return repacked(jax.tree_util.tree_map_with_path(at, state, is_leaf=restart.is_per_leaf), given)
+    is_whole = lambda x: is_coded(x) or restart.is_per_leaf(x)
+    return repacked(jax.tree_util.tree_map_with_path(at, state, is_leaf=is_whole), given)
 
 
 def check_state(name: str, tx: GradientTransformation, state: PyTree, params: PyTree) -> None:
@@ -88,8 +94,8 @@ def check_state(name: str, tx: GradientTransformation, state: PyTree, params: Py
         if only := [key for key in has if key not in lacks]:
             raise ValueError(f"{name}: the state is not this optimizer's for these params: only {where} has {only[0]}")
     for key, x in ours.items():
-        if jax.numpy.shape(x) != theirs[key].shape:
-            shapes = f"{jax.numpy.shape(x)} != {theirs[key].shape}"
+        if (shape := x.shape if is_coded(x) else jax.numpy.shape(x)) != theirs[key].shape:
+            shapes = f"{shape} != {theirs[key].shape}"
             raise ValueError(f"{name}: the state is not this optimizer's for these params: {key} has shape {shapes}")
     if jax.tree.structure(state) != jax.tree.structure(wanted):
         raise ValueError(f"{name}: the state has another tree than this optimizer's for these params")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import restart
+from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.errors import is_none
 from gradtx.core.repack import repacked, unpacked
 from gradtx.core.selection import resolve_mask
@@ -93,10 +94,18 @@ def resize(tx: GradientTransformation, state: PyTree, old_params: PyTree, new_pa
 
 def _overlap(old: Any, fresh: Any) -> Any:
     """`fresh` with the leading corner that it has in common with `old` taken from there."""
+    if is_coded(fresh):
+        return fresh.again(_overlap(old, fresh.decoded()))
+    old = opened(old)
     if old.ndim != fresh.ndim or jnp.issubdtype(fresh.dtype, jax.dtypes.prng_key):
         return old if old.shape == fresh.shape else fresh
     corner = tuple(slice(0, min(a, b)) for a, b in zip(old.shape, fresh.shape, strict=True))
     return fresh.at[corner].set(old[corner].astype(fresh.dtype))
+
+
+def _type_of(x: Any) -> Any:
+    """What an array is, for one to take the place of another."""
+    return (x.kind, x.shape) if is_coded(x) else (jnp.shape(x), jnp.result_type(x))
 
 
 def _changed(old_params: PyTree, new_params: PyTree) -> set[Path]:
@@ -123,7 +132,7 @@ def _carry(
     numbers = dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=restart.is_per_leaf))
     state = jax.tree.map(restart.of_run, state, is_leaf=restart.is_per_leaf)
     check_state(name, tx, state, old_params)
-    owner, olds = owners(tx, new_params), dict(jax.tree_util.tree_leaves_with_path(state))
+    owner, olds = owners(tx, new_params), dict(jax.tree_util.tree_leaves_with_path(state, is_leaf=is_coded))
 
     def at(path: Path, fresh: Any) -> Any:
         if path not in olds:
@@ -131,12 +140,11 @@ def _carry(
         old = olds[path]
         if path in owner and owner[path] in changed:
             return merge(old, fresh)
-        same = jnp.shape(old) == jnp.shape(fresh) and jnp.result_type(old) == jnp.result_type(fresh)
-        return old if same else fresh
+        return old if _type_of(old) == _type_of(fresh) else fresh
 
     packed = tx.init(new_params)
     start = unpacked(packed)
-    carried = jax.tree_util.tree_map_with_path(at, start)
+    carried = jax.tree_util.tree_map_with_path(at, start, is_leaf=is_coded)
     paths = lambda tree: {path for path, _ in jax.tree_util.tree_leaves_with_path(tree)}
     gone = set(map(restart.leaf_name, paths(unpacked(old_params)) - paths(unpacked(new_params))))
     firsts = dict(jax.tree_util.tree_leaves_with_path(start))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import errors
+from gradtx.core.codecs.coded import opened
 from gradtx.core.border import widely
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import MaskedNode
@@ -36,7 +37,7 @@ def evaluation_params(state: Any, params: PyTree) -> PyTree:
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     chosen = [p for _, p in paths]
     for node in outermost(state, _can_evaluate):
-        for i, x in enumerate(treedef.flatten_up_to(node.evaluation_params(params))):
+        for i, x in enumerate(treedef.flatten_up_to(opened(node).evaluation_params(params))):
             path, p = paths[i]
             if x is p:
                 continue

@@ -82,8 +82,8 @@ def lookahead(
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, LookaheadState]:
         updates, state = pair.update(updates, state, params, **extra)
-        start = counted_like(tx.init(params), state.fast_state)
-        again = lambda first, x: jnp.where(state.steps_since_sync == 0, keep_type(first, x), x)
+        start = jax.tree.map(keep_type, counted_like(tx.init(params), state.fast_state), state.fast_state)
+        again = lambda first, x: jnp.where(state.steps_since_sync == 0, first, x)
         return updates, state._replace(fast_state=jax.tree.map(again, start, state.fast_state))
 
     return pair._replace(update=update)

@@ -1,0 +1,33 @@
+"""The law of storage in codes: every slot of every transformation, from `init` on."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+import gradtx
+from gradtx.core.codecs.coded import is_coded
+from gradtx.core.walk import declared
+from tests.catalogue import every_row
+from tests.support import FEW, at, make_grads, make_params, types_of
+
+CODEC = gradtx.int8(4, rounding="stochastic", smallest=0)
+
+
+@every_row
+def test_every_slot_is_kept_in_codes(row):
+    """By types alone: nothing but the slots changes, and a step keeps them."""
+    params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
+    tx = gradtx.stored(row.tx, CODEC)
+
+    def step(params, g):
+        state = tx.init(params)
+        updates, after = tx.update(g, state, params, **(row.extra(params, g) if row.extra else {}))
+        return state, updates, after
+
+    state, updates, after = jax.eval_shape(step, params, grads)
+    kept = [x for _, _, _, slot in declared(state) for x in jax.tree.leaves(slot, is_leaf=is_coded)]
+    assert all(is_coded(x) for x in kept if jnp.issubdtype(x.dtype, jnp.inexact))
+    assert types_of(after) == types_of(state)
+    assert types_of(updates) == types_of(grads)
+    plain = jax.eval_shape(row.tx.init, params)
+    chex.assert_trees_all_equal_shapes_and_dtypes(jax.eval_shape(gradtx.core.codecs.coded.opened, state), plain)
