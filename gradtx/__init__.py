@@ -36,6 +36,10 @@ from gradtx.combine.stateless import stateless_leafwise as stateless_leafwise
 from gradtx.core import peers as _peers
 from gradtx.core.apply import apply_updates as apply_updates
 from gradtx.core.apply import step as step
+from gradtx.core.codecs.blocks import float8 as float8
+from gradtx.core.codecs.blocks import int4 as int4
+from gradtx.core.codecs.blocks import int8 as int8
+from gradtx.core.codecs.logarithm import log8 as log8
 from gradtx.core.donation import DonatedLeaf as DonatedLeaf
 from gradtx.core.donation import Donation as Donation
 from gradtx.core.donation import check_donation as check_donation
@@ -52,10 +56,6 @@ from gradtx.core.hyperparameters import Threshold as Threshold
 from gradtx.core.leafwise import leafwise as leafwise
 from gradtx.core.lifted import lifted as lifted
 from gradtx.core.pack import pack as pack
-from gradtx.core.codecs.blocks import float8 as float8
-from gradtx.core.codecs.blocks import int4 as int4
-from gradtx.core.codecs.blocks import int8 as int8
-from gradtx.core.codecs.logarithm import log8 as log8
 from gradtx.core.placed import over as over
 from gradtx.core.placed import placed as placed
 from gradtx.core.schedule import Schedule as Schedule

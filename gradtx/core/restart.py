@@ -1,6 +1,7 @@
 """Counts of single leaves: those of parameters that started anew in the middle of a run."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -33,7 +34,7 @@ def of_run(x: Any) -> Any:
 def steps_of(state: Any) -> Array | None:
     """The steps that a state counts, all of its counts together; None where it counts none."""
     counts = [of_run(getattr(state, name)) for name, mark in marks(type(state)).items() if isinstance(mark, CountMark)]
-    return sum(counts[1:], counts[0]) if counts else None
+    return reduce(jnp.add, counts) if counts else None
 
 
 def of_leaf(x: Any, path: tuple[Any, ...]) -> Any:

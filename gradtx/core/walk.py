@@ -36,8 +36,8 @@ def map_declared(
 
 
 def map_chosen(
-    where: str, name: str, f: Callable[[Any, SlotMark, PyTree], PyTree], general: Sequence[Any], named: Mapping[str, Any],
-    state: PyTree, params: PyTree,
+    where: str, name: str, f: Callable[[Any, SlotMark, PyTree], PyTree], general: Sequence[Any],
+    named: Mapping[str, Any], state: PyTree, params: PyTree,
 ) -> PyTree:  # fmt: skip
     """The state with `f(choice, mark, slot)` in place of every slot that a user chose something for.
 

@@ -30,7 +30,10 @@ def owners(tx: GradientTransformation, params: PyTree) -> dict[Path, Path]:
 
 
 def owners_in(state: PyTree, params: PyTree) -> dict[Path, tuple[int, Path]]:
-    """For every array of a slot, coded or not, that has the tree of `params`: how deep the slot lies, and its parameter's path."""
+    """For every array of a slot that has the tree of `params`: how deep the slot lies, and its parameter's path.
+
+    What is coded counts as one array.
+    """
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     found: dict[Path, tuple[int, Path]] = {}
     for path, _, _, slot in declared(state, params):

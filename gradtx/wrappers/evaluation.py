@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import errors
-from gradtx.core.codecs.coded import opened
 from gradtx.core.border import widely
+from gradtx.core.codecs.coded import opened
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import MaskedNode
 from gradtx.core.typing import Array, PyTree

@@ -1,0 +1,1 @@
+"""How the numbers of slots are kept in few bits."""

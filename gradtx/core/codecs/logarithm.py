@@ -33,8 +33,8 @@ def log8(
     Neighbours are 1/8 to 1/4 apart: rounded to the nearest, an average that moves less in a step never moves.
 
     Args:
-        largest: the power of two above all magnitudes of signed slots, such as averages of gradients, or what is rounded
-            up to that.
+        largest: the power of two above all magnitudes of signed slots, such as averages of gradients; another number
+            counts as the next one.
         rounding: as in `int8`.
         smallest: arrays of fewer numbers stay as they are.
 

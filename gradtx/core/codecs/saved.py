@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core.codecs import blocks, logarithm
-from gradtx.core.codecs.coded import Coded, Codec, kind
+from gradtx.core.codecs.coded import Codec, Coded, kind
 from gradtx.core.typing import Array
 
 MAKERS = {make.__name__: make for make in (blocks.int8, blocks.int4, blocks.float8, logarithm.log8)}
