@@ -68,7 +68,7 @@ def rounded(new: PyTree, like: PyTree) -> PyTree:
 
 
 def closed(new: PyTree, like: PyTree, count: Any, name: str) -> PyTree:
-    """A slot's new arrays in the dtypes, or the codes, of the old ones; what is rounded at random is so by the count."""
+    """A slot's new arrays in the dtypes, or the codes, of the old ones; what is rounded at random, by the count."""
     if not any_coded(like):
         return rounded(new, like)
     seed = seed_of(count, name)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 import gradtx
-from gradtx.core.codecs.coded import is_coded
+from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.walk import declared
 from tests.catalogue import every_row
 from tests.support import FEW, at, make_grads, make_params, types_of
@@ -30,4 +30,4 @@ def test_every_slot_is_kept_in_codes(row):
     assert types_of(after) == types_of(state)
     assert types_of(updates) == types_of(grads)
     plain = jax.eval_shape(row.tx.init, params)
-    chex.assert_trees_all_equal_shapes_and_dtypes(jax.eval_shape(gradtx.core.codecs.coded.opened, state), plain)
+    chex.assert_trees_all_equal_shapes_and_dtypes(jax.eval_shape(opened, state), plain)
