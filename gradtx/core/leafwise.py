@@ -280,9 +280,8 @@ class Leafwise:
 
     def _widened(self, state: Any) -> Any:
         """The state with the numbers of the whole tree in their compute dtypes; slots in any, but not in codes."""
-        slots, others = state_fields(self.state)
-        seen = {name: opened(getattr(state, name)) for name in slots}
-        numbers = {name: getattr(state, name) for name in others}
+        seen = {name: opened(getattr(state, name)) for name in self.slots}
+        numbers = {name: getattr(state, name) for name in state_fields(self.state)[1]}
         seen |= {name: precision.widen_inexact(x) for name, x in numbers.items() if hasattr(x, "dtype")}
         return state._replace(**seen) if seen else state
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 
+from gradtx.core import precision
 from gradtx.core.codecs.coded import is_coded
 from gradtx.core.edit import hyperparameters
 from gradtx.core.repack import unpacked
@@ -14,6 +16,8 @@ from gradtx.core.selection import path_parts
 from gradtx.core.transformation import GradientTransformation, as_transformation
 from gradtx.core.typing import PyTree
 from gradtx.core.values import show
+from gradtx.core.walk import declared
+from gradtx.state.names import children_of, link_name
 from gradtx.state.slots import owners
 
 
@@ -24,6 +28,17 @@ class Link:
     name: str
     hyperparameters: dict[str, Any]
     bytes: int
+
+
+@dataclass(frozen=True)
+class SlotBytes:
+    """A slot: its link's name and its own, how it is kept, and its bytes; and those it would have as it starts."""
+
+    link: str
+    name: str
+    kept: tuple[str, ...]  # the dtypes and codecs of its arrays
+    bytes: int
+    plain_bytes: int
 
 
 @dataclass(frozen=True)
@@ -39,12 +54,13 @@ class ParameterBytes:
 
 @dataclass(frozen=True)
 class Description:
-    """What `describe` finds; prints as two tables."""
+    """What `describe` finds; prints as tables: links, slots where some are stored in another way, parameters."""
 
     links: tuple[Link, ...]
     parameters: tuple[ParameterBytes, ...]
     shared_bytes: int  # of state that belongs to no single parameter, such as step counts
     state_bytes: int  # all of the state
+    slots: tuple[SlotBytes, ...] = ()
 
     def __str__(self) -> str:
         links = [["link", "bytes", "hyperparameters"]]
@@ -58,7 +74,14 @@ class Description:
         params.append(["shared", "", "", f"{self.shared_bytes:,}"])
         total = sum(p.bytes for p in self.parameters)
         params.append(["all", "", f"{total:,}", f"{self.state_bytes:,}"])
-        return f"{_table(links, '<><')}\n\n{_table(params, '<<>>')}"
+        tables = [_table(links, "<><"), _table(params, "<<>>")]
+        if any(slot.bytes != slot.plain_bytes for slot in self.slots):
+            slots = [["slot", "kept in", "bytes", "without"]]
+            slots += [
+                [f"{s.link}/{s.name}", ", ".join(s.kept), f"{s.bytes:,}", f"{s.plain_bytes:,}"] for s in self.slots
+            ]
+            tables.insert(1, _table(slots, "<<>>"))
+        return "\n\n".join(tables)
 
 
 def describe(tx: GradientTransformation, params: PyTree) -> Description:
@@ -71,7 +94,7 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
         params: its parameters, or `jax.ShapeDtypeStruct`s of them: nothing is allocated or computed.
 
     Returns:
-        A value with the fields `links`, `parameters`, `shared_bytes` and `state_bytes`.
+        A value with the fields `links`, `slots`, `parameters`, `shared_bytes` and `state_bytes`.
     """
     tx = as_transformation(tx)
     state = jax.eval_shape(tx.init, params)
@@ -87,7 +110,20 @@ def describe(tx: GradientTransformation, params: PyTree) -> Description:
         )
     links = tuple(Link(name, hyperparameters(link), _bytes(kept)) for name, link, kept in links_of(tx, state))
     total = _bytes(state)
-    return Description(links, tuple(rows), total - sum(by_param.values()), total)
+    return Description(links, tuple(rows), total - sum(by_param.values()), total, tuple(_slots_of(state, params)))
+
+
+def _slots_of(state: Any, params: PyTree) -> Iterable[SlotBytes]:
+    """Every slot of a state of types alone, with its bytes and those that it would have in 32 bits or more."""
+    for path, name, _, slot in declared(state, params):
+        node = state
+        for key in path[:-1]:
+            node = dict(children_of(node) or ())[key]
+        arrays = [x for x in jax.tree.leaves(slot, is_leaf=is_coded) if jnp.issubdtype(x.dtype, jnp.inexact)]
+        kept = dict.fromkeys(repr(x.codec) if is_coded(x) else str(x.dtype) for x in arrays)
+        plain = sum(x.size * precision.compute_dtype(x.dtype).itemsize for x in arrays)
+        if arrays:
+            yield SlotBytes(link_name(node) or "", name, tuple(kept), _bytes(slot), plain)
 
 
 def links_of(tx: GradientTransformation, state: Any, label: str = "") -> Iterable[tuple[str, Any, Any]]:
