@@ -1,7 +1,5 @@
 """gradtx: composable gradient transformations for JAX, in which an optimizer is a value."""
 
-__version__ = "0.2.0"
-
 from gradtx import aggregating as aggregating
 from gradtx import assignment as assignment
 from gradtx import losses as losses
@@ -40,7 +38,6 @@ from gradtx.core.codecs.blocks import float8 as float8
 from gradtx.core.codecs.blocks import int4 as int4
 from gradtx.core.codecs.blocks import int8 as int8
 from gradtx.core.codecs.logarithm import log8 as log8
-from gradtx.core.donation import DonatedLeaf as DonatedLeaf
 from gradtx.core.donation import Donation as Donation
 from gradtx.core.donation import check_donation as check_donation
 from gradtx.core.edit import hyperparameters as hyperparameters
@@ -297,6 +294,7 @@ from gradtx.wrappers.schedule_free import schedule_free_adamw as schedule_free_a
 from gradtx.wrappers.schedule_free import schedule_free_radam as schedule_free_radam
 from gradtx.wrappers.schedule_free import schedule_free_sgd as schedule_free_sgd
 
+__version__ = "0.2.0"
 _peers.introduce()
 if _peers.is_there("gradtx.native"):  # a backend: without its folder, steps are compiled by XLA alone
     from gradtx import native as native

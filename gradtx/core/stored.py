@@ -57,6 +57,7 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
         tx = gradtx.stored(gradtx.adamw(1e-3), "bfloat16")                     # every slot
         tx = gradtx.stored(gradtx.adamw(1e-3), "bfloat16", nu="float32")       # every slot but one
         tx = gradtx.stored(gradtx.adamw(1e-3), mu={"embedding/**": "float16"})  # of some parameters
+        tx = gradtx.stored(gradtx.adamw(1e-3), gradtx.log8())                  # in codes of 8 bits
 
     Only the state changes, from `init` on: rules compute as without it, and each step rounds the slots once, to what
     it found them in. What is kept of the parameters themselves (DoG's first ones, schedule-free's z)
@@ -64,12 +65,13 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
 
     Args:
         inner: the transformation: a chain, a wrapper, an optimizer, or a user's own whose state declares slots.
-        *codecs: at most one, for every slot that `slots` does not name: a floating-point dtype, or a dictionary from
-            patterns on the parameters' paths (`*` is any one key, `**` any number) to dtypes, of which the first that
-            matches counts. A complex slot takes the complex dtype of that precision; slots of truth values stay.
+        *codecs: at most one, for every slot that `slots` does not name: a floating-point dtype, a codec (`log8`,
+            `int8`, `int4`, `float8`, which a dtype of 8 bits stands for), or a dictionary from patterns on the
+            parameters' paths (`*` is any one key, `**` any number) to such, of which the first that matches counts. A
+            complex slot takes the complex dtype of that precision, or codes for both parts; slots of truth values stay.
         **slots: the same for slots by name, wherever in the state they are.
 
-    State: that of `inner`.
+    State: that of `inner`, with a `Coded` node for each array that is kept in codes.
 
     Raises:
         ValueError: more than one codec for all; from `init`, a name that no slot has, or a pattern without a match.

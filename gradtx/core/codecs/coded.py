@@ -24,7 +24,7 @@ Rounding = Literal["nearest", "stochastic"]
 class Coding(NamedTuple):
     """What a codec does with real numbers, float32: the two functions, and which arrays it is for.
 
-    `encode(x, positive, noise)` gives arrays by name, with one item of `codes` for each number or several; of a slot
+    `encode(x, positive, noise)` gives arrays by name, with one code for each number or for several; of a slot
     that is never negative it is told so, and `noise`, if any, is uniform in [0, 1). `decode(arrays, positive, last)`
     undoes it; `last` is the length of the last axis, None of a single number.
     """

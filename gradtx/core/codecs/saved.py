@@ -1,4 +1,4 @@
-"""Coded arrays in flat dictionaries: `x/codes`, `x/scales` and, in words, `x/codec`."""
+"""Coded arrays in flat dictionaries: the codes, the scales and, in words, the codec, below the name of each."""
 
 import json
 from collections.abc import Mapping
