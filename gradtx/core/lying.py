@@ -23,8 +23,10 @@ FORWARD, BACKWARD = 1, 2  # from what an array is computed from, to it; and from
 def zeros_of(x: Array) -> Array:
     """Real zeros that XLA takes to depend on `x`, and so to lie as it does.
 
-    It removes a tie that it can see through. It cannot see through x - x, which is not zero where x is not finite.
+    It removes a tie that it can see through. It cannot see through x - x, which is not zero where x is not finite, as a
+    whole number never is: it is made a float first.
     """
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32)
     return jnp.where(jnp.isfinite(x), x - x, 0).real
 
 

@@ -83,7 +83,8 @@ def float8(
 ) -> Coding:
     """Floating-point numbers of 8 bits, over the largest magnitude of their row: alone, their range is too small.
 
-    A row is all of the last axis. In place of the name of a codec, `stored` takes the name of the dtype.
+    A row is all of the last axis. Of a slot that is never negative the root is kept so, and what is more than 0 in it
+    stays that. In place of the name of a codec, `stored` takes the name of the dtype.
 
     Args:
         dtype: one of JAX's dtypes of 8 bits that has a sign and zero.
@@ -92,8 +93,15 @@ def float8(
 
     Source: Micikevicius et al. 2022, arXiv:2209.05433.
     """
-    grid = maps.floats(dtype)
-    return _in_blocks(grid, grid, None, rounding, smallest)
+    signed, positive = maps.floats(dtype, signed=True), maps.floats(dtype, signed=False)
+    coding = _in_blocks(signed, positive, None, rounding, smallest)
+
+    def encode(x: Array, is_positive: bool, noise: Array | None) -> dict[str, Array]:
+        arrays = coding.encode(x, is_positive, noise)
+        codes = arrays["codes"]
+        return arrays | {"codes": jnp.where(x > 0, jnp.maximum(codes, 1), codes) if is_positive else codes}
+
+    return coding._replace(encode=encode)
 
 
 def _in_blocks(signed: Grid, positive: Grid, block: int | None, rounding: Rounding, smallest: int) -> Coding:

@@ -74,19 +74,24 @@ def steps(number: int) -> Grid:
 
 
 @lru_cache(maxsize=16)
-def floats(dtype: DType) -> Grid:
-    """The numbers of a dtype of 8 bits over its largest one."""
+def floats(dtype: DType, *, signed: bool) -> Grid:
+    """The numbers of a dtype of 8 bits over its largest one; where they have no sign, the squares of these.
+
+    So these have twice the octaves, as averages of squares want.
+    """
     kind = jnp.finfo(dtype)
     last, largest = int(np.asarray(kind.max).view(np.uint8)), float(kind.max)
 
     def value(code: Array) -> Array:
-        number = jax.lax.bitcast_convert_type(code.astype(jnp.uint8), kind.dtype)
-        return number.astype(jnp.float32) / largest
+        number = jax.lax.bitcast_convert_type(code.astype(jnp.uint8), kind.dtype).astype(jnp.float32) / largest
+        return number if signed else number**2
 
     def nearly(x: Array) -> Array:
-        return jax.lax.bitcast_convert_type((x * largest).astype(kind.dtype), jnp.uint8).astype(jnp.float32)
+        number = (x if signed else jnp.sqrt(x)) * largest
+        return jax.lax.bitcast_convert_type(number.astype(kind.dtype), jnp.uint8).astype(jnp.float32)
 
-    return mirrored(Grid(0, last, value, nearly))
+    grid = Grid(0, last, value, nearly)
+    return mirrored(grid) if signed else grid
 
 
 def _among(x: Array, bounds: list[float]) -> Array:
