@@ -3,17 +3,25 @@
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pytest
 
 import gradtx
 from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.walk import declared
-from tests.catalogue import every_row
+from tests.catalogue import ROWS
 from tests.support import FEW, at, make_grads, make_params, types_of
 
 CODEC = gradtx.int8(4, rounding="stochastic", smallest=0)
+# Of those whose slots are like their parameters or not, and of wrappers, some of each kind; all of them with --slow.
+RUN = ("scale_by_adam", "scale_by_sm3", "scale_by_lbfgs", "scale_by_galore", "prodigy", "sharpness_aware")
+RUN += ("accumulate-adam-skip", "apply_if_finite-adam", "lookahead", "muon", "schedule_free", "ema_params")
+few = pytest.mark.parametrize(
+    "row", [pytest.param(r, id=r.id, marks=[] if r.id in RUN else [pytest.mark.exhaustive]) for r in ROWS]
+)
 
 
-@every_row
+@few
 def test_every_slot_is_kept_in_codes(row):
     """By types alone: nothing but the slots changes, and a step keeps them."""
     params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
@@ -31,3 +39,24 @@ def test_every_slot_is_kept_in_codes(row):
     assert types_of(updates) == types_of(grads)
     plain = jax.eval_shape(row.tx.init, params)
     chex.assert_trees_all_equal_shapes_and_dtypes(jax.eval_shape(opened, state), plain)
+
+
+@few
+def test_the_first_steps_are_nearly_the_same(row):
+    params, grads = make_params(shapes=FEW), make_grads(3, shapes=FEW)
+    norm = lambda tree: np.sqrt(sum(float(jnp.sum(jnp.abs(x) ** 2)) for x in jax.tree.leaves(tree)))
+
+    def run(tx):
+        state, given, moved = tx.init(params), params, params
+        for k in range(3):
+            g = at(grads, k)
+            updates, state = tx.update(g, state, given, **(row.extra(given, g) if row.extra else {}))
+            moved = jax.tree.map(lambda x, u: x + u, moved, updates)
+            given = gradtx.apply_updates(given, updates)
+        return jax.tree.map(lambda x, p: x - p, moved, params)
+
+    # A copy of a parameter in so few bits hides steps below its spacing.
+    names = {name for _, name, mark, _ in declared(jax.eval_shape(row.tx.init, params)) if mark.start is None}
+    stored = gradtx.stored(row.tx, **dict.fromkeys(names, gradtx.int8(4, smallest=0)))
+    one, other = jax.jit(run)(row.tx), jax.jit(run)(stored)
+    assert norm(jax.tree.map(jnp.subtract, one, other)) <= 0.1 * norm(one) + 1e-6

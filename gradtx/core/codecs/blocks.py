@@ -157,7 +157,9 @@ def _in_pairs(coding: Coding) -> Coding:
 
     def decode(arrays: Arrays, positive: bool, last: int | None) -> Array:
         pairs = jnp.atleast_1d(arrays["codes"])
-        codes = jnp.stack([pairs >> 4, pairs & 15], axis=-1).reshape(*pairs.shape[:-1], -1)[..., : last or 1]
+        *lead, pairs_a_row = pairs.shape
+        codes = jnp.stack([pairs >> 4, pairs & 15], axis=-1).reshape(*lead, 2 * pairs_a_row)
+        codes = codes[..., : 1 if last is None else last]
         return coding.decode(dict(arrays) | {"codes": codes if last is not None else codes.reshape(())}, positive, last)
 
     return coding._replace(encode=encode, decode=decode)
