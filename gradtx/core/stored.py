@@ -61,7 +61,8 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
 
     Only the state changes, from `init` on: rules compute as without it, and each step rounds the slots once, to what
     it found them in. What is kept of the parameters themselves (DoG's first ones, schedule-free's z)
-    then hides steps below its spacing: name the slots, to leave that out.
+    then hides steps below its spacing: name the slots, to leave that out. Derivatives by hyperparameters pass through a
+    slot in codes by its scales alone; through one in `log8`, which has none, they do not pass.
 
     Args:
         inner: the transformation: a chain, a wrapper, an optimizer, or a user's own whose state declares slots.

@@ -39,6 +39,10 @@ def trained(tx, params=OLD, steps=2):
     return state
 
 
+def step(params, state, g):
+    return gradtx.step(CODED, params, state, g)
+
+
 def coded_in(state):
     return [x for x in jax.tree.leaves(state, is_leaf=is_coded) if is_coded(x)]
 
@@ -160,7 +164,7 @@ def test_reset_starts_the_chosen_anew_and_keeps_the_very_arrays_of_others():
     assert not opened(after)[0].mu["head"].any() and opened(state)[0].mu["head"].any()
     kept = {name for name in arrays_of(state) if "/head" not in name and "count" not in name}
     assert names_kept(state, after) & arrays_of(state) >= kept
-    jax.jit(lambda p, s, g: gradtx.step(CODED, p, s, g))(OLD, after, OLD)
+    assert types_of(jax.eval_shape(step, OLD, after, OLD)[1]) == types_of(after)
 
 
 def test_extend_and_resize_keep_the_very_arrays_of_the_untouched():
@@ -169,7 +173,7 @@ def test_extend_and_resize_keep_the_very_arrays_of_the_untouched():
     for after in (extended, resized):
         assert names_kept(state, after) >= {name for name in arrays_of(state) if "/body" in name}
         assert len(coded_in(after)) == 6 and not opened(after)[0].mu["more"].any()
-        jax.jit(lambda p, s, g: gradtx.step(CODED, p, s, g))(new, after, new)
+        assert types_of(jax.eval_shape(step, new, after, new)[1]) == types_of(after)
     assert not opened(extended)[0].mu["head"].any()
     was, now = opened(state)[0].mu["head"], opened(resized)[0].mu["head"]
     chex.assert_trees_all_close(now[:2, :4], was, atol=0.02)

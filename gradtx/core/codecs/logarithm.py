@@ -26,9 +26,9 @@ def log8(
         |x| = 2^e (1 + m/4)              m = 0, 1, 2, 3
 
     Each number is coded by itself, so that a step is one pass over memory on every device, and arrays may be cut over
-    devices in any way. Signed numbers have 31 octaves, from 256 down to 1.2e-7 by default, and what is smaller becomes 0
-    or that, at random; a slot that is never negative has 63, up to the square of the largest, and no more than 0 in it
-    becomes 0. Larger numbers become the largest, and what is not finite becomes NaN.
+    devices in any way. Signed numbers have 31 octaves, from 256 down to 1.2e-7 by default, and what is smaller becomes
+    0 or that, at random; a slot that is never negative has 63, up to the square of the largest, and no more than 0 in
+    it becomes 0. Larger numbers become the largest, and what is not finite becomes NaN.
 
     Neighbours are 1/8 to 1/4 apart: rounded to the nearest, an average that moves less in a step never moves.
 

@@ -30,12 +30,17 @@ def from_entries(saved: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: a codec that is not known here, by the array's name.
     """
     whole: dict[str, Any] = {}
-    for words in [name for name in saved if name.endswith("/codec")]:
-        name = words.removesuffix("/codec")
+    for name in [name.removesuffix("/codec") for name in saved if _is_codec(name, saved)]:
         parts = {key.removeprefix(f"{name}/"): x for key, x in saved.items() if key.startswith(f"{name}/")}
         whole[name] = _coded(name, parts)
     below = tuple(f"{name}/" for name in whole)
     return {name: x for name, x in saved.items() if not name.startswith(below)} | whole if whole else dict(saved)
+
+
+def _is_codec(name: str, saved: Mapping[str, Any]) -> bool:
+    """Whether it says what a codec is, rather than belong to a parameter of that name."""
+    has_codes = name.endswith("/codec") and f"{name.removesuffix('codec')}codes" in saved
+    return has_codes and getattr(saved[name], "dtype", None) == np.uint8
 
 
 def _coded(name: str, parts: dict[str, Any]) -> Coded:
@@ -43,6 +48,6 @@ def _coded(name: str, parts: dict[str, Any]) -> Coded:
         words = json.loads(np.asarray(parts.pop("codec")).astype(np.uint8).tobytes())
         made: Codec = MAKERS[words["codec"].pop("name")](**words["codec"])
         known = kind(made, bool(words["positive"]), jnp.dtype(words["dtype"]), words["last"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"restore: {name}/codec is no codec that is known here: {error}") from error
     return Coded({part: jnp.asarray(x) for part, x in parts.items()}, known)

@@ -56,8 +56,9 @@ def test_what_is_small():
 
 
 @pytest.mark.parametrize(
-    ("largest", "signed", "positive"), [(256.0, 384, 81920), (1.0, 1.5, 1.25), (100.0, 192, 20480), (2.0**-9, 1.5 / 512, 1.25 / 2**18)]
-)  # fmt: skip
+    ("largest", "signed", "positive"),
+    [(256.0, 384, 81920), (1.0, 1.5, 1.25), (100.0, 192, 20480), (2.0**-9, 1.5 / 512, 1.25 / 2**18)],
+)
 def test_what_is_large_becomes_the_largest(largest, signed, positive):
     np.testing.assert_allclose(kept([3e38, -3e38, largest], False, largest)[:2], [signed, -signed])
     assert kept([3e38], True, largest) == positive
