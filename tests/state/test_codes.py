@@ -72,7 +72,8 @@ def test_names():
 def test_what_is_saved_comes_back_by_way_of_a_file(codec, tmp_path):
     tx = gradtx.stored(ADAM, codec)
     state = trained(tx)
-    np.savez(tmp_path / "state.npz", **gradtx.state_dict(state))
+    named: dict[str, Any] = gradtx.state_dict(state)
+    np.savez(tmp_path / "state.npz", **named)
     with np.load(tmp_path / "state.npz") as saved:
         restored, report = gradtx.restore(tx.init(OLD), saved)
     assert types_of(restored) == types_of(state)

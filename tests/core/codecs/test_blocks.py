@@ -1,6 +1,7 @@
 """Codes in blocks against lists of their numbers: every number, ties, edges of blocks, and what is odd."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,8 @@ CASES = {
     "int4": (gradtx.int4(128, smallest=0), oracles.dynamic(4, signed=True), oracles.linear(4), 128),
     "float8": (gradtx.float8(smallest=0), of_float("e4m3fn"), of_float("e4m3fn"), 10**6),
 }
+int8: Any = gradtx.int8
+int4: Any = gradtx.int4
 every_case = pytest.mark.parametrize("case", CASES)
 every_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "positive"])
 
@@ -137,7 +140,7 @@ def test_ties():
     tiny = np.float32(oracles.dynamic(8, signed=True)[128])
     half = tiny / 2
     x = np.array([1.0, half, -half, np.nextafter(half, np.float32(1)), -np.nextafter(half, np.float32(1))])
-    np.testing.assert_allclose(kept(gradtx.int8(8, smallest=0), x, False), [1, 0, 0, tiny, -tiny], rtol=1e-6)
+    np.testing.assert_allclose(kept(gradtx.int8(8, smallest=0), x, False), np.array([1, 0, 0, tiny, -tiny]), rtol=1e-6)
     sixteenths = np.array([1, 3, 5, 7, 9, 31, 32]) / 32
     found = kept(gradtx.int4(8, smallest=0), sixteenths, True) * 16
     np.testing.assert_array_equal(found, [1, 1, 2, 3, 4, 15, 16])
@@ -236,12 +239,12 @@ def test_small_arrays_stay_as_they_are():
     [
         (lambda: gradtx.int8(0), r"int8: block must be in \[1, inf\), got 0"),
         (lambda: gradtx.int4(-1), r"int4: block must be in \[1, inf\), got -1"),
-        (lambda: gradtx.int8(2.5), "int8: block must be"),
+        (lambda: int8(2.5), "int8: block must be"),
         (lambda: gradtx.int8(smallest=-1), r"int8: smallest must be in \[0, inf\), got -1"),
         (lambda: gradtx.log8(smallest=-1), r"log8: smallest must be in \[0, inf\), got -1"),
         (lambda: gradtx.log8(0.0), "log8: largest must be in"),
-        (lambda: gradtx.int8(map="linear"), "int8: map must be"),
-        (lambda: gradtx.int4(rounding="up"), "int4: rounding must be"),
+        (lambda: int8(map="linear"), "int8: map must be"),
+        (lambda: int4(rounding="up"), "int4: rounding must be"),
         (lambda: gradtx.float8("float16"), "float8: dtype must be a floating-point dtype of 8 bits"),
         (lambda: gradtx.float8("int8"), "float8: dtype must be a floating-point dtype of 8 bits"),
         (lambda: gradtx.float8("float8_e8m0fnu"), "float8: dtype must be a floating-point dtype of 8 bits"),
@@ -258,4 +261,4 @@ def test_a_codec_is_a_value(make):
     codec = make(smallest=3, rounding="stochastic")
     assert codec == make(smallest=3, rounding="stochastic") != make(smallest=4, rounding="stochastic")
     assert hash(codec) == hash(make(smallest=3, rounding="stochastic"))
-    assert eval(repr(codec), vars(gradtx)) == codec
+    assert eval(repr(codec), dict(vars(gradtx))) == codec

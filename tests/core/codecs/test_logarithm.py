@@ -1,6 +1,7 @@
 """Codes without a scale against the list of their numbers."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ every_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "
 @partial(jax.jit, static_argnums=(1, 2))
 def _kept(x, positive, largest):
     codec = gradtx.log8(largest, rounding="nearest", smallest=0)
-    return coded.encoded(x, codec, positive=positive).decoded()
+    found: Any = coded.encoded(x, codec, positive=positive)
+    return found.decoded()
 
 
 def kept(x, positive, largest=256.0):
@@ -43,7 +45,7 @@ def test_the_nearest(positive):
 def test_ties_go_up(positive):
     """In magnitude, also across an octave; and so from zero, where there are signs."""
     np.testing.assert_array_equal(kept([1.125, 1.375, 1.875, 0.9375], positive), [1.25, 1.5, 2, 1])
-    below = np.nextafter(np.float32([1.125, 1.875]), np.float32(0))
+    below = np.nextafter(np.array([1.125, 1.875], np.float32), np.float32(0))
     np.testing.assert_array_equal(kept(below, positive), [1, 1.75])
     if not positive:
         np.testing.assert_array_equal(kept([-1.125, 2.0**-24, -(2.0**-24)], False), [-1.25, 2.0**-23, -(2.0**-23)])

@@ -1,7 +1,7 @@
 """Rounding at random: right on average, to neighbours alone, other at each step, the same again, however it is cut."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -12,7 +12,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import gradtx
-from gradtx.core.codecs.coded import encoded, is_coded, seed_of
+from gradtx.core.codecs import coded
+from gradtx.core.codecs.coded import is_coded, seed_of
 from gradtx.core.leafwise import leafwise
 from gradtx.core.slots import Slot
 
@@ -23,6 +24,7 @@ CODECS = {
     "float8": gradtx.float8(rounding="stochastic", smallest=0),
     "log8": gradtx.log8(smallest=0),
 }
+encoded: Any = coded.encoded
 STEPS, PLACES = 64, 2048
 every_codec = pytest.mark.parametrize("name", CODECS)
 every_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "positive"])
@@ -33,9 +35,9 @@ def runs(x, name, positive, counts=False):
     """An array, kept anew at each step."""
     first = encoded(x, CODECS[name], positive=positive, counts=counts)
 
-    def step(coded, t):
-        coded = coded.again(x, None if counts else seed_of(t, "nu"))
-        return coded, coded.decoded()
+    def step(kept, t):
+        kept = kept.again(x, None if counts else seed_of(t, "nu"))
+        return kept, kept.decoded()
 
     return jax.lax.scan(step, first, jnp.arange(1, STEPS + 1))[1]
 
@@ -73,7 +75,7 @@ def test_the_same_step_is_rounded_the_same(name):
     np.testing.assert_array_equal(one, two)
     assert (one[0] != one[1]).mean() > 0.1
     first = encoded(x, CODECS[name], counts=False)
-    again = jax.jit(lambda coded, t, slot: coded.again(x, seed_of(t, slot)).decoded(), static_argnums=2)
+    again = jax.jit(lambda kept, t, slot: kept.again(x, seed_of(t, slot)).decoded(), static_argnums=2)
     np.testing.assert_array_equal(again(first, 1, "nu"), one[0])
     assert (again(first, 1, "mu") != one[0]).mean() > 0.1, "another slot"
 
@@ -130,6 +132,6 @@ def test_complex_parts_are_rounded_apart():
     x = jnp.full((64, 64), 0.2345 + 0.2345j, jnp.complex64)
     found = encoded(x, gradtx.log8(smallest=0)).again(x, seed_of(1, "mu"))
     assert (found.dtype, found.shape) == (jnp.complex64, (64, 64))
-    y = np.asarray(found.decoded())
+    y: Any = np.asarray(found.decoded())
     assert 0.3 < (y.real == y.imag).mean() < 0.7
     assert y.mean() == pytest.approx(0.2345 + 0.2345j, rel=0.01)
