@@ -44,8 +44,9 @@ def int8(
 
     Args:
         block: how many numbers share a scale.
-        map: `"dynamic"`: seven decades, finer where numbers are larger. `"companded"`: 2 |y| / (1 + |y|) in equal
-            steps, the square root for a slot that is never negative; meant for blocks of 32.
+        map: `"dynamic"`: seven decades, finer where numbers are larger; -1 has no code, so that the largest magnitude
+            of a block, where it is negative, becomes 0.993 of itself. `"companded"`: 2 |y| / (1 + |y|) in equal steps,
+            the square root for a slot that is never negative; meant for blocks of 32.
         rounding: to the nearest code, or at random to one of the two around, such that it is right on average: by the
             step, the slot and the place, so that runs repeat.
         smallest: arrays of fewer numbers stay as they are.
