@@ -59,4 +59,5 @@ def test_the_first_steps_are_nearly_the_same(row):
     names = {name for _, name, mark, _ in declared(jax.eval_shape(row.tx.init, params)) if mark.start is None}
     stored = gradtx.stored(row.tx, **dict.fromkeys(names, gradtx.int8(4, smallest=0)))
     one, other = jax.jit(run)(row.tx), jax.jit(run)(stored)
-    assert norm(jax.tree.map(jnp.subtract, one, other)) <= 0.1 * norm(one) + 1e-6
+    share = 0.5 if "mechanize" in row.id else 0.1  # its rate is a sum of products of what is kept
+    assert norm(jax.tree.map(jnp.subtract, one, other)) <= share * norm(one) + 1e-6
