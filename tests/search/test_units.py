@@ -59,23 +59,30 @@ def as_many(end, base):
     return abs(few - many) <= max(2, 0.2 * many)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("method", METHODS)
+# In float64, whose range is wider, one method with each part.
+IN_DOUBLE = [("lbfgs", "float64"), ("newton_cg, backtracking", "float64")]
+
+
+@pytest.mark.parametrize(("method", "dtype"), [*((method, "float32") for method in METHODS), *IN_DOUBLE])
 def test_powers_of_two_change_no_bit(method, dtype):
-    """A power of two is exact in every product and sum, so that each iterate is the same to the last bit."""
+    """A power of two is exact in every product and sum, so that each iterate is the same to the last bit.
+
+    So is the default tolerance, by which a loss that is small for its unit alone is solved, too.
+    """
     with jax.enable_x64(True):
-        for problem in ("rosenbrock 5", "bowl") if "gradient" in method else ("rosenbrock 2", "rosenbrock 5"):
-            run = partial(solved, problem, METHODS[method], dtype, tol=0.0, max_iterations=15)
+        for problem in ("rosenbrock 5", "bowl") if "gradient" in method else ("rosenbrock 5",):
+            run = partial(solved, problem, METHODS[method], dtype, max_iterations=60)
             base = run()
+            assert base.converged or ("gradient" in method and problem != "bowl")
             for power in (-40, -3, 1, 40):
                 end = run(factor=2.0**power)
                 np.testing.assert_array_equal(end.params, base.params, f"loss times 2^{power}")
                 np.testing.assert_array_equal(end.value, base.value * 2.0**power)
-                assert end.evaluations == base.evaluations
+                assert (end.evaluations, end.reason) == (base.evaluations, base.reason)
             for power in (-20, 20):
                 end = run(unit=2.0**power)
                 np.testing.assert_array_equal(end.params, base.params * 2.0**power, f"params times 2^{power}")
-                assert end.evaluations == base.evaluations
+                assert (end.evaluations, end.reason) == (base.evaluations, base.reason)
 
 
 @pytest.mark.parametrize("tx", [gradtx.scale_by_zoom_linesearch(30), BACKTRACKING], ids=lambda tx: tx.name)
@@ -125,34 +132,29 @@ def test_what_divides_by_the_gradients_size_does_not_see_the_unit(tx):
 
 
 def test_a_sum_converges_like_its_mean():
-    for dtype in ("float32", "float64"):
-        with jax.enable_x64(True):
-            whole, mean = (
-                solved("fit", gradtx.lbfgs(), dtype, factor, tol=2e-2 * factor) for factor in (1.0, 1 / 2000)
-            )
-            assert whole.converged and mean.converged and mean.iterations <= 45
-            assert as_many(whole, mean)
-            np.testing.assert_allclose(whole.params, [1, -2, 3, -4, 5], rtol=1e-3)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_small_loss_is_solved(method):
-    end = solved("bowl", METHODS[method], "float32", 1e-9)
-    assert end.converged and end.iterations <= 5
-    np.testing.assert_allclose(end.params, [1, 1], rtol=1e-4)
+    whole, mean = (solved("fit", gradtx.lbfgs(), "float32", factor, tol=2e-2 * factor) for factor in (1.0, 1 / 2000))
+    assert whole.converged and mean.converged and mean.iterations <= 45
+    assert as_many(whole, mean)
+    np.testing.assert_allclose(whole.params, [1, -2, 3, -4, 5], rtol=1e-3)
 
 
 def test_a_guess_that_is_far_too_long_is_cut_by_orders_of_magnitude():
+    losses = [lambda x: 10 + jnp.sum(x**2), lambda x: jnp.sum(x**4), lambda x: jnp.sum(jnp.cosh(x) - 1)]
+    tx = gradtx.scale_by_zoom_linesearch(20)
+
+    @jax.jit
+    def found(which, guess):
+        loss, x = lambda x: jax.lax.switch(which, losses, x), jnp.array([1.0, 2.0])
+        value, grad = jax.value_and_grad(loss)(x)
+        state = tx.init(x)._replace(learning_rate=guess)
+        return tx.update(-grad, state, x, value=value, grad=grad, value_fn=loss)[1].info
+
     with jax.enable_x64(True):
-        for loss in (lambda x: 10 + jnp.sum(x**2), lambda x: jnp.sum(x**4), lambda x: jnp.sum(jnp.cosh(x) - 1)):
-            x = jnp.array([1.0, 2.0])
-            value, grad = jax.value_and_grad(loss)(x)
-            tx = gradtx.scale_by_zoom_linesearch(20)
+        for which in range(len(losses)):
             for guess in (1e3, 1e8, 1e14):
-                state = tx.init(x)._replace(learning_rate=jnp.asarray(guess))
-                _, state = tx.update(-grad, state, x, value=value, grad=grad, value_fn=loss)
-                assert state.info.decrease_error == state.info.curvature_error == 0
-                assert state.info.num_linesearch_steps <= 20
+                info = found(which, jnp.asarray(guess))
+                assert info.decrease_error == info.curvature_error == 0
+                assert info.num_linesearch_steps <= 20
 
 
 @pytest.mark.slow
