@@ -54,9 +54,8 @@ def test_formula(card: Card, x64: bool):
 def test_array_of_steps_jitted_with_traced_leaves(card: Card):
     steps = jnp.arange(60).reshape(3, 20)
     wanted = [[card.oracle(int(t)) for t in row] for row in np.asarray(steps)]
-    run = jax.jit(lambda schedule, steps: schedule(steps))
-    for schedule in (card.schedule, in_floats(card.schedule)):
-        got = run(schedule, steps)
+    run = jax.jit(lambda schedules, steps: [schedule(steps) for schedule in schedules])
+    for got in run((card.schedule, in_floats(card.schedule)), steps):
         assert got.shape == steps.shape
         np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
 
@@ -76,7 +75,7 @@ def test_one_trace_for_all_leaves(card: Card):
     traces: list[Schedule] = []
     run = jax.jit(lambda schedule, step: traces.append(schedule) or schedule(step))
     for k in range(3):
-        run(scaled(card.schedule, 1 + 0.01 * k), jnp.asarray(k, jnp.int32))
+        run.eval_shape(scaled(card.schedule, 1 + 0.01 * k), jnp.asarray(k, jnp.int32))
     assert len(traces) == 1
 
 
@@ -85,13 +84,14 @@ def test_stacked_equals_separate(card: Card):
     values = [scaled(card.schedule, 1 + 0.05 * k) for k in range(3)]
     steps = jnp.array(card.steps)
     stacked = jax.tree.map(lambda *xs: jnp.stack(xs), *values)
-    got = jax.vmap(lambda schedule: schedule(steps))(stacked)
-    chex.assert_trees_all_close(got, jnp.stack([value(steps) for value in values]), rtol=2e-6, atol=1e-7)
+    run = lambda schedule: schedule(steps)
+    got, wanted = jax.jit(lambda stacked, values: (jax.vmap(run)(stacked), [*map(run, values)]))(stacked, values)
+    chex.assert_trees_all_close(list(got), wanted, rtol=2e-6, atol=1e-7)
 
 
 @cards
 def test_gradients_are_finite(card: Card):
-    slopes: Any = jax.vmap(jax.grad(lambda schedule, step: schedule(step)), (None, 0))
+    slopes: Any = jax.jit(jax.vmap(jax.grad(lambda schedule, step: schedule(step)), (None, 0)))
     for leaf in jax.tree.leaves(slopes(in_floats(card.schedule), jnp.array(card.steps))):
         assert np.all(np.isfinite(leaf))
 
