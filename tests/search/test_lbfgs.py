@@ -1,5 +1,7 @@
 """L-BFGS: its memory, its agreement with Optax, and what it refuses."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -36,8 +38,9 @@ def test_two_loops_equal_the_written_out_matrix():
         tx = gradtx.scale_by_lbfgs(4)
         points, grads = rng.standard_normal((9, 6)), rng.standard_normal((9, 6))
         state, u = tx.init(jnp.asarray(points[0])), jnp.zeros(6)
+        update = jax.jit(tx.update)
         for x, g in zip(points, grads, strict=True):
-            u, state = tx.update(jnp.asarray(g), state, jnp.asarray(x))
+            u, state = update(jnp.asarray(g), state, jnp.asarray(x))
         pairs = list(zip(np.diff(points, axis=0), np.diff(grads, axis=0), grads[:-1], strict=True))[-4:]
         np.testing.assert_allclose(u, inverse_hessian_times(grads[-1], pairs, True), rtol=1e-10)
         assert (np.asarray(state.weights_memory) > 0).sum() == sum(s @ y > 0 for s, y, _ in pairs)
@@ -80,11 +83,12 @@ def test_state_is_named_as_optax_names_it():
 def test_a_step_that_did_not_move_forgets():
     tx, x = gradtx.scale_by_lbfgs(3), jnp.array([1.0, 2.0])
     state = tx.init(x)
+    update = jax.jit(tx.update)
     for point in (x, x / 2):
-        _, state = tx.update(point, state, point)
+        _, state = update(point, state, point)
     assert (state.weights_memory > 0).sum() == 1
     g = jnp.array([3.0, 4.0])
-    u, state = tx.update(g, state, x / 2)
+    u, state = update(g, state, x / 2)
     assert (state.weights_memory == 0).all()
     chex.assert_trees_all_close(u, g / 5 * jnp.linalg.norm(x / 2) / 10, rtol=1e-6)
 
@@ -112,12 +116,18 @@ def test_types_are_kept_by_the_whole_optimizer(dtype):
     loss = lambda p: sum(jnp.sum(jnp.abs(x - 1) ** 2).astype(jnp.float32) for x in jax.tree.leaves(p))
     tx = gradtx.lbfgs()
     state = tx.init(params)
-    value, grad = jax.value_and_grad(loss)(params)
-    extra = {"value": value, "grad": grad, "value_fn": loss}
-    updates, after = tx.update(jax.tree.map(jnp.conj, grad), state, params, **extra)
+
+    @jax.jit
+    def step(params, state):
+        value, grad = jax.value_and_grad(loss)(params)
+        extra = {"value": value, "grad": grad, "value_fn": loss}
+        updates, after = tx.update(jax.tree.map(jnp.conj, grad), state, params, **extra)
+        return value, updates, after, loss(gradtx.apply_updates(params, updates))
+
+    value, updates, after, lower = step(params, state)
     assert types_of(after) == types_of(state)
     chex.assert_trees_all_equal_shapes_and_dtypes(updates, params)
-    assert loss(gradtx.apply_updates(params, updates)) < value
+    assert lower < value
 
 
 def test_errors():
@@ -140,12 +150,14 @@ def test_memory_of_packed_parameters_has_their_names(memory_size):
     tx, packed = gradtx.scale_by_lbfgs(memory_size), gradtx.pack(params)
     loss = lambda tree: sum((k + 1) * jnp.sum((x - 1) ** 2) for k, x in enumerate(jax.tree.leaves(tree)))
 
+    @partial(jax.jit, static_argnums=1)
     def run(params, loss):
-        state = tx.init(params)
-        for _ in range(3):
+        def step(carry, _):
+            params, state = carry
             updates, state = tx.update(jax.grad(loss)(params), state, params)
-            params = gradtx.apply_updates(params, jax.tree.map(lambda u: -0.3 * u, updates))
-        return state
+            return (gradtx.apply_updates(params, jax.tree.map(lambda u: -0.3 * u, updates)), state), None
+
+        return jax.lax.scan(step, (params, tx.init(params)), length=3)[0][1]
 
     apart, together = run(params, loss), run(packed, lambda packed: loss(packed.unpack()))
     chex.assert_trees_all_close(gradtx.state_dict(apart), gradtx.state_dict(together), rtol=1e-5, atol=1e-6)
