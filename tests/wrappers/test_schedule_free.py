@@ -1,5 +1,7 @@
 """Schedule-free: its average, its precision, and Optax."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradtx
-from tests.support import at, make_grads, make_params, train
+from tests.support import make_grads, make_params, train
 
 
 def test_by_hand():
@@ -26,14 +28,18 @@ def test_by_hand():
 def test_evaluation_params_are_the_mean_of_the_iterates_also_where_b1_varies():
     b1 = lambda step: 0.5 + 0.4 * jnp.tanh(step / 5)
     tx = gradtx.schedule_free(gradtx.sgd(0.1), 0.1, b1=b1)
-    params, grads = make_params(), make_grads(12)
-    state, zs = tx.init(params), []
-    for t in range(12):
-        updates, state = tx.update(at(grads, t), state, params)
+    params = make_params()
+
+    def step(carry, g):
+        params, state = carry
+        updates, state = tx.update(g, state, params)
         params = gradtx.apply_updates(params, updates)
-        zs.append(state.z)
-        mean = jax.tree.map(lambda *x: sum(x) / len(x), *zs)
-        chex.assert_trees_all_close(gradtx.evaluation_params(state, params), mean, rtol=1e-4, atol=1e-5)
+        return (params, state), (state.z, gradtx.evaluation_params(state, params))
+
+    run = jax.jit(lambda params, grads: jax.lax.scan(step, (params, tx.init(params)), grads)[1])
+    zs, found = jax.device_get(run(params, make_grads(12)))
+    means = jax.tree.map(lambda z: np.stack([np.mean(z[: t + 1], axis=0) for t in range(12)]), zs)
+    chex.assert_trees_all_close(found, means, rtol=1e-4, atol=1e-5)
 
 
 def test_before_the_first_step_the_average_is_the_parameters():
@@ -105,12 +111,15 @@ def test_agrees_with_optax(name):
     params, grads = make_params(), make_grads(20)
     theirs = getattr(contrib, name)(0.1, b1=0.8, weight_decay=0.1)
     ours = getattr(gradtx, name)(0.1, b1=0.8, weight_decay=0.1)
-    end, state, _ = train(ours, params, grads)
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def ends(tx, evaluated):
+        end, state, _ = train(tx, params, grads)
+        return end, evaluated(state, end)
+
     with jax.numpy_dtype_promotion("standard"):
-        other, other_state, _ = train(theirs, params, grads)
-    chex.assert_trees_all_close(end, other, rtol=1e-5, atol=1e-5)
-    x = contrib.schedule_free_eval_params(other_state, other)
-    chex.assert_trees_all_close(gradtx.evaluation_params(state, end), x, rtol=1e-5, atol=1e-5)
+        wanted = ends(theirs, contrib.schedule_free_eval_params)
+    chex.assert_trees_all_close(ends(ours, gradtx.evaluation_params), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_errors():
