@@ -16,11 +16,16 @@ def loss(params):
 
 
 def descend(tx, params, steps, **extra):
-    state = tx.init(params)
-    for _ in range(steps):
-        updates, state = tx.update(jax.grad(loss)(params), state, params, **extra)
-        params = gradtx.apply_updates(params, updates)
-    return params, state
+    @jax.jit
+    def run(params):
+        def step(carry, _):
+            params, state = carry
+            updates, state = tx.update(jax.grad(loss)(params), state, params, **extra)
+            return (gradtx.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, tx.init(params)), length=steps)[0]
+
+    return run(params)
 
 
 def test_by_hand():
@@ -44,8 +49,8 @@ def test_asam_follows_a_rescaling_of_the_parameters():
     params, g = make_params(seed=1), make_params(seed=2)
     factors = {"scalar": 10.0, "vector": 0.3, "matrix": 1.0, "kernel": 100.0}
     times = lambda tree, power: {k: factors[k] ** power * x for k, x in tree.items()}
-    eps, _ = climb.update(g, climb.init(params), params)
-    other, _ = climb.update(times(g, -1), climb.init(params), times(params, 1))
+    climbed = jax.jit(lambda g, params: climb.update(g, climb.init(params), params)[0])
+    eps, other = climbed(g, params), climbed(times(g, -1), times(params, 1))
     chex.assert_trees_all_close(other, times(eps, 1), rtol=1e-5)
 
 
