@@ -1,5 +1,7 @@
 """Trees, dtypes, derivatives, edges and errors of the projections; agreement with Optax."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -109,7 +111,7 @@ def test_what_a_simplex_leaves_at_zero_has_no_derivative():
 def test_masked_scores_get_no_share_of_a_simplex():
     x = jnp.array([0.3, -jnp.inf, 0.1])
     np.testing.assert_allclose(projections.projection_simplex(x), [0.6, 0.0, 0.4], rtol=1e-6)
-    chex.assert_tree_all_finite(jax.jacobian(projections.projection_simplex)(x))
+    chex.assert_tree_all_finite(jax.jit(jax.jacobian(projections.projection_simplex))(x))
 
 
 def test_directions_survive_squares_that_under_or_overflow():
@@ -123,7 +125,7 @@ def test_a_zero_normal_changes_nothing():
     chex.assert_trees_all_equal(projections.projection_hyperplane(x, zero, 1.0), x)
     chex.assert_trees_all_equal(projections.projection_halfspace(x, zero, -1.0), x)
     chex.assert_trees_all_equal(projections.projection_vector(x, zero), zero)
-    gradient = jax.jacobian(lambda a: projections.projection_hyperplane(x, a, 1.0))(zero)
+    gradient = jax.jit(jax.jacobian(lambda a: projections.projection_hyperplane(x, a, 1.0)))(zero)
     chex.assert_tree_all_finite(gradient)
 
 
@@ -142,7 +144,7 @@ def test_a_large_simplex_sums_to_its_scale():
 def test_stacks_by_vmap():
     xs = jnp.stack([FLAT, -FLAT, 0.1 * FLAT])
     expected = jnp.stack([projections.projection_l1_ball(x) for x in xs])
-    np.testing.assert_allclose(jax.vmap(projections.projection_l1_ball)(xs), expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(projections.projection_l1_ball))(xs), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("project", SCALED, ids=lambda f: f.__name__)
@@ -167,20 +169,20 @@ def test_agrees_with_optax():
     optax = pytest.importorskip("optax")
     tree = {"a": TREE["a"], "b": TREE["b"][0]}
     normal = {"a": NORMAL["a"], "b": NORMAL["b"][0]}
-    with jax.numpy_dtype_promotion("standard"):
-        for ours in SCALED[:-1]:
-            theirs = getattr(optax.projections, ours.__name__)
-            for scale in (0.5, 3.0):
-                chex.assert_trees_all_close(ours(tree, scale), theirs(tree, scale), rtol=1e-5, atol=1e-6)
+
+    @partial(jax.jit, static_argnums=0)
+    def projected(of, tree, normal, x, scales):
+        found = {f.__name__: jax.vmap(getattr(of, f.__name__), (None, 0))(tree, scales) for f in SCALED[:-1]}
         for name in ("projection_halfspace", "projection_hyperplane"):
-            ours, theirs = getattr(projections, name), getattr(optax.projections, name)
-            chex.assert_trees_all_close(ours(tree, normal, -1.0), theirs(tree, normal, -1.0), rtol=1e-5)
-        ours, theirs = projections.projection_vector, optax.projections.projection_vector
-        chex.assert_trees_all_close(ours(tree, normal), theirs(tree, normal), rtol=1e-5)
-        ours, theirs = projections.projection_hypercube, optax.projections.projection_hypercube
-        chex.assert_trees_all_close(ours(FLAT, 0.3), theirs(FLAT, 0.3))  # theirs takes a tree with a tree only
-        ours, theirs = projections.projection_box, optax.projections.projection_box
-        chex.assert_trees_all_close(ours(FLAT, -0.5, 0.5), theirs(FLAT, -0.5, 0.5))
+            found[name] = getattr(of, name)(tree, normal, -1.0)
+        found["projection_vector"] = of.projection_vector(tree, normal)
+        found["projection_hypercube"] = of.projection_hypercube(x, 0.3)  # theirs takes a tree with a tree only
+        return found | {"projection_box": of.projection_box(x, -0.5, 0.5)}
+
+    operands = tree, normal, FLAT, jnp.array([0.5, 3.0])
+    with jax.numpy_dtype_promotion("standard"):
+        wanted = projected(optax.projections, *operands)
+    chex.assert_trees_all_close(projected(projections, *operands), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_docstrings_tell_what_projections_share():
