@@ -26,12 +26,11 @@ def test_average_length_is_exact(b2, x64):
         np.testing.assert_allclose(average_length(b2, dtype(2e9)), float(2 / (1 - b) - 1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("b2", DECAYS)
-def test_average_length_has_finite_derivatives(b2):
-    for t in (1.0, 6.0, 1e9):
-        slope = jax.grad(lambda b, t=t: average_length(b, jnp.float32(t)))(jnp.float32(b2))
-        assert np.isfinite(slope)
-        assert float(slope) >= 0
+def test_average_length_has_finite_derivatives():
+    slopes = jax.jit(jax.vmap(jax.vmap(jax.grad(average_length), (None, 0)), (0, None)))
+    found = slopes(jnp.float32(DECAYS), jnp.float32([1.0, 6.0, 1e9]))
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
 
 
 def test_a_step_by_hand():
