@@ -97,8 +97,8 @@ def test_triplets_of_any_length(degree):
         if degree == 0.5:
             near = near / 4
         wanted = size * (2 ** (1 / degree) / (4 if degree == 0.5 else 1) - 1)
-        np.testing.assert_allclose(both(near, far)[0], max(wanted, 0), rtol=1e-5, atol=1)
-        np.testing.assert_allclose(both(far, near)[0], max(-wanted, 0), rtol=1e-5, atol=1)
+        np.testing.assert_allclose(both(near, far)[0], max(wanted, 0), rtol=1e-5, atol=1e-6 * size)
+        np.testing.assert_allclose(both(far, near)[0], max(-wanted, 0), rtol=1e-5, atol=1e-6 * size)
         _, slopes = both(1.5 * near, far)
         assert all(np.isfinite(slope).all() for slope in slopes)
         np.testing.assert_allclose(slopes[0], 2 ** (1 / degree) / 2, rtol=1e-5)
