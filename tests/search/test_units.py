@@ -138,6 +138,13 @@ def test_a_sum_converges_like_its_mean():
     np.testing.assert_allclose(whole.params, [1, -2, 3, -4, 5], rtol=1e-3)
 
 
+def test_a_small_loss_is_solved():
+    """One whose factor is no power of two, which are exact."""
+    end = solved("bowl", gradtx.lbfgs(), "float32", 1e-9)
+    assert end.converged and end.iterations <= 5
+    np.testing.assert_allclose(end.params, [1, 1], rtol=1e-4)
+
+
 def test_a_guess_that_is_far_too_long_is_cut_by_orders_of_magnitude():
     losses = [lambda x: 10 + jnp.sum(x**2), lambda x: jnp.sum(x**4), lambda x: jnp.sum(jnp.cosh(x) - 1)]
     tx = gradtx.scale_by_zoom_linesearch(20)
