@@ -39,6 +39,11 @@ OTHERS = [
     gradtx.choice([1.0, 2.0]),
     gradtx.uniform(0.0, 1.0),
     gradtx.log_uniform(0.1, 1.0),
+    gradtx.float8("float8_e5m2"),
+    gradtx.int4(64, rounding="stochastic"),
+    gradtx.int8(32, map="companded"),
+    gradtx.log8(2.0),
+    gradtx.stored(gradtx.adam(0.1), {"**/b": "float32", "**": gradtx.int8()}, nu=gradtx.log8()),
 ]
 
 
