@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import gradtx
@@ -57,6 +58,19 @@ def test_dtypes_that_meet_in_one_leaf():
     params = {"low": normal((33,), jnp.bfloat16), "half": normal((65,), jnp.float16)}
     tx = gradtx.stored(gradtx.adamw(0.01), mu="bfloat16", nu="float16")
     assert assert_same_steps(tx, params, [params] * 3, 2e-2) == 2
+
+
+def test_a_double_is_rounded_once_to_bfloat16():
+    """Near the middle between two numbers of bfloat16, nearer than float32 sees."""
+    x = np.array([1 + 2**-8 + 2**-40, 1 + 2**-8 - 2**-40])
+    x, wanted = np.concatenate([x, -x]), np.array([1 + 2**-7, 1, -1 - 2**-7, -1])
+    tx = gradtx.stored(gradtx.scale_by_momentum(0.0), "bfloat16")
+    with jax.enable_x64(True):
+        g = jnp.array(np.tile(x, 20))
+        step = jax.jit(lambda state, g: gradtx.step(tx, g, state, g)[1])
+        assert "custom_call" in step.lower(tx.init(g), g).as_text()
+        (trace,) = jax.tree.leaves(step(tx.init(g), g))
+    np.testing.assert_array_equal(np.asarray(trace, np.float64), np.tile(wanted, 20))
 
 
 def test_extreme_numbers():
