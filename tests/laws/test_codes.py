@@ -3,13 +3,13 @@
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import gradtx
 from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.walk import declared
 from tests.catalogue import ROWS
+from tests.laws.test_stored import parted_by
 from tests.support import FEW, at, make_grads, make_params, types_of
 
 CODEC = gradtx.int8(4, rounding="stochastic", smallest=0)
@@ -43,21 +43,5 @@ def test_every_slot_is_kept_in_codes(row):
 
 @few
 def test_the_first_steps_are_nearly_the_same(row):
-    params, grads = make_params(shapes=FEW), make_grads(3, shapes=FEW)
-    norm = lambda tree: np.sqrt(sum(float(jnp.sum(jnp.abs(x) ** 2)) for x in jax.tree.leaves(tree)))
-
-    def run(tx):
-        state, given, moved = tx.init(params), params, params
-        for k in range(3):
-            g = at(grads, k)
-            updates, state = tx.update(g, state, given, **(row.extra(given, g) if row.extra else {}))
-            moved = jax.tree.map(lambda x, u: x + u, moved, updates)
-            given = gradtx.apply_updates(given, updates)
-        return jax.tree.map(lambda x, p: x - p, moved, params)
-
-    # A copy of a parameter in so few bits hides steps below its spacing.
-    names = {name for _, name, mark, _ in declared(jax.eval_shape(row.tx.init, params)) if mark.start is None}
-    stored = gradtx.stored(row.tx, **dict.fromkeys(names, gradtx.int8(4, smallest=0)))
-    one, other = jax.jit(run)(row.tx), jax.jit(run)(stored)
     share = 0.5 if "mechanize" in row.id else 0.1  # its rate is a sum of products of what is kept
-    assert norm(jax.tree.map(jnp.subtract, one, other)) <= share * norm(one) + 1e-6
+    assert parted_by(row, gradtx.int8(4, smallest=0)) <= share
