@@ -1,7 +1,5 @@
 """monitor's learning rates where factors stand before and behind the rate: reported is applied."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,7 @@ import gradtx
 from gradtx.core.degree import LINEAR, SCALE_FREE, degrees_of
 from tests.catalogue import ROWS, parametrized
 from tests.laws.refusals import numbers
-from tests.support import at, train
+from tests.laws.test_states import extra_of
 
 PARAMS = {"x": jnp.array([0.3, -0.7]), "y": jnp.array([[1.0, 2.0], [-0.5, 0.4]])}
 GRADS = {"x": jnp.array([1.0, -2.0]), "y": jnp.array([[0.5, 3.0], [-1.0, 0.7]])}
@@ -97,10 +95,6 @@ CHAINS |= {f"in {name}": inside(make) for name, make in WRAPPERS.items()}
 CHAINS |= {f"before {name}": around(make) for name, make in WRAPPERS.items()}
 
 
-rates_of = partial(gradtx.monitor, gradient_norm=False, update_norm=False, update_ratio=False)
-
-
-@jax.jit
 def run(tx):
     """The state and the updates of x after the last step."""
     state = tx.init(PARAMS)
@@ -110,13 +104,13 @@ def run(tx):
         return state, updates["x"]
 
     state, updates = jax.lax.scan(one, state, None, STEPS)
-    return state, updates[-1]
+    return state, np.asarray(updates[-1])
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_reported_is_applied(name):
     make = CHAINS[name]
-    state, updates = run(rates_of(make(gradtx.reduce_on_plateau(0.5, 1, min_scale=0.25), 0.125)))
+    state, updates = run(gradtx.monitor(make(gradtx.reduce_on_plateau(0.5, 1, min_scale=0.25), 0.125)))
     without = make(gradtx.identity(), 1.0)
     hyper = gradtx.hyperparameters(without)
     without = gradtx.replace(without, **{path: float(np.sign(x)) for path, x in hyper.items() if "step_size" in path})
@@ -140,7 +134,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_a_product_that_is_not_known_is_nan_and_a_rate_alone_is_known(name):
-    rate = lambda factor: float(run(rates_of(UNKNOWN[name](factor)))[0].measurements["learning_rate"])
+    rate = lambda factor: float(run(gradtx.monitor(UNKNOWN[name](factor)))[0].measurements["learning_rate"])
     assert np.isnan(rate(gradtx.scale(0.5)))
     alone = rate(gradtx.identity())
     assert alone == pytest.approx(0.1) or (name == "inside what learns" and np.isfinite(alone))
@@ -152,7 +146,7 @@ def test_a_maker_of_ones_own_declares_its_degree():
         return gradtx.leafwise(lambda g: g / 2)
 
     tx = gradtx.chain(gradtx.scale(0.5), halve(), gradtx.sgd(0.1))
-    assert float(run(rates_of(tx))[0].measurements["learning_rate"]) == pytest.approx(0.05)
+    assert float(run(gradtx.monitor(tx))[0].measurements["learning_rate"]) == pytest.approx(0.05)
 
 
 # What these add to a step, a decay or a part of the parameters, is as large as the step.
@@ -164,15 +158,13 @@ DECLARED = [row for row in ROWS if degrees_of(row.tx) in (LINEAR, SCALE_FREE)]
 def test_declared_degrees_are_those_of_the_updates(row):
     """u(c g) = c u(g), or sign(c) u(g), where what is added besides, and what averages start with, is small."""
 
-    params = jax.tree.map(lambda p: p / 1000, numbers())
-    grads = jax.tree.map(lambda *x: 1e6 * jnp.stack(x), *(numbers(seed) for seed in range(1, 5)))
-
-    @jax.jit
-    def run(c):
-        scaled = jax.tree.map(lambda g: c * g, grads)
-        return at(train(row.tx, params, scaled, row.extra)[2], -1)
-
-    last = lambda c: np.concatenate([np.ravel(u) for u in jax.tree.leaves(run(c))])
+    def last(c):
+        params = jax.tree.map(lambda p: p / 1000, numbers())
+        state, updates = row.tx.init(params), None
+        for seed in range(1, 5):
+            grads = jax.tree.map(lambda x: c * 1e6 * x, numbers(seed))
+            updates, state = row.tx.update(grads, state, params, **extra_of(row, params, grads))
+        return np.concatenate([np.ravel(u) for u in jax.tree.leaves(updates)])
 
     linear = degrees_of(row.tx) == LINEAR
     for c in (4.0,) if row.id in ONE_SIGN else (4.0, -2.0):
