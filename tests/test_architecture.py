@@ -149,10 +149,18 @@ def exports():
         if Path(module.__file__).name != "__init__.py":
             found |= {f"{module.__name__}.{name}": module.__name__ for name in own_names(module)}
             continue
-        for node in ast.parse(Path(module.__file__).read_text()).body:
-            if isinstance(node, ast.ImportFrom):
-                found |= {f"{module.__name__}.{alias.asname}": node.module for alias in node.names}
+        found |= {f"{module.__name__}.{name}": where for name, where in imported(Path(module.__file__))}
     return found
+
+
+def imported(path):
+    """The names that a file imports, also by way of a list of public names, each with the module that has it."""
+    for node in ast.parse(path.read_text()).body:
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            if alias.name == "*":
+                yield from imported((ROOT / Path(*node.module.split("."))).with_suffix(".py"))
+            else:
+                yield alias.asname, node.module
 
 
 def code_lines(path):
