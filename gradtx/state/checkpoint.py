@@ -154,7 +154,7 @@ def _lacks(lacking: list[Entry], why: list[str], saved: Mapping[str, Any]) -> st
 
 
 def _is_recoded(old: Any, new: Any) -> bool:
-    return (old.kind if is_coded(old) else None) is not (new.kind if is_coded(new) else None)
+    return (old.kind if is_coded(old) else None) != (new.kind if is_coded(new) else None)
 
 
 def _put(name: str, old: Any, new: Any) -> Any:

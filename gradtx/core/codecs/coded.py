@@ -51,16 +51,23 @@ def codec(body: Callable[P, Coding]) -> Callable[P, Codec]:
 
 
 class Kind:
-    """What of a coded array is no array. There is one of each, so that states are soon compared."""
+    """What of a coded array is no array. There mostly is one of each, so that states are soon compared."""
 
-    __slots__ = ("codec", "coding", "dtype", "last", "positive")
+    __slots__ = ("codec", "coding", "dtype", "key", "last", "positive")
 
     def __init__(self, codec: Codec, positive: bool, dtype: Any, last: int | None) -> None:
         self.codec, self.positive, self.dtype, self.last = codec, positive, dtype, last
         self.coding: Coding = codec.build()
+        self.key = hash((codec, positive, dtype, last))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return kind, (self.codec, self.positive, self.dtype, self.last)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Kind) and self.__reduce__() == other.__reduce__())
+
+    def __hash__(self) -> int:
+        return self.key
 
     def __repr__(self) -> str:
         return f"{self.codec!r}, {self.dtype}"
