@@ -156,7 +156,7 @@ def test_in_equal_steps_the_second_moment_lets_training_diverge(kept, trained):
 
     (params, _), _ = jax.jit(lambda p: jax.lax.scan(step, (p, tx.init(p)), length=100))(params)
     assert bool(jnp.all(jnp.abs(params) < 1)) == trained
-    assert trained or jnp.max(jnp.abs(params)) > 100
+    assert trained or jnp.max(jnp.abs(params)) > 10
 
 
 def test_a_derivative_by_a_hyperparameter_passes_by_the_scales_alone():
