@@ -67,11 +67,11 @@ def rounded(new: PyTree, like: PyTree) -> PyTree:
         return (rounded(new[0], like), *new[1:]) if type(new) is tuple and new else new
 
 
-def closed(new: PyTree, like: PyTree, count: Any, name: str) -> PyTree:
+def closed(new: PyTree, like: PyTree, count: Callable[[], Any], name: str) -> PyTree:
     """A slot's new arrays in the dtypes, or the codes, of the old ones; what is rounded at random, by the count."""
     if not any_coded(like):
         return rounded(new, like)
-    seed = seed_of(count, name)
+    seed = seed_of(count(), name)
     one = lambda x, y: y.again(x, seed) if is_coded(y) else rounded(x, y)
     return jax.tree.map(one, new, like, is_leaf=is_none)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
@@ -61,7 +62,7 @@ class Pair(NamedTuple):
             wide = state._replace(**{k: precision.widen(opened(getattr(state, k))) for k in slots}) if slots else state
             result, new = update(updates, wide, params, **extra)
             if slots:
-                count = restart.steps_of(new)
+                count = partial(restart.steps_of, new)
                 new = new._replace(**{k: border.closed(getattr(new, k), getattr(state, k), count, k) for k in slots})
             return border.rounded(result, updates), new
 

@@ -124,7 +124,7 @@ def _lifted(
             return precision.narrow(u, g.dtype), slots
         step = shared.get(field_of(state, CountMark))
         new = {
-            name: _mapped(partial(keep_type, seed=seed_of(step, name)), getattr(s, name), x)
+            name: _mapped(partial(keep_type, seed=partial(seed_of, step, name)), getattr(s, name), x)
             for name, x in slots.items()
         }
         return precision.narrow(u, g.dtype), new
@@ -182,16 +182,16 @@ def wants(rule: Callable[..., Any], name: str, *, needed: bool = False) -> bool:
     return parameters.get(name, False) if needed else bool(name) and name in parameters
 
 
-def keep_type(x: Any, like: Any, seed: Array | None = None) -> Any:
+def keep_type(x: Any, like: Any, seed: Callable[[], Array | None] = lambda: None) -> Any:
     """`x` in the dtype of `like`, or in codes as that is, so that a state's types never change; keys stay as they are.
 
     Args:
         x: an array, or whatever else is in a state.
         like: what it takes the place of.
-        seed: what codes that are rounded at random are rounded by.
+        seed: gives what codes that are rounded at random are rounded by; asked where there are codes alone.
     """
     if isinstance(like, Coded):
-        return like.again(x, seed)
+        return like.again(x, seed())
     if (
         isinstance(x, jax.Array)
         and isinstance(like, jax.Array)

@@ -112,9 +112,9 @@ def kept_in(way: Any, mark: SlotMark, x: Any) -> Any:
         return Stack(jax.tree.map(jax.vmap(of_item) if codes else of_item, x.value))
     if not isinstance(way, Codec):
         return in_dtype(x, way)
-    return (
-        encoded(x, way, positive=mark.positive, counts=not mark.counted) if jnp.issubdtype(x.dtype, jnp.inexact) else x
-    )
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        return x
+    return encoded(x, way, positive=mark.positive, counts=not mark.counted)
 
 
 def in_dtype(x: Array, dtype: DType) -> Array:

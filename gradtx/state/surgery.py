@@ -110,7 +110,7 @@ def _type_of(x: Any) -> Any:
 
 def _changed(old_params: PyTree, new_params: PyTree) -> set[Path]:
     """The paths of parameters that are new or have another shape or dtype."""
-    kind = lambda p: None if p is None else (jnp.shape(p), jnp.result_type(p))
+    kind = lambda p: None if p is None else _type_of(p)
     old = {path: kind(p) for path, p in jax.tree_util.tree_leaves_with_path(old_params, is_leaf=is_none)}
     new = {path: kind(p) for path, p in jax.tree_util.tree_leaves_with_path(new_params, is_leaf=is_none)}
     return {path for path, now in new.items() if old.get(path) != now}

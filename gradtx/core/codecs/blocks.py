@@ -1,5 +1,6 @@
 """Codes in blocks along the last axis, each with a scale of its own."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
@@ -53,12 +54,8 @@ def int8(
 
     Source: Dettmers et al. 2022, arXiv:2110.02861; FlashOptim, arXiv:2602.23349.
     """
-    signed, positive = (
-        (maps.dynamic(7, signed=True), maps.dynamic(7, signed=False))
-        if map == "dynamic"
-        else (maps.companded(signed=True), maps.companded(signed=False))
-    )
-    return _in_blocks(signed, positive, block, rounding, smallest)
+    grid = partial(maps.dynamic, 7) if map == "dynamic" else maps.companded
+    return _in_blocks(grid(signed=True), grid(signed=False), block, rounding, smallest)
 
 
 @codec

@@ -126,14 +126,14 @@ class Coded:
 
     def decoded(self) -> Array:
         """The array that it stands for."""
-        part = lambda mark: self._part({n.removeprefix(mark): x for n, x in self.arrays.items() if n.startswith(mark)})
-        if not jnp.issubdtype(self.dtype, jnp.complexfloating):
-            return precision.cast(self._part(self.arrays), self.dtype)
-        real = precision.real_dtype(self.dtype)
-        return jax.lax.complex(precision.cast(self._part(self.arrays), real), precision.cast(part(IMAGINARY), real))
+        real = self._part("")
+        return jax.lax.complex(real, self._part(IMAGINARY)) if f"{IMAGINARY}codes" in self.arrays else real
 
-    def _part(self, arrays: Arrays) -> Array:
-        return self.kind.coding.decode(arrays, self.kind.positive, self.kind.last)
+    def _part(self, mark: str) -> Array:
+        """The numbers in the arrays whose names begin so."""
+        arrays = {name.removeprefix(mark): x for name, x in self.arrays.items() if name.startswith(mark)}
+        found = self.kind.coding.decode(arrays, self.kind.positive, self.kind.last)
+        return precision.cast(found, precision.real_dtype(self.dtype))
 
     def again(self, x: Array, seed: Array | None = None) -> "Coded":
         """Another array, kept as this one is; what is rounded at random is so by a `seed`, or by its own count."""
@@ -176,16 +176,16 @@ def encoded(x: Array, codec: Codec, *, positive: bool = False, counts: bool = Tr
 def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays) -> Coded:
     """The node of an array that takes the place of another, whose codes salt the noise and whose count goes on."""
     count = before.get("count")
-    random = kind.coding.rounding == "stochastic" and not (seed is None and count is None)
-    if random:
-        seed = jnp.zeros((), jnp.uint32) if seed is None else seed
-        seed = seed if count is None else seed + count.astype(jnp.uint32)
+    if count is not None:
+        seed = count.astype(jnp.uint32) + (jnp.uint32(0) if seed is None else seed)
+    if kind.coding.rounding == "nearest":
+        seed = None
     parts = {"": x} if not jnp.iscomplexobj(x) else {"": x.real, IMAGINARY: x.imag}
     arrays: dict[str, Array] = {}
     for k, (mark, part) in enumerate(parts.items()):
         salt = before.get(f"{mark}codes")
         salt = None if salt is None or salt.shape != x.shape else salt
-        uniform = noise(x.shape, seed + jnp.uint32(k << 16), salt) if random and seed is not None else None
+        uniform = None if seed is None else noise(x.shape, seed + jnp.uint32(k << 16), salt)
         found = kind.coding.encode(precision.narrow(part, jnp.float32), kind.positive, uniform)
         arrays |= {f"{mark}{name}": y for name, y in found.items()}
     return Coded(arrays if count is None else arrays | {"count": count + 1}, kind)
@@ -205,8 +205,11 @@ def opened(tree: PyTree) -> PyTree:
     """A tree with the arrays that coded ones stand for, or the types of these; of a stack, item by item."""
     if not any_coded(tree):
         return tree
-    is_node = lambda x: is_coded(x) or is_stack(x)
-    return jax.tree.map(lambda x: _opened(x) if is_node(x) else x, tree, is_leaf=is_node)
+    return jax.tree.map(lambda x: _opened(x) if _is_node(x) else x, tree, is_leaf=_is_node)
+
+
+def _is_node(x: Any) -> bool:
+    return is_coded(x) or is_stack(x)
 
 
 def _opened(x: Any) -> Any:
@@ -227,8 +230,7 @@ def recoded(tree: PyTree, like: PyTree) -> PyTree:
             return Stack(jax.tree.map(items, x.value, y.value, is_leaf=is_coded))
         return y.again(x) if is_coded(y) and not is_coded(x) else x
 
-    is_node = lambda x: is_coded(x) or is_stack(x)
-    return jax.tree.map(one, tree, like, is_leaf=is_node)
+    return jax.tree.map(one, tree, like, is_leaf=_is_node)
 
 
 def typed(x: Any) -> Any:
