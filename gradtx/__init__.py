@@ -235,7 +235,13 @@ from gradtx.wrappers.average import polyak_params as polyak_params
 from gradtx.wrappers.average import swa_params as swa_params
 from gradtx.wrappers.cautious import cautious as cautious
 from gradtx.wrappers.evaluation import evaluation_params as evaluation_params
+from gradtx.wrappers.evaluation import full_params as full_params
 from gradtx.wrappers.inject import inject_hyperparams as inject_hyperparams
+from gradtx.wrappers.keepings import kahan as kahan
+from gradtx.wrappers.keepings import master as master
+from gradtx.wrappers.keepings import residual as residual
+from gradtx.wrappers.keepings import stochastic as stochastic
+from gradtx.wrappers.kept import kept as kept
 from gradtx.wrappers.lookahead import lookahead as lookahead
 from gradtx.wrappers.mechanic import mechanize as mechanize
 from gradtx.wrappers.monitor import monitor as monitor

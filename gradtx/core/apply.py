@@ -16,6 +16,7 @@ from gradtx.core.one_pass import in_one_pass
 from gradtx.core.stacks import Packed
 from gradtx.core.transformation import GradientTransformation, Pair, as_transformation
 from gradtx.core.typing import Array, DType, Extra, PyTree
+from gradtx.core.varying import vary_like
 
 
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
@@ -124,10 +125,13 @@ def _step(
     tx: GradientTransformation, params: PyTree, state: Any, grads: PyTree, extra: Extra, *,
     in_place: bool = True,
 ) -> Any:  # fmt: skip
-    pair = tx.made_as().build()
+    pair, inside = tx.made_as().build(), tx.inside
     update = pair.free if isinstance(pair, Pair) and pair.free else tx.update
 
     def whole(params: PyTree, state: Any, grads: PyTree) -> tuple[PyTree, Any]:
+        if isinstance(inside, Pair) and inside.lands:
+            new, after = inside.lands(precision.widen(grads), state, params, **extra)
+            return new, vary_like(after, state)
         updates, state = update(precision.widen(grads), state, params, **extra)
         return _added(params, updates), state
 

@@ -31,6 +31,7 @@ class Pair(NamedTuple):
     starts: checks.Starts = MappingProxyType({})  # of its fields that are no number, nor a slot like the parameter
     through: Any = None  # the transformation whose state this is, and whose updates these are
     free: Any = None  # `update`, its updates lying anywhere: for who adds them to the parameters at once
+    lands: Any = None  # as `update`, with the new parameters in place of updates: for who would add them at once
     theirs: bool = False  # whether its functions are a user's or another library's, or call such
     asked: frozenset[str] | None = None  # the extra arguments that the update looks at; None where it may be any
 
@@ -56,17 +57,24 @@ class Pair(NamedTuple):
         slots = () if self.state is None else state_fields(self.state)[0]
         types: dict[Any, Any] = {}  # of the starts, once they are known
 
-        def checking(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+        def checked(run: Any, updates: PyTree, state: Any, params: PyTree, extra: Extra) -> tuple[PyTree, Any]:
             gate.check_update(name, self.takes, self.state, self.starts, types, updates, state, params)
             # As a rule does, it sees slots wide, and they stay as they were kept.
             wide = state._replace(**{k: precision.widen(opened(getattr(state, k))) for k in slots}) if slots else state
-            result, new = update(updates, wide, params, **extra)
+            result, new = run(updates, wide, params, **extra)
             if slots:
                 count = partial(restart.steps_of, new)
                 new = new._replace(**{k: border.closed(getattr(new, k), getattr(state, k), count, k) for k in slots})
+            return result, new
+
+        def checking(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+            result, new = checked(update, updates, state, params, extra)
             return border.rounded(result, updates), new
 
-        return self._replace(update=checking)
+        def landing(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:
+            return checked(self.lands, updates, state, params, extra)
+
+        return self._replace(update=checking, lands=landing if self.lands else None)
 
 
 def held(pair: Pair, name: str, *, narrow: bool) -> Pair:

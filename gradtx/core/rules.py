@@ -32,7 +32,7 @@ def on_item(
     """A rule as a function `((g, slots, beside, key, own), shared, numbers) -> (u, slots)`, in its compute dtypes.
 
     The rest of the state and the numbers are the same for all items, but for those that one has of its `own`. What is
-    `beside` an item, its parameter `p` above all, is cast as it is.
+    `beside` an item, its parameter `p` above all, is cast as it is; a rule that asks for `dtypes` is told what it was.
 
     Args:
         rule: the rule.
@@ -115,6 +115,7 @@ def _lifted(
             given["s"] = state(**seen, **shared, **inner)
         if key is not None:
             given["key"] = key
+        given["dtypes"] = {name: x.dtype for name, x in beside.items()}
         given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
         # Complex times real is no accident inside a rule: |g|^2 is real.
         with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:

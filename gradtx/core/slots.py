@@ -29,6 +29,7 @@ class SlotMark(Mark):
         positive: whether it is never below 0, which a codec may use.
         matrices: whether only matrices have it, in a layout of matrices.
         memory: whether an axis of steps stands before the parameter's own; where these are packed, before the items'.
+        exact: whether it is kept as it is unless it is named, since its dtype is what the user has chosen.
         counted: whether the state counts its steps; that is seen from its other fields.
     """
 
@@ -37,6 +38,7 @@ class SlotMark(Mark):
     positive: bool = False
     matrices: bool = False
     memory: bool = False
+    exact: bool = False
     counted: bool = False
 
     def beside(self, others: Collection[Mark]) -> "SlotMark":
@@ -257,6 +259,9 @@ PositiveSlot: TypeAlias = Annotated[Array, SlotMark(real=True, positive=True)]
 
 CopySlot: TypeAlias = Annotated[Array, SlotMark(copy())]
 """The type of a slot that starts as a copy of the parameter."""
+
+ExactSlot: TypeAlias = Annotated[Array, SlotMark(exact=True)]
+"""The type of a slot whose dtype is chosen where it is made, and that `stored` changes by its name alone."""
 
 MemorySlot: TypeAlias = Annotated[Array, SlotMark(memory=True)]
 """The type of a slot with an axis of steps before the parameter's own."""

@@ -82,7 +82,7 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
     tx = ours(inner)
 
     def init(params: PyTree) -> Any:
-        return map_chosen("stored", tx.name, in_way, codecs, slots, tx.init(params), params)
+        return map_chosen("stored", tx.name, in_way, codecs, slots, tx.init(params), params, exact=False)
 
     return Pair(init, tx.within, "anything", through=tx)
 

@@ -37,7 +37,7 @@ def map_declared(
 
 def map_chosen(
     where: str, name: str, f: Callable[[Any, SlotMark, PyTree], PyTree], general: Sequence[Any],
-    named: Mapping[str, Any], state: PyTree, params: PyTree,
+    named: Mapping[str, Any], state: PyTree, params: PyTree, *, exact: bool = True,
 ) -> PyTree:  # fmt: skip
     """The state with `f(choice, mark, slot)` in place of every slot that a user chose something for.
 
@@ -49,6 +49,7 @@ def map_chosen(
         named: that for slots by name.
         state: the state.
         params: the parameters.
+        exact: whether the general choice is also for slots whose dtype is chosen where they are made.
 
     Raises:
         ValueError: a name that no slot has.
@@ -57,7 +58,7 @@ def map_chosen(
 
     def chosen(field: str, mark: Any, slot: PyTree) -> PyTree:
         seen[field] = None
-        choice = named.get(field, general[0] if general else None)
+        choice = named.get(field, general[0] if general and (exact or not mark.exact) else None)
         return slot if choice is None else f(choice, mark, slot)
 
     state = map_declared(chosen, state, params)

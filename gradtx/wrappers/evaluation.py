@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors
+from gradtx.core import checks, errors, precision
 from gradtx.core.border import widely
 from gradtx.core.codecs.coded import opened
+from gradtx.core.each import each
 from gradtx.core.errors import is_none, path_str
 from gradtx.core.selection import MaskedNode
+from gradtx.core.spacing import is_narrow
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.walk import outermost
 
@@ -34,15 +36,43 @@ def evaluation_params(state: Any, params: PyTree) -> PyTree:
     Raises:
         ValueError: two wrappers, neither inside the other, have evaluation parameters for one leaf.
     """
+    full = full_params(params, state)
+    found = _from_nodes("evaluation_params", state, full)
+    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    each = zip(leaves, treedef.flatten_up_to(full), treedef.flatten_up_to(found), strict=True)
+    return treedef.unflatten([p if x is y else precision.narrow(x, precision.dtype_of(p)) for p, y, x in each])
+
+
+def full_params(params: PyTree, state: Any) -> PyTree:
+    """The parameters in full, where an optimizer keeps more of those of 16 bits than these hold (`kept`).
+
+        saved = gradtx.full_params(params, state)
+
+    Args:
+        params: the parameters being trained.
+        state: the state of the optimizer that belongs to them; `kept` may be anywhere in it.
+
+    Returns:
+        Parameters of the tree of `params`: of 32 bits where there is more of them, in buffers of their own; the others
+        as they are. What is in full already stays so.
+
+    Raises:
+        ValueError: there is more of one leaf in two places of the state.
+    """
+    return _from_nodes("full_params", state, params)
+
+
+def _from_nodes(method: str, state: Any, params: PyTree) -> PyTree:
+    """What the outermost states that have a method make of the parameters."""
     paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     chosen = [p for _, p in paths]
-    for node in outermost(state, _can_evaluate):
-        for i, x in enumerate(treedef.flatten_up_to(opened(node).evaluation_params(params))):
+    for node in outermost(state, lambda x: callable(getattr(x, method, None))):
+        for i, x in enumerate(treedef.flatten_up_to(getattr(opened(node), method)(params))):
             path, p = paths[i]
             if x is p:
                 continue
             if chosen[i] is not p:
-                raise ValueError(f"evaluation_params: two wrappers average the parameter at {path_str(path)}")
+                raise ValueError(f"{method}: two wrappers have the parameter at {path_str(path)}")
             chosen[i] = x
     return treedef.unflatten(chosen)
 
@@ -73,5 +103,23 @@ def from_slots(name: str, formula: Callable[..., Array], params: PyTree, *slots:
     return treedef.unflatten([evaluate(p, *s) for p, *s in zip(leaves, *columns, strict=True)])
 
 
-def _can_evaluate(x: Any) -> bool:
-    return callable(getattr(x, "evaluation_params", None))
+def completed(name: str, formula: Callable[..., Array], params: PyTree, *slots: PyTree) -> PyTree:
+    """`formula(p, *slots)` for every parameter that is narrower than maths on it, and has such slots.
+
+    Args:
+        name: the wrapper's, for errors.
+        formula: of one parameter and its slots, as they are kept.
+        params: the parameters.
+        *slots: trees of the state, with () for what has none.
+    """
+    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    columns = [checks.matched(name, "state", params, treedef, slot) for slot in slots]
+    rows = list(zip(leaves, *columns, strict=True))
+    narrow = [k for k, (p, *s) in enumerate(rows) if hasattr(p, "dtype") and is_narrow(p.dtype) and _are_there(s)]
+    for k, x in zip(narrow, each(lambda row: formula(*row), [rows[k] for k in narrow]), strict=True):
+        leaves[k] = x
+    return treedef.unflatten(leaves)
+
+
+def _are_there(slots: list[Any]) -> bool:
+    return not any(isinstance(x, MaskedNode | tuple) for x in slots)

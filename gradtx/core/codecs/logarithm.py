@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradtx.core.arguments import Interval
 from gradtx.core.codecs.blocks import How, Size
 from gradtx.core.codecs.coded import Arrays, Coding, codec
+from gradtx.core.spacing import octave
 from gradtx.core.typing import Array
 
 STEPS = 4  # in an octave: floats of two bits of mantissa
@@ -52,8 +53,8 @@ def log8(
         part, low = jnp.abs(x), lowest(positive)
         up = jnp.float32(0.5) if noise is None else noise
         normal = jnp.maximum(part, 2.0**low)
-        octave = _octave(normal)
-        code = jnp.floor(normal / octave * STEPS + up) + jnp.round(jnp.log2(octave) - low) * STEPS + (1 - STEPS)
+        power = octave(normal)
+        code = jnp.floor(normal / power * STEPS + up) + jnp.round(jnp.log2(power) - low) * STEPS + (1 - STEPS)
         below = jnp.where(part > 0, 1.0, 0.0) if positive else jnp.floor(part * 2.0**-low + up)
         code = jnp.where(part < 2.0**low, below, jnp.minimum(code, LAST[positive]))
         code = code if positive else jnp.where(x < 0, -code, code)
@@ -68,9 +69,3 @@ def log8(
         return jnp.where(code == NAN[positive], jnp.nan, jnp.where(code < 0, -found, found))
 
     return Coding(encode, decode, rounding, smallest)
-
-
-def _octave(x: Array) -> Array:
-    """The largest power of two that is not above a positive number."""
-    power = jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=0)
-    return jnp.where(power > x, power / 2, power)
