@@ -115,8 +115,8 @@ def _lifted(
             given["s"] = state(**seen, **shared, **inner)
         if key is not None:
             given["key"] = key
-        given["dtypes"] = {name: x.dtype for name, x in beside.items()}
-        given = {name: x for name, x in given.items() if wants(rule, name)} | numbers
+        told = {"dtypes": {name: x.dtype for name, x in beside.items()}}
+        given = {name: x for name, x in (given | told).items() if wants(rule, name)} | numbers
         # Complex times real is no accident inside a rule: |g|^2 is real.
         with jax.numpy_dtype_promotion("standard") if g.dtype.kind == "c" else NO_MORE:
             result = rule(precision.cast(g, wide), **given)

@@ -30,10 +30,17 @@ def rounded(x: Array, dtype: DType, noise: Array | None = None) -> Array:
     """
     kind = jnp.finfo(dtype)
     if noise is None and kind.nexp == jnp.finfo(jnp.float32).nexp:
-        return jax.lax.reduce_precision(x, kind.nexp, kind.nmant)
-    apart = spacing(x, dtype)
-    most = float(kind.max)
-    return jnp.where(jnp.isfinite(x), jnp.clip(whole(x / apart, noise) * apart, -most, most), x)
+        found = jax.lax.reduce_precision(x, kind.nexp, kind.nmant)
+    else:
+        apart = spacing(x, dtype)
+        found = whole(x / apart, noise) * apart
+    return jnp.where(jnp.isfinite(x), within(found, dtype), x)
+
+
+def within(x: Array, dtype: DType) -> Array:
+    """`x`, with the largest number of a dtype in place of what is beyond."""
+    most = float(jnp.finfo(dtype).max)
+    return jnp.clip(x, -most, most)
 
 
 def whole(x: Array, noise: Array | None = None) -> Array:
@@ -45,8 +52,8 @@ def whole(x: Array, noise: Array | None = None) -> Array:
 
 
 def octave(x: Array) -> Array:
-    """The largest power of two that is not above a positive number; of 0 that is 0."""
-    power = jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=0)
+    """The largest power of two that is not above a positive number; of 0 that is 0, of infinity 2^127."""
+    power = jnp.minimum(jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=0), 2.0**127)
     return jnp.where(power > x, power / 2, power)
 
 

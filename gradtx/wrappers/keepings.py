@@ -2,62 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from typing import Annotated, Any, NamedTuple, ParamSpec, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.arguments import Accept, shown
 from gradtx.core.codecs.blocks import How
 from gradtx.core.codecs.coded import seed_of
 from gradtx.core.codecs.grid import noise
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import KeyLike, OptionalDType
+from gradtx.core.keeping import Bits, Rounding, keeping
 from gradtx.core.slots import ExactSlot, OptionalStart, copied, like
-from gradtx.core.spacing import is_narrow, moving_as, rounded, spacing, whole
+from gradtx.core.spacing import is_narrow, moving_as, rounded, spacing, whole, within
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
-from gradtx.core.values import Value, maker
 from gradtx.transforms.noise import start_key
 from gradtx.wrappers.evaluation import completed
 
-P = ParamSpec("P")
 DTypes = Mapping[str, DType]
 """Of what a rule sees beside the update: the parameter, `p`, and the update as it will be handed out, `given`."""
-
-
-class Rounding(NamedTuple):
-    """What a keeping does: a rule on the updates of an optimizer, its state, and how the fields of that start."""
-
-    rule: Callable[..., Any]
-    state: type[Any]
-    named: dict[str, Any]
-
-
-class Keeping(Value):
-    """How parameters of 16 bits take steps below their spacing: made by `residual` and its like."""
-
-    __slots__ = ()
-
-
-class IsBits(Accept):
-    """8 or 16; static."""
-
-    dynamic = False
-    wanted = "8 or 16"
-
-    def convert(self, where: str, name: str, x: Any) -> int:
-        if x not in (8, 16):
-            raise ValueError(f"{where}: {name} must be {self.wanted}, got {shown(x)}")
-        return int(x)
-
-
-Bits = Annotated[int, IsBits()]
-
-
-def keeping(body: Callable[P, Rounding]) -> Callable[P, Keeping]:
-    """Turn a function that says how parameters are rounded into a maker of `Keeping` values."""
-    return cast("Callable[P, Keeping]", maker(Keeping, body))
 
 
 class StochasticState(NamedTuple):
@@ -80,7 +44,8 @@ class KahanState(NamedTuple):
 
     def full_params(self, params: PyTree) -> PyTree:
         """The parameters with their compensation."""
-        return completed("kept", lambda p, rest: wide(p) + wide(rest), params, self.compensation)
+        full = lambda p, rest: compensated(wide(p), wide(rest), p.dtype)
+        return completed("kept", full, params, self.compensation)
 
 
 class ResidualState(NamedTuple):
@@ -159,12 +124,18 @@ def kahan_rule(
     u: Array, s: KahanState, p: Array, *, dtype: Any, rounding: str, dtypes: DTypes, direct: bool
 ) -> tuple[Array, KahanState]:
     """x <- theta + c + u; theta <- x, rounded; c <- x - theta, rounded."""
-    x = p + s.compensation + u
+    x = compensated(p, s.compensation, dtypes["p"]) + u
     step, new = landed(x, p, rounded(x, dtypes["p"]), dtypes, direct)
     rest, kind = x - new, dtype or dtypes["p"]
     if is_narrow(kind):
         rest = rounded(rest, kind, uniform(s.count, p) if rounding == "stochastic" else None)
     return step, s._replace(compensation=rest)
+
+
+def compensated(p: Array, compensation: Array, dtype: DType) -> Array:
+    """theta + c; where somebody else has changed the parameter, c is held to its spacing."""
+    apart = spacing(p, dtype)
+    return p + jnp.clip(compensation, -apart, apart)
 
 
 @of_narrow
@@ -175,8 +146,9 @@ def residual_rule(
     x = with_residual(p, s.residual, dtypes["p"]) + u
     apart, parts = spacing(x, dtypes["p"]), parts_of(s.residual)
     x = whole(x / apart * parts, uniform(s.count, p) if rounding == "stochastic" else None)
-    nearest = jnp.floor(x / parts + 0.5)  # so that the rest is less than half, as whole numbers of so many bits are
-    step, new = landed(x / parts * apart, p, nearest * apart, dtypes, direct)
+    nearest = jnp.floor(x / parts + 0.5) * apart  # so that the rest is less than half, as whole numbers of bits are
+    nearest = jnp.where(jnp.isfinite(x), within(nearest, dtypes["p"]), x)
+    step, new = landed(x / parts * apart, p, nearest, dtypes, direct)
     return step, s._replace(residual=jnp.clip(x - new / apart * parts, -parts / 2, parts / 2 - 1))
 
 

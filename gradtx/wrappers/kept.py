@@ -1,33 +1,17 @@
 """Parameters of 16 bits that lose nothing: what of a step is below their spacing is kept, or left to chance."""
 
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.core import border, errors, precision
-from gradtx.core.arguments import Accept
 from gradtx.core.codecs.coded import opened
+from gradtx.core.keeping import Kept, Rounding
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.spacing import SMALLEST, is_narrow
 from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Extra, PyTree
-from gradtx.wrappers.keepings import Keeping, Rounding
-
-
-class IsKeeping(Accept):
-    """A `Keeping`."""
-
-    wanted = "a keeping: stochastic(), kahan(), residual() or master()"
-
-    def convert(self, where: str, name: str, x: Any) -> Keeping:
-        if not isinstance(x, Keeping):
-            raise self.refusal(where, name, x)
-        return x
-
-
-Kept: TypeAlias = Annotated[Keeping, IsKeeping()]
-"""How parameters of 16 bits are kept."""
 
 
 @transformation
@@ -42,8 +26,8 @@ def kept(inner: Inner, keeping: Kept, /) -> Pair:
     A bfloat16 near 1 has neighbours at a distance of 1/128 and 1/256: steps of less than half of that are lost, each
     time. What is kept here adds up instead. The optimizer sees the parameters in full, and starts with them in float32.
     Updates lead exactly from one parameter of 16 bits to another, in `step` as in `update` and `apply_updates`, also
-    Optax's; so `kept` is put around all else that changes them. Gradients of 16 bits have updates of 16 bits, which
-    hold each step but one by more than half of the parameter; what they miss is kept, too, but by `stochastic`.
+    Optax's; so `kept` is put around all else that changes them. Only a step by more than half of the parameter may end
+    a little beside, if gradients of 16 bits make updates be so, too; `step` has none.
 
     Args:
         inner: the optimizer.

@@ -1,0 +1,58 @@
+"""How the parameter is rounded: the values that say so."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
+
+from gradtx.core.arguments import Accept, shown
+from gradtx.core.values import Value, maker
+
+P = ParamSpec("P")
+
+
+class Rounding(NamedTuple):
+    """What a keeping does: a rule on the updates of an optimizer, its state, and how the fields of that start."""
+
+    rule: Callable[..., Any]
+    state: type[Any]
+    named: dict[str, Any]
+
+
+class Keeping(Value):
+    """How parameters of 16 bits take steps below their spacing: made by `residual` and its like."""
+
+    __slots__ = ()
+
+
+class IsBits(Accept):
+    """8 or 16; static."""
+
+    dynamic = False
+    wanted = "8 or 16"
+
+    def convert(self, where: str, name: str, x: Any) -> int:
+        if x not in (8, 16):
+            raise ValueError(f"{where}: {name} must be {self.wanted}, got {shown(x)}")
+        return int(x)
+
+
+Bits = Annotated[int, IsBits()]
+
+
+def keeping(body: Callable[P, Rounding]) -> Callable[P, Keeping]:
+    """Turn a function that says how parameters are rounded into a maker of `Keeping` values."""
+    return cast("Callable[P, Keeping]", maker(Keeping, body))
+
+
+class IsKeeping(Accept):
+    """A `Keeping`."""
+
+    wanted = "a keeping: stochastic(), kahan(), residual() or master()"
+
+    def convert(self, where: str, name: str, x: Any) -> Keeping:
+        if not isinstance(x, Keeping):
+            raise self.refusal(where, name, x)
+        return x
+
+
+Kept: TypeAlias = Annotated[Keeping, IsKeeping()]
+"""How parameters of 16 bits are kept."""

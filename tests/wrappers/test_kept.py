@@ -1,0 +1,396 @@
+"""Parameters of 16 bits that lose nothing: against runs in float32, and against NumPy's and ml_dtypes' numbers."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import optax
+import pytest
+
+import gradtx
+
+BF16 = ml_dtypes.bfloat16
+RATE = np.float32(0.01)
+KEEPINGS = {
+    "stochastic": gradtx.stochastic(3),
+    "kahan": gradtx.kahan(),
+    "residual-8": gradtx.residual(),
+    "residual-16": gradtx.residual(16),
+    "master": gradtx.master(),
+}
+every_keeping = pytest.mark.parametrize("keeping", KEEPINGS.values(), ids=KEEPINGS)
+
+
+def bits(x):
+    """The bits of float32 numbers."""
+    return np.asarray(x, np.float32).view(np.uint32)
+
+
+def floats(x):
+    return np.asarray(x, np.uint32).view(np.float32)
+
+
+def draw(steps, seed=0, size=2000):
+    """Parameters of many magnitudes that bfloat16 has, and the gradients of some steps, in float32."""
+    rng = np.random.default_rng(seed)
+    p = (rng.normal(size=size) * 10.0 ** rng.uniform(-4, 3, size)).astype(BF16)
+    return p, (rng.normal(size=(steps, size)) * np.abs(p.astype(np.float32)) * 0.3).astype(np.float32)
+
+
+def run(keeping, p, grads, rate=RATE):
+    tx = gradtx.kept(gradtx.sgd(rate), keeping)
+    state = tx.init(jnp.asarray(p))
+    for g in grads:
+        p, state = gradtx.step(tx, jnp.asarray(p), state, jnp.asarray(g))
+    return p, state
+
+
+# What is kept, by its formula.
+
+
+def test_sixteen_bits_more_are_float32_to_the_bit():
+    p, grads = draw(30)
+    full = p.astype(np.float32)
+    for g in grads:
+        full = full - RATE * g
+    new, state = run(gradtx.residual(16), p, grads)
+    np.testing.assert_array_equal(gradtx.full_params(new, state), full)
+    # The parameter is the upper half of the bits, one more if the lower half is at least its middle.
+    upper = (bits(full) + 0x8000) & 0xFFFF0000
+    np.testing.assert_array_equal(np.asarray(new).astype(np.float32), floats(upper))
+    inward = bits(full).astype(np.int64) - upper.astype(np.int64)
+    np.testing.assert_array_equal(np.sign(np.asarray(state.residual)) * np.sign(full), np.sign(inward))
+
+
+def test_eight_bits_more_are_float32_rounded_to_them():
+    p, grads = draw(10)
+    full = p.astype(np.float32)
+    for g in grads:
+        x = bits(full - RATE * g)
+        full = floats((x + 0x7F + ((x >> 8) & 1)) & 0xFFFFFF00)  # to the nearest, of two the even one
+    new, state = run(gradtx.residual(rounding="nearest"), p, grads)
+    np.testing.assert_array_equal(gradtx.full_params(new, state), full)
+    assert state.residual.dtype == jnp.int8
+
+
+def test_compensated_sums_are_kahans():
+    p, grads = draw(20)
+    theta, c = p, np.zeros_like(p)
+    for g in grads:
+        x = theta.astype(np.float32) + c.astype(np.float32) - RATE * g
+        theta = x.astype(BF16)
+        c = (x - theta.astype(np.float32)).astype(BF16)
+    new, state = run(gradtx.kahan(rounding="nearest"), p, grads)
+    np.testing.assert_array_equal(new, theta)
+    np.testing.assert_array_equal(state.compensation, c)
+
+
+@pytest.mark.parametrize("keeping", [gradtx.master(), gradtx.kahan("float32")], ids=["master", "kahan-float32"])
+def test_masters_are_float32(keeping):
+    p, grads = draw(20)
+    full = p.astype(np.float32)
+    for g in grads:
+        full = full - RATE * g
+    new, state = run(keeping, p, grads)
+    np.testing.assert_allclose(gradtx.full_params(new, state), full, rtol=3e-7)
+    np.testing.assert_array_equal(new, np.asarray(gradtx.full_params(new, state)).astype(BF16))
+
+
+def test_at_random_parameters_go_to_a_neighbour_and_are_right_on_average():
+    p, grads = jnp.full(200_000, 1, jnp.bfloat16), [jnp.full(200_000, -0.1)]
+    new, _ = run(gradtx.stochastic(), p, grads)  # to 1.001, an eighth on the way to 1.0078125
+    values, counts = np.unique(np.asarray(new).astype(np.float32), return_counts=True)
+    np.testing.assert_array_equal(values, [1, 1.0078125])
+    share = 0.001 / 0.0078125
+    assert abs(counts[1] / 200_000 - share) < 4 * np.sqrt(share * (1 - share) / 200_000)
+    other, _ = run(gradtx.stochastic(1), p, grads)
+    chex.assert_trees_all_equal(run(gradtx.stochastic(), p, grads)[0], new)
+    assert 0.2 < float(jnp.mean(other != new)) < 0.25  # as two of such draws differ
+
+
+def test_a_key_is_a_seed_or_a_key():
+    p, grads = jnp.full(1000, 1, jnp.bfloat16), [jnp.full(1000, -0.1)]
+    by_seed, by_key = run(gradtx.stochastic(3), p, grads)[0], run(gradtx.stochastic(jax.random.key(3)), p, grads)[0]
+    chex.assert_trees_all_equal(by_seed, by_key)
+
+
+@pytest.mark.parametrize("keeping", [None, *KEEPINGS.values()], ids=["plain", *KEEPINGS])
+def test_a_decay_below_the_spacing(keeping):
+    """1 under a decay of 1e-6 a step: 0.9802 after 20,000 steps, for a plain bfloat16 exactly 1."""
+    tx = gradtx.adamw(1e-4, weight_decay=0.01)
+    tx = tx if keeping is None else gradtx.kept(tx, keeping)
+    p = jnp.ones(1000, jnp.bfloat16)
+    step = lambda _, c: gradtx.step(tx, *c, jnp.zeros_like(c[0]))
+    p, state = jax.jit(lambda c: jax.lax.fori_loop(0, 20_000, step, c))((p, tx.init(p)))
+    mean = float(jnp.mean(gradtx.full_params(p, state).astype(jnp.float32)))
+    np.testing.assert_allclose(mean, 1 if keeping is None else np.exp(-0.02), atol=0 if keeping is None else 1e-3)
+
+
+# Where updates lead.
+
+
+@every_keeping
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_updates_lead_where_the_step_goes(keeping, dtype):
+    p, grads = draw(8)
+    tx = gradtx.kept(gradtx.sgd(0.1), keeping)
+    stepped, ours, theirs = (jnp.asarray(p),) * 3
+    one, two, three = (tx.init(ours),) * 3
+    for g in jnp.asarray(grads, dtype):
+        stepped, one = gradtx.step(tx, stepped, one, g)
+        u, two = tx.update(g, two, ours)
+        assert u.dtype == g.dtype
+        ours = gradtx.apply_updates(ours, u)
+        u, three = jax.jit(tx.update)(g, three, theirs)
+        with jax.numpy_dtype_promotion("standard"):
+            theirs = optax.apply_updates(theirs, u)
+    chex.assert_trees_all_equal((ours, theirs), (stepped, stepped))
+    full = [gradtx.full_params(p, state) for p, state in ((ours, two), (theirs, three), (stepped, one))]
+    for x in full[:2]:  # a compiled product and sum may round once
+        chex.assert_trees_all_close(x, full[2], rtol=3e-7)
+
+
+@every_keeping
+def test_a_step_that_updates_of_16_bits_cannot_take_loses_no_more_than_they_do(keeping):
+    """From 1 to 0.001: no bfloat16 added to 1 gives that."""
+    tx = gradtx.kept(gradtx.sgd(1.0), keeping)
+    p = jnp.ones(1, jnp.bfloat16)
+    state = tx.init(p)
+    for g in (0.999, 0.0):
+        u, state = tx.update(jnp.full(1, g, jnp.bfloat16), state, p)
+        p = gradtx.apply_updates(p, u)
+    np.testing.assert_allclose(gradtx.full_params(p, state), 0.001, atol=2**-8)
+
+
+@every_keeping
+def test_parameters_of_32_bits_are_left_alone(keeping):
+    params = {"w": jnp.linspace(-1, 1, 6), "b": jnp.ones(3, jnp.bfloat16), "none": None}
+    grads = {"w": jnp.linspace(2, 1, 6), "b": jnp.ones(3, jnp.bfloat16), "none": None}
+    tx = gradtx.adam(0.01)
+    wrapped = gradtx.kept(tx, keeping)
+    (p, s), (q, r) = (params, tx.init(params)), (params, wrapped.init(params))
+    for _ in range(3):
+        p, s = gradtx.step(tx, p, s, grads)
+        q, r = gradtx.step(wrapped, q, r, grads)
+    chex.assert_trees_all_close(q["w"], p["w"], rtol=1e-6)
+    assert q["none"] is None
+    for slot in r._fields[1:]:
+        held = getattr(r, slot)
+        assert not isinstance(held, dict) or held["w"] == ()
+    full = gradtx.full_params(q, r)
+    assert full["w"] is q["w"] and full["b"].dtype == jnp.float32
+    chex.assert_trees_all_equal(gradtx.full_params(full, r), full)  # what is in full stays so
+
+
+@every_keeping
+@pytest.mark.parametrize("dtype", ["float16", "float8_e4m3fn", "float8_e5m2"])
+def test_other_narrow_dtypes(keeping, dtype):
+    """A run of many small steps ends where that in float32 does, to the spacing."""
+    p = jnp.linspace(0.5, 2, 64).astype(dtype)
+    tx = gradtx.kept(gradtx.sgd(1e-4), keeping)
+    step = lambda _, c: gradtx.step(tx, *c, jnp.ones(64))
+    new, state = jax.jit(lambda c: jax.lax.fori_loop(0, 3000, step, c))((p, tx.init(p)))
+    moved = jnp.mean(gradtx.full_params(new, state).astype(jnp.float32) - p.astype(jnp.float32))
+    np.testing.assert_allclose(moved, -0.3, atol=0.05 if keeping.name == "stochastic" and "8" in dtype else 0.01)
+    assert new.dtype == jnp.dtype(dtype)
+
+
+@every_keeping
+def test_zero_updates_change_nothing(keeping):
+    p, grads = draw(5)
+    new, state = run(keeping, p, grads)
+    tx = gradtx.kept(gradtx.sgd(RATE), keeping)
+    again, after = gradtx.step(tx, new, state, jnp.zeros(new.shape))
+    if keeping.name != "kahan":  # half a spacing may be above a parameter or below its neighbour
+        chex.assert_trees_all_equal(again, new)
+    chex.assert_trees_all_equal(gradtx.full_params(again, after), gradtx.full_params(new, state))
+
+
+@every_keeping
+def test_what_somebody_else_changes_counts(keeping):
+    p, grads = draw(5)
+    new, state = run(keeping, p, grads)
+    projected = jnp.clip(new, -1, 1)
+    full = gradtx.full_params(projected, state)
+    np.testing.assert_allclose(full, projected.astype(jnp.float32), rtol=2**-7)
+
+
+@every_keeping
+def test_numbers_that_are_not_finite_or_at_the_ends(keeping):
+    p = jnp.asarray([1e38, -1e38, 1e-38, 0.0, jnp.inf, 1.0, 3e38], jnp.bfloat16)
+    g = jnp.asarray([1e38, -1e38, 1e-38, -1e-30, 0.0, jnp.nan, -0.39e38], jnp.float32)
+    new, state = run(keeping, p, [g], rate=1.0)
+    full = np.asarray(gradtx.full_params(new, state))
+    np.testing.assert_allclose(full[:3], [float(p[0]) - 1e38, float(p[1]) + 1e38, 0], atol=1e36)
+    assert not np.isfinite(full[4:6]).any() and full[6] >= 3.3e38
+    np.testing.assert_allclose(full[3], 1e-30, rtol=0.01)
+
+
+# With what is around it and in it.
+
+
+def test_the_optimizer_sees_parameters_in_full():
+    """A decay of what is below the spacing, and an average of it."""
+    p = jnp.ones(4, jnp.bfloat16)
+    tx = gradtx.kept(gradtx.ema_params(gradtx.sgd(1e-3), 0.5), gradtx.master())
+    state = tx.init(p)
+    assert state.inner_state[1].average.dtype == jnp.float32
+    for _ in range(3):
+        p, state = gradtx.step(tx, p, state, jnp.ones(4))
+    average = (0.999 * 0.125 + 0.998 * 0.25 + 0.997 * 0.5) / 0.875
+    full = gradtx.full_params(p, state)
+    np.testing.assert_allclose(full, 0.997, rtol=1e-6)
+    np.testing.assert_allclose(gradtx.evaluation_params(state, full), average, rtol=1e-6)
+    assert gradtx.evaluation_params(state, p).dtype == jnp.bfloat16
+
+
+def test_schedule_free_parameters_are_averaged_in_full():
+    p, grads = draw(40, size=50)
+    tx = gradtx.schedule_free_sgd(0.05)
+    narrow = gradtx.kept(tx, gradtx.residual(16))
+    (q, s), (p, r) = (
+        (jnp.asarray(p, jnp.float32), tx.init(jnp.asarray(p, jnp.float32))),
+        (jnp.asarray(p), narrow.init(p)),
+    )
+    for g in grads:
+        q, s = gradtx.step(tx, q, s, jnp.asarray(g))
+        p, r = gradtx.step(narrow, p, r, jnp.asarray(g))
+    full = gradtx.full_params(p, r)
+    chex.assert_trees_all_close(full, q, rtol=1e-4)
+    chex.assert_trees_all_close(gradtx.evaluation_params(r, full), gradtx.evaluation_params(s, q), rtol=1e-4)
+
+
+def test_around_and_in_codes():
+    params = {"w": jnp.ones((64, 64), jnp.bfloat16), "b": jnp.ones(3, jnp.bfloat16)}
+    for keeping in KEEPINGS.values():
+        outer = gradtx.stored(gradtx.kept(gradtx.adamw(1e-3), keeping), gradtx.log8())
+        inner = gradtx.kept(gradtx.stored(gradtx.adamw(1e-3), gradtx.log8()), keeping)
+        one, two = outer.init(params), inner.init(params)
+        assert jax.tree.structure(one) == jax.tree.structure(two)  # what is kept of parameters is left as it is
+        for tx, state in ((outer, one), (inner, two)):
+            new, after = gradtx.step(tx, params, state, jax.tree.map(jnp.ones_like, params))
+            chex.assert_trees_all_equal_shapes_and_dtypes((new, after), (params, state))
+    named = gradtx.stored(gradtx.kept(gradtx.adamw(1e-3), gradtx.master()), master="bfloat16").init(params)
+    assert named.master["w"].dtype == jnp.bfloat16
+
+
+def test_in_a_partition_and_under_masks():
+    params = {"w": jnp.ones((4, 4), jnp.bfloat16), "b": jnp.ones(4, jnp.bfloat16)}
+    tx = gradtx.partition(
+        {"m": gradtx.kept(gradtx.adamw(1e-3), gradtx.residual()), "v": gradtx.kept(gradtx.sgd(1e-3), gradtx.kahan())},
+        {"w": "m", "b": "v"},
+    )
+    tx = gradtx.chain(gradtx.clip_by_global_norm(1.0), tx)
+    state = tx.init(params)
+    p = params
+    for _ in range(5):
+        p, state = gradtx.step(tx, p, state, jax.tree.map(jnp.ones_like, p))
+    full = gradtx.full_params(p, state)
+    np.testing.assert_allclose(full["w"], 1 - 5e-3, atol=1e-4)
+    np.testing.assert_allclose(full["b"], 1 - 5e-3 / np.sqrt(20), atol=1e-4)
+
+
+@every_keeping
+def test_accumulated_and_packed(keeping):
+    params = {"a": jnp.ones((4, 4), jnp.bfloat16), "b": jnp.ones((4, 4), jnp.bfloat16), "c": jnp.ones(3)}
+    grads = jax.tree.map(lambda p: jnp.full(p.shape, 2.0, p.dtype), params)
+    tx = gradtx.accumulate(gradtx.kept(gradtx.sgd(1e-3), keeping), 2)
+    p, state = params, tx.init(params)
+    packed = gradtx.pack(params)
+    other = tx.init(packed)
+    for _ in range(10):
+        p, state = gradtx.step(tx, p, state, grads)
+        packed, other = gradtx.step(tx, packed, other, grads)
+    full = gradtx.full_params(p, state)
+    for name in "abc":
+        np.testing.assert_allclose(np.mean(full[name]), 0.99, atol=4e-3 if keeping.name == "stochastic" else 1e-4)
+    packed_full = gradtx.full_params(packed, other).unpack()
+    if keeping.name == "master":
+        chex.assert_trees_all_close(packed_full, full)
+    chex.assert_trees_all_close(packed_full, full, atol=0.01)
+
+
+@every_keeping
+def test_states_are_saved_restored_and_described(keeping):
+    params = {"w": jnp.linspace(0, 1, 4096).reshape(64, 64).astype(jnp.bfloat16)}
+    tx = gradtx.kept(gradtx.adamw(1e-3), keeping)
+    p, state = gradtx.step(tx, params, tx.init(params), jax.tree.map(jnp.ones_like, params))
+    restored, report = gradtx.restore(tx.init(params), gradtx.state_dict(state))
+    chex.assert_trees_all_equal(restored, state)
+    assert not report.missing
+    moved = gradtx.step(tx, p, state, p), gradtx.step(tx, p, restored, p)
+    chex.assert_trees_all_equal(*moved)
+    assert "kept" in str(gradtx.describe(tx, params))
+
+
+def test_a_run_in_float32_goes_on_in_16_bits():
+    params = {"w": jnp.linspace(0, 1, 10)}
+    narrow = gradtx.tree_cast(params, jnp.bfloat16)
+    tx = gradtx.adam(1e-3)
+    _, state = gradtx.step(tx, params, tx.init(params), params)
+    wrapped = gradtx.kept(tx, gradtx.residual())
+    restored, _ = gradtx.restore(wrapped.init(narrow), gradtx.state_dict(state), allow_missing="**")
+    chex.assert_trees_all_equal(restored.inner_state[0].mu, state[0].mu)
+
+
+def test_derivatives_pass_through_the_rounding():
+    p = jnp.ones(8, jnp.bfloat16)
+
+    def end(rate, keeping):
+        tx = gradtx.kept(gradtx.sgd(rate), keeping)
+        q, state = p, tx.init(p)
+        for _ in range(3):
+            q, state = gradtx.step(tx, q, state, jnp.ones(8))
+        return jnp.sum(q.astype(jnp.float32))
+
+    for keeping in KEEPINGS.values():
+        np.testing.assert_allclose(jax.grad(end)(1e-3, keeping), -24, rtol=0.02)
+
+
+def test_on_several_devices_it_is_what_it_is_on_one():
+    mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+    p, grads = draw(4, size=64 * 8)
+    lay = lambda x: jax.device_put(x, jax.NamedSharding(mesh, jax.P("d")))
+    step = jax.jit(gradtx.step)
+    for keeping in KEEPINGS.values():
+        tx = gradtx.kept(gradtx.sgd(RATE), keeping)
+        whole, cut = jnp.asarray(p), lay(jnp.asarray(p))
+        one, two = tx.init(whole), tx.init(cut)
+        for g in jnp.asarray(grads):
+            whole, one = step(tx, whole, one, g)
+            cut, two = step(tx, cut, two, lay(g))
+        chex.assert_trees_all_equal(jax.device_get((cut, two)), jax.device_get((whole, one)))
+        assert cut.sharding.spec == jax.P("d")
+
+
+# What is refused.
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(TypeError, match="kept: keeping must be a keeping: stochastic"):
+        gradtx.kept(gradtx.sgd(0.1), "residual")
+    with pytest.raises(ValueError, match="residual: bits must be 8 or 16, got 12"):
+        gradtx.residual(12)
+    with pytest.raises(ValueError, match="kahan: rounding must be one of 'nearest', 'stochastic', got 'up'"):
+        gradtx.kahan(rounding="up")
+    with pytest.raises(ValueError, match="kept needs params"):
+        tx = gradtx.kept(gradtx.sgd(0.1), gradtx.residual())
+        tx.update(jnp.ones(2), tx.init(jnp.ones(2)))
+
+
+def test_updates_that_would_vanish_are_refused():
+    tx = gradtx.kept(gradtx.sgd(0.1), gradtx.residual())
+    p = {"w": jnp.ones(2, jnp.bfloat16)}
+    g = {"w": jnp.ones(2, jnp.float16)}
+    with pytest.raises(TypeError, match=r"kept: updates in float16 at \['w'\] cannot hold steps of bfloat16"):
+        tx.update(g, tx.init(p), p)
+    new, _ = gradtx.step(tx, p, tx.init(p), g)  # which hands none out
+    assert new["w"].dtype == jnp.bfloat16
+
+
+def test_two_places_that_keep_one_parameter_are_refused():
+    tx = gradtx.chain(gradtx.kept(gradtx.sgd(0.1), gradtx.master()), gradtx.kept(gradtx.sgd(0.1), gradtx.master()))
+    p = jnp.ones(2, jnp.bfloat16)
+    with pytest.raises(ValueError, match="full_params: two"):
+        gradtx.full_params(p, tx.init(p))
