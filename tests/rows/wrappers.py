@@ -93,6 +93,11 @@ ROWS = [
     Row(gradtx.reduce_on_plateau(**PLATEAU), wrappers.reduce_on_plateau, extra=bounded, complex="pairs"),
     Row(gradtx.inject_hyperparams(gradtx.adam)(0.01), adam.plain_adam),
     Row(gradtx.inject_hyperparams(clipped()), wrappers.clipped_rmsprop, label="value"),
+    # Parameters of 32 bits are left alone; of 16 bits, see tests/laws/test_kept.py.
+    Row(gradtx.kept(momentum(), gradtx.residual()), wrappers.sgd, complex="pairs"),
+    Row(gradtx.kept(momentum(), gradtx.stochastic(3)), wrappers.sgd, complex="pairs", label="stochastic"),
+    Row(gradtx.kept(momentum(), gradtx.kahan()), wrappers.sgd, complex="pairs", label="kahan"),
+    Row(gradtx.kept(momentum(), gradtx.master()), wrappers.sgd, complex="pairs", label="master"),
     Row(gradtx.monitor(clipped()), wrappers.clipped_rmsprop),
     Row(
         gradtx.monitor(gradtx.lookahead(momentum(), 3, 0.4), on=False),
