@@ -4,13 +4,20 @@ import importlib
 import inspect
 from typing import Any
 
-from griffe import Docstring, Extension, Function
+from griffe import Class, Docstring, Extension, Function
 
 from gradtx.core.values import Maker
 
 
 class Optimizers(Extension):
-    """Gives a decorated function the docstring that it has when imported, and what a maker returns."""
+    """Gives functions and states the docstrings that they have when imported, and what a maker returns."""
+
+    def on_class(self, *, cls: Class, **kwargs: Any) -> None:
+        """Read the docstring of a state that a maker has said something of."""
+        del kwargs
+        made = getattr(importlib.import_module(cls.module.path), cls.name, None)
+        if cls.docstring is None and hasattr(made, "_fields"):
+            cls.docstring = Docstring(inspect.getdoc(made) or "", parent=cls, parser="google")
 
     def on_function(self, *, func: Function, **kwargs: Any) -> None:
         """Read the maker's docstring."""

@@ -71,14 +71,12 @@ from gradtx.optimizers.amsgrad import amsgrad as amsgrad
 from gradtx.optimizers.amsgrad import scale_by_amsgrad as scale_by_amsgrad
 from gradtx.optimizers.cocob import cocob as cocob
 from gradtx.optimizers.cocob import scale_by_cocob as scale_by_cocob
-from gradtx.optimizers.dadapt import dadapt_adamw as dadapt_adamw
 from gradtx.optimizers.dog import dog as dog
+from gradtx.optimizers.dog import dowg as dowg
 from gradtx.optimizers.dog import ldog as ldog
 from gradtx.optimizers.dog import scale_by_distance_over_gradients as scale_by_distance_over_gradients
 from gradtx.optimizers.dog import scale_by_dog as scale_by_dog
-from gradtx.optimizers.dowg import dowg as dowg
-from gradtx.optimizers.dowg import scale_by_dowg as scale_by_dowg
-from gradtx.optimizers.dpsgd import dpsgd as dpsgd
+from gradtx.optimizers.dog import scale_by_dowg as scale_by_dowg
 from gradtx.optimizers.fromage import fromage as fromage
 from gradtx.optimizers.fromage import scale_by_fromage as scale_by_fromage
 from gradtx.optimizers.galore import galore as galore
@@ -98,7 +96,6 @@ from gradtx.optimizers.momo import momo as momo
 from gradtx.optimizers.momo import momo_adam as momo_adam
 from gradtx.optimizers.muon import muon as muon
 from gradtx.optimizers.muon import scale_by_muon as scale_by_muon
-from gradtx.optimizers.noisy_sgd import noisy_sgd as noisy_sgd
 from gradtx.optimizers.novograd import novograd as novograd
 from gradtx.optimizers.novograd import scale_by_novograd as scale_by_novograd
 from gradtx.optimizers.optimistic import optimistic_adam_v2 as optimistic_adam_v2
@@ -106,6 +103,7 @@ from gradtx.optimizers.optimistic import optimistic_gradient_descent as optimist
 from gradtx.optimizers.optimistic import scale_by_optimistic_gradient as scale_by_optimistic_gradient
 from gradtx.optimizers.polyak import polyak_sgd as polyak_sgd
 from gradtx.optimizers.polyak import scale_by_polyak as scale_by_polyak
+from gradtx.optimizers.prodigy import dadapt_adamw as dadapt_adamw
 from gradtx.optimizers.prodigy import prodigy as prodigy
 from gradtx.optimizers.radam import radam as radam
 from gradtx.optimizers.radam import scale_by_radam as scale_by_radam
@@ -115,6 +113,8 @@ from gradtx.optimizers.rms import scale_by_rms as scale_by_rms
 from gradtx.optimizers.rms import scale_by_rss as scale_by_rss
 from gradtx.optimizers.rprop import rprop as rprop
 from gradtx.optimizers.rprop import scale_by_rprop as scale_by_rprop
+from gradtx.optimizers.sgd import dpsgd as dpsgd
+from gradtx.optimizers.sgd import noisy_sgd as noisy_sgd
 from gradtx.optimizers.sgd import sgd as sgd
 from gradtx.optimizers.sign import lion as lion
 from gradtx.optimizers.sign import scale_by_lion as scale_by_lion

@@ -1,6 +1,7 @@
 """The house rules that a machine can read off the sources."""
 
 import ast
+import importlib
 import inspect
 import io
 import tokenize
@@ -140,6 +141,18 @@ def test_docstrings_name_every_argument_or_none():
         if x not in lines
     ]
     assert missing == []
+
+
+def test_states_say_whose_they_are():
+    """What a state type leaves out is written by its maker."""
+    states = {x for path in FILES for x in vars(importlib.import_module(module_of(path))).values() if is_state(x)}
+    assert len(states) > 70
+    assert [x for x in states if x.__doc__ is None or x.__doc__.startswith(f"{x.__name__}(")] == []
+
+
+def is_state(x):
+    here = getattr(x, "__module__", "").startswith("gradtx") and not x.__module__.startswith("gradtx.compat")
+    return here and inspect.isclass(x) and hasattr(x, "_fields") and x.__name__.endswith("State")
 
 
 def exports():

@@ -7,22 +7,25 @@ from typing import Any, ParamSpec, cast
 from gradtx.combine.chain import chain
 from gradtx.combine.descend import descend
 from gradtx.core.arguments import shown
-from gradtx.core.docstring import Docstring, parsed, written
+from gradtx.core.docstring import Docstring, completed, parsed, written
 from gradtx.core.transformation import GradientTransformation, transformation
 from gradtx.core.typing import Arguments
 from gradtx.core.values import Maker
+from gradtx.transforms.decay import WeightDecay, decoupled, kind_of
 
 P = ParamSpec("P")
 
 OWN = {
     "learning_rate": "eta >= 0, a number or a schedule.",
-    "weight_decay": "None, a strength (decoupled), or a kind such as `coupled(1e-4)`; see `descend`.",
+    "weight_decay": "None, a strength ({}), or a kind such as `{}(1e-4)`; see `descend`.",
 }
 """The arguments that an optimizer has and its direction has not, and what is said of them."""
 
 
 def optimizer(
-    *directions: Callable[..., GradientTransformation], **fixed: Any
+    *directions: Callable[..., GradientTransformation],
+    strength: Callable[[Any], WeightDecay] = decoupled,
+    **fixed: Any,
 ) -> Callable[[Callable[P, object]], Callable[P, GradientTransformation]]:
     """Turn a signature into a maker of optimizers that follow a direction; what it shares with that is written there.
 
@@ -37,7 +40,9 @@ def optimizer(
 
     Args:
         *directions: makers such as `scale_by_adam`, in the order in which they act.
-        **fixed: arguments of the directions that the optimizer has not, and their values.
+        strength: the kind of decay that a `weight_decay` of a number is the strength of, such as `coupled`.
+        **fixed: arguments of the directions that the optimizer has not, and their values; a maker is a value that is
+            made anew, of the arguments that it has.
 
     Raises:
         TypeError: an argument has another annotation than the direction's; or, without a body, a direction has an
@@ -47,32 +52,40 @@ def optimizer(
         if not isinstance(direction, Maker):
             raise TypeError(f"optimizer: directions must be makers such as scale_by_adam, got {shown(direction)}")
 
+    makers = cast("tuple[Maker, ...]", (*directions, *(x for x in fixed.values() if isinstance(x, Maker))))
+
     def decorate(body: Callable[P, object]) -> Callable[P, GradientTransformation]:
-        makers = cast("tuple[Maker, ...]", directions)
-        made = cast(Maker, transformation(cast(Any, _following(body, makers, fixed))))
+        made = cast(Maker, transformation(cast(Any, _following(body, makers, len(directions), fixed, strength))))
         _check_annotations(made, makers)
-        made.__doc__ = written(_documented(made, makers))
+        made.__doc__ = completed(written(_documented(made, makers, strength.__name__)), made.parameters)
         return cast(Any, made)
 
     return decorate
 
 
-def _following(body: Callable[..., Any], directions: tuple[Maker, ...], fixed: Arguments) -> Callable[..., Any]:
-    """The body itself, where there is one; else the optimizer that follows the directions."""
+def _following(
+    body: Callable[..., Any], makers: tuple[Maker, ...], count: int, fixed: Arguments,
+    strength: Callable[[Any], WeightDecay],
+) -> Callable[..., Any]:  # fmt: skip
+    """The body itself, where there is one; else what follows the directions, which are the first `count` makers."""
     code = body.__code__
     if code.co_names or code.co_freevars:  # a body that reads no name makes nothing
         return body
     names = code.co_varnames[: code.co_argcount]
-    _check_names(body.__name__, {*code.co_varnames}, directions, fixed)
-    taken = tuple((make, tuple(name for name in make.parameters if name != "weight_decay")) for make in directions)
-    settled = tuple(fixed.items())  # nothing that may change, so that programs can be kept by it
+    _check_names(body.__name__, {*code.co_varnames}, makers, fixed)
+    directions, settled = (
+        makers[:count],
+        tuple(fixed.items()),
+    )  # nothing that may change, so that programs can be kept by it
 
     @functools.wraps(body)
     def follow(*args: Any, **kwargs: Any) -> GradientTransformation:
         given = dict(zip(names, args, strict=True)) | kwargs | dict(settled)
-        links = [make(**{name: given[name] for name in names if name in given}) for make, names in taken]
-        direction = links[0] if len(links) == 1 else chain(*links)
-        return descend(direction, given["learning_rate"], given.get("weight_decay"))
+        decay = kind_of(given.pop("weight_decay", None), strength)
+        made = lambda make: make(**{name: given[name] for name in make.parameters if name in given})
+        given |= {name: made(x) for name, x in settled if isinstance(x, Maker)}
+        links = list(map(made, directions))
+        return descend(links[0] if len(links) == 1 else chain(*links), given["learning_rate"], decay)
 
     return follow
 
@@ -98,10 +111,12 @@ def _check_annotations(made: Maker, directions: tuple[Maker, ...]) -> None:
                 )
 
 
-def _documented(made: Maker, directions: tuple[Maker, ...]) -> Docstring:
+def _documented(made: Maker, directions: tuple[Maker, ...], strength: str) -> Docstring:
     """What is said of an optimizer: by itself, then by its directions, then of every optimizer."""
     own, theirs = parsed(made.body.__doc__), {make.__name__: parsed(make.__doc__) for make in directions}
-    lines = OWN | {name: line for doc in reversed(theirs.values()) for name, line in doc.arguments.items()}
+    kinds = (strength, "decoupled" if strength == "coupled" else "coupled")
+    lines = {name: line.format(*kinds) for name, line in OWN.items()}
+    lines |= {name: line for doc in reversed(theirs.values()) for name, line in doc.arguments.items()}
     lines |= own.arguments
     arguments = {name: lines[name] for name in made.parameters if name in lines}
     sections: dict[str, str] = {}

@@ -44,6 +44,7 @@ MEANINGS = {
     "nesterov": "look one step ahead",
     "learning_rate": "the rate eta of a step",
     "weight_decay": "lambda, the strength of decay",
+    "momentum": "the share of the velocity that stays at each step; None, where it may be, means no velocity",
     "peak": "the largest learning rate of the run",
     "mask": "which parameters it acts on, as in `add_decayed_weights`; None means all",
     "key": "a seed, or a key from `jax.random`",

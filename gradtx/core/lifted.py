@@ -48,7 +48,7 @@ def lifted(
     It makes `leafwise(rule, state, b1=b1, power=power, ...)`. A body may check the arguments, and return a dictionary
     of how fields of the state start. Two names mean the same everywhere: `mask` says which leaves the rule acts on, and
     an `eps_root` beside an `eps` is not 0 where that is. What the docstring leaves out is written from what is
-    declared: the ranges of arguments, and what their names mean; State; Raises.
+    declared: the ranges of arguments, and what their names mean; State; Raises; and what the state is a state of.
 
     Args:
         rule: as in `leafwise`.
@@ -94,6 +94,8 @@ def lifted(
         kept = {"State": _state_of(state, made, hyperparameters), "Raises": _raised(rule, reduce, names, real_only)}
         sections = {header: text for header, text in kept.items() if text} | told.sections
         made.__doc__ = written(told._replace(sections=sections))
+        if (state.__doc__ or "").startswith(f"{state.__name__}("):  # as a NamedTuple that says nothing of itself has it
+            state.__doc__ = f"State of `{made.__name__}`."
         return cast("Callable[P, GradientTransformation]", made)
 
     return decorate

@@ -12,8 +12,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByAdaDeltaState(NamedTuple):
-    """State of `scale_by_adadelta`."""
-
     e_g: PositiveSlot  # running average of |g|^2
     e_x: PositiveSlot  # running average of |u|^2
 
@@ -51,8 +49,5 @@ def adadelta(
 ):
     """AdaDelta: theta <- theta - eta u, u in the units of theta.
 
-    Optax and PyTorch add weight decay to the gradient; here that is `weight_decay=coupled(...)`.
-
-    Args:
-        learning_rate: eta >= 0; the paper has none, which is 1.
+    The paper has no eta, which is 1. Optax and PyTorch add decay to the gradient; here that is `coupled(...)`.
     """

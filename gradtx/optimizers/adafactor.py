@@ -53,9 +53,8 @@ def factored_axes(shape: tuple[int, ...], min_size: int, factored: bool) -> tupl
 
 
 def factored_rule(
-    g: Array, s: FactoredState, *, decay_rate: ArrayLike, step_offset: ArrayLike, epsilon: ArrayLike,
-    max_b2: ArrayLike, b2: Callable[[Array], ArrayLike] | None, min_dim_size_to_factor: int,
-    factored: bool,
+    g: Array, s: FactoredState, *, decay_rate: ArrayLike, step_offset: ArrayLike, epsilon: ArrayLike, max_b2: ArrayLike,
+    b2: Callable[[Array], ArrayLike] | None, min_dim_size_to_factor: int, factored: bool,
 ) -> tuple[Array, FactoredState]:  # fmt: skip
     """u = g / sqrt(v), v = row column / mean(row) where factored."""
     t = cast(s.count, real_dtype(g.dtype)) - step_offset

@@ -13,8 +13,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByAdamState(NamedTuple):
-    """State of `scale_by_adam`."""
-
     count: Count  # steps taken, int32; a rule sees the step being taken, from 1
     mu: Slot  # running average of g
     nu: PositiveSlot  # running average of |g|^2
@@ -33,9 +31,8 @@ def adam_rule(
 
 @lifted(adam_rule, ScaleByAdamState, degree=0)
 def scale_by_adam(
-    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-    nesterov: bool = False,
-):  # fmt: skip
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, nesterov: bool = False
+):
     """Divide the averaged gradient by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ...:

@@ -15,8 +15,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByAdanState(NamedTuple):
-    """State of `scale_by_adan`."""
-
     m: Slot  # running average of g
     v: Slot  # running average of d, the change of g
     n: PositiveSlot  # running average of |g + b2 d|^2
@@ -25,9 +23,8 @@ class ScaleByAdanState(NamedTuple):
 
 
 def adan_rule(
-    g: Array, s: ScaleByAdanState, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike,
-    eps_root: ArrayLike,
-) -> tuple[Array, ScaleByAdanState]:  # fmt: skip
+    g: Array, s: ScaleByAdanState, *, b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike, eps_root: ArrayLike
+) -> tuple[Array, ScaleByAdanState]:
     """u = (m + b2 v) / (sqrt(n + eps_root) + eps), all three debiased."""
     d = jnp.where(s.count == 1, 0, g - s.g)
     m = ema(s.m, g, b1)
@@ -39,8 +36,8 @@ def adan_rule(
 
 @lifted(adan_rule, ScaleByAdanState, degree=0)
 def scale_by_adan(
-    b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0,
-):  # fmt: skip
+    b1: Decay = 0.98, b2: Decay = 0.92, b3: Decay = 0.99, eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0
+):
     """Divide the averaged gradient, corrected by the averaged change of it, by its running root-mean-square.
 
     Per leaf, at step t = 1, 2, ..., with d = g_t - g_(t-1), 0 at t = 1:

@@ -13,8 +13,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByAdemamixState(NamedTuple):
-    """State of `scale_by_ademamix`."""
-
     count: Count  # steps taken, int32
     m1: Slot  # fast average of g
     m2: Slot  # slow average of g
@@ -22,8 +20,6 @@ class ScaleByAdemamixState(NamedTuple):
 
 
 class ScaleBySimplifiedAdEMAMixState(NamedTuple):
-    """State of `scale_by_simplified_ademamix`."""
-
     count: Count  # steps taken, int32
     m: Slot  # decayed sum of g
     n: PositiveSlot  # running average of |g|^2
@@ -108,8 +104,4 @@ def simplified_ademamix(
     learning_rate: NonNegative, b1: Decay = 0.99, b2: Decay = 0.95, alpha: NonNegative = 0.0,
     eps: NonNegative = 1e-8, *, eps_root: NonNegative = 0.0, weight_decay: DecayKind = None,
 ):  # fmt: skip
-    """Simplified AdEMAMix: one decayed sum, mixed with the gradient.
-
-    Args:
-        learning_rate: eta >= 0; about (1 - b1) times Adam's.
-    """
+    """Simplified AdEMAMix: one decayed sum, mixed with the gradient; eta is about (1 - b1) times Adam's."""

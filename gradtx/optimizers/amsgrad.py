@@ -19,8 +19,6 @@ MaximumOf: TypeAlias = Annotated[str, OneOf("debiased", "raw")]
 
 
 class ScaleByAmsgradState(NamedTuple):
-    """State of `scale_by_amsgrad`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # running average of g
     nu: PositiveSlot  # running average of |g|^2

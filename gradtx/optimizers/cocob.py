@@ -17,8 +17,6 @@ from gradtx.transforms.scale import scale
 
 
 class COCOBState(NamedTuple):
-    """State of `scale_by_cocob`."""
-
     init_particles: CopySlot  # theta_0
     cumulative_gradients: Slot  # C, sum of -g
     scale: Slot  # L, the largest |g|

@@ -102,7 +102,6 @@ def sgd_hd(
 
     Args:
         hypergrad_lr: beta >= 0. No value suits every loss: the paper has 1e-3, its code 1e-6, a steep loss needs less.
-        momentum: in [0, 1], or None for plain gradients.
         nesterov: look one step ahead (SGDN-HD).
 
     State: `HypergradientState`, one value per parameter, two with momentum.

@@ -27,7 +27,6 @@ def lars(
         theta <- theta + v, or with `nesterov` theta + momentum v - eta u
 
     Args:
-        momentum: in [0, 1], the share of v that stays at each step.
         trust_ratio_mask: which leaves have a trust ratio, as in `add_decayed_weights`; None means all.
         weight_decay: None; a strength, which joins g before the trust ratio as in the paper; or a kind:
             `coupled` and `decoupled` the same, with a mask, and `independent` after everything else.

@@ -16,8 +16,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class MadgradState(NamedTuple):
-    """State of `scale_by_madgrad`."""
-
     count: Count  # steps taken, int32
     grad_sum_sq: PositiveSlot  # weighted sum of |g|^2
     s: Slot  # weighted sum of g

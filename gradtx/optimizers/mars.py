@@ -15,8 +15,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByMarsState(NamedTuple):
-    """State of `scale_by_mars`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # running average of c
     nu: PositiveSlot  # running average of |c|^2
@@ -37,9 +35,8 @@ def mars_rule(
 
 @lifted(mars_rule, ScaleByMarsState, degree=0)
 def scale_by_mars(
-    b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *,
-    max_norm: Threshold = 1.0,
-):  # fmt: skip
+    b1: Decay = 0.95, b2: Decay = 0.99, eps: Positive = 1e-8, gamma: NonNegative = 0.025, *, max_norm: Threshold = 1.0
+):
     """Adam's direction on variance-reduced gradients, in the approximate form that needs no second gradient.
 
     Per leaf, at step t = 1, 2, ..., with h the gradient of the step before (g itself at t = 1):
@@ -65,8 +62,6 @@ def mars(
 ):  # fmt: skip
     """MARS-AdamW, approximate form: Adam on variance-reduced gradients.
 
-    The paper uses it for matrices, and AdamW with b1 = 0.9, b2 = 0.95 for the rest: see `partition`.
-
-    Args:
-        learning_rate: eta >= 0; the authors' default is 3e-3.
+    The paper uses it for matrices, by default with the learning rate 3e-3, and AdamW with b1 = 0.9, b2 = 0.95 for the
+    rest: see `partition`.
     """

@@ -16,8 +16,6 @@ from gradtx.core.typing import Array, ArrayLike, PyTree
 
 
 class MomoState(NamedTuple):
-    """State of `momo`."""
-
     exp_avg: Slot  # m, running average of g
     barf: Scalar  # f, running average of the loss
     gamma: Scalar  # c, running average of <g, theta>
@@ -26,8 +24,6 @@ class MomoState(NamedTuple):
 
 
 class MomoAdamState(NamedTuple):
-    """State of `momo_adam`."""
-
     exp_avg: Slot  # m, running average of g
     exp_avg_sq: PositiveSlot  # v, running average of |g|^2
     barf: Scalar  # f, running average of the loss
@@ -92,8 +88,7 @@ def momo_adam_numbers(
 
 def step_numbers(
     updates: PyTree, state: MomoState | MomoAdamState, params: PyTree, value: Array, learning_rate: Array, decay: Array,
-    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, weight: Array,
-    norm_sq: Array,
+    lower_bound: Array, weight_decay: Array | None, adapt_lower_bound: bool, weight: Array, norm_sq: Array,
 ) -> dict[str, ArrayLike]:  # fmt: skip
     """tau = min(eta / rho, max(a (f - rho lb - c) + <m, theta>, 0) / ||m||^2), a = 1 + eta lambda, rho = `weight`."""
     shrink = 0.0 if weight_decay is None else learning_rate * weight_decay

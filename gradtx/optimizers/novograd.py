@@ -82,6 +82,5 @@ def novograd(
         weight_decay: None; a strength, which enters the momentum as in the paper; or a kind such as
             `decoupled(1e-4)`, which does not (see `descend`).
     """
-    if isinstance(weight_decay, WeightDecay):
-        return descend(scale_by_novograd(b1, b2, eps, eps_root=eps_root), learning_rate, weight_decay)
-    return descend(scale_by_novograd(b1, b2, eps, eps_root=eps_root, weight_decay=weight_decay), learning_rate)
+    inside, around = (None, weight_decay) if isinstance(weight_decay, WeightDecay) else (weight_decay, None)
+    return descend(scale_by_novograd(b1, b2, eps, eps_root=eps_root, weight_decay=inside), learning_rate, around)

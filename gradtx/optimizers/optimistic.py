@@ -15,8 +15,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByOptimisticGradientState(NamedTuple):
-    """State of `scale_by_optimistic_gradient`."""
-
     is_initial_step: History  # whether no step has been taken, bool
     previous_gradient: Slot  # g of the step before
 

@@ -39,9 +39,8 @@ def polyak_step(
 
 @transformation
 def scale_by_polyak(
-    f_min: Real = 0.0, max_learning_rate: Threshold = 1.0, eps: NonNegative = 0.0,
-    variant: PolyakVariant = "sps", *, scaling: NonNegative = 1.0, weight_decay: NonNegative | None = None,
-    mask: Mask = None,
+    f_min: Real = 0.0, max_learning_rate: Threshold = 1.0, eps: NonNegative = 0.0, variant: PolyakVariant = "sps", *,
+    scaling: NonNegative = 1.0, weight_decay: NonNegative | None = None, mask: Mask = None,
 ) -> Leafwise:  # fmt: skip
     """Scale updates by Polyak's step size, from the loss given as `update(updates, state, params, value=loss)`.
 

@@ -20,8 +20,6 @@ from gradtx.transforms.momentum import scale_by_momentum
 
 
 class ScaleByRssState(NamedTuple):
-    """State of `scale_by_rss`."""
-
     sum_of_squares: PositiveSlot  # h, sum of |g|^2
 
 

@@ -16,8 +16,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class ScaleByRpropState(NamedTuple):
-    """State of `scale_by_rprop`."""
-
     step_sizes: Slot  # delta, the step size of each element
     prev_updates: Slot  # u of the step before, 0 after a change of sign
 

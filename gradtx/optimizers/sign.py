@@ -25,8 +25,6 @@ LionMode: TypeAlias = Annotated[str, OneOf("hard", "smooth", "refined")]
 
 
 class ScaleByLionState(NamedTuple):
-    """State of `scale_by_lion`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # running average of g
 
@@ -71,11 +69,7 @@ def scale_by_lion(b1: Decay = 0.9, b2: Decay = 0.99, *, mode: LionMode = "hard",
 
 @optimizer(scale_by_sign)
 def sign_sgd(learning_rate: NonNegative, *, weight_decay: DecayKind = None):
-    """Descent along signs: theta <- theta - eta sign(g).
-
-    Args:
-        learning_rate: eta >= 0, the size of every element's step.
-    """
+    """Descent along signs: theta <- theta - eta sign(g), where eta is the size of every element's step."""
 
 
 @optimizer(ema, scale_by_sign)
@@ -96,8 +90,6 @@ def lion(
 ):  # fmt: skip
     """Lion: theta <- theta - eta (sign(b1 mu + (1 - b1) g) + lambda theta).
 
-    Against AdamW the paper takes a learning rate 3 to 10 times smaller and a decay as much larger.
-
-    Args:
-        learning_rate: eta >= 0, the size of every element's step.
+    eta is the size of every element's step: against AdamW the paper takes one 3 to 10 times smaller, and a decay that
+    is as much larger.
     """

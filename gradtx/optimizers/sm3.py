@@ -28,8 +28,6 @@ def per_axis(x: Array, over: Callable[..., Array] = jnp.sum) -> tuple[Array, ...
 
 
 class ScaleBySM3State(NamedTuple):
-    """State of `scale_by_sm3`."""
-
     mu: Annotated[tuple[Array, ...], SlotMark(zeros_shaped(per_axis), real=True, positive=True)]  # v's largest values
     nu: Slot  # running average of the scaled updates
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.combine.descend import descend
 from gradtx.combine.optimizer import optimizer
 from gradtx.core import precision
 from gradtx.core.averages import debias as debiased
@@ -16,7 +15,7 @@ from gradtx.core.hyperparameters import Decay, KeyLike, NonNegative, Positive, P
 from gradtx.core.leafwise import leafwise
 from gradtx.core.restart import of_run
 from gradtx.core.slots import Slot
-from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
+from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.transforms.curvature import gauss_newton_bartlett, hutchinson
 from gradtx.transforms.decay import DecayKind
@@ -102,36 +101,25 @@ def scale_by_sophia(
     return Pair(init, update, "numbers", SophiaState, direction.starts)
 
 
-@optimizer(scale_by_sophia, hutchinson)
+@optimizer(scale_by_sophia, curvature=hutchinson)
 def sophia_h(
     learning_rate: NonNegative, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8, *, gamma: NonNegative = 0.01,
     clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False,
     key: KeyLike = 0, weight_decay: DecayKind = 1e-4,
-) -> GradientTransformation:  # fmt: skip
+):  # fmt: skip
     """Sophia-H: the Hessian's diagonal by Hutchinson's estimator.
 
     Call `update(updates, state, params, obj_fn=lambda params: loss(params, batch))`.
     """
-    direction = scale_by_sophia(
-        hutchinson(key), b1, b2, eps, gamma=gamma, clip_threshold=clip_threshold, update_interval=update_interval,
-        debias=debias, delayed=delayed,
-    )  # fmt: skip
-    return descend(direction, learning_rate, weight_decay)
 
 
-@optimizer(scale_by_sophia, gauss_newton_bartlett)
+@optimizer(scale_by_sophia, curvature=gauss_newton_bartlett)
 def sophia_g(
-    learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99,
-    eps: Positive = 1e-8, *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0,
-    update_interval: PositiveTimes = 10, debias: bool = False, delayed: bool = False, key: KeyLike = 0,
-    weight_decay: DecayKind = 1e-4,
-) -> GradientTransformation:  # fmt: skip
+    learning_rate: NonNegative, batch_size: PositiveNumber, b1: Decay = 0.965, b2: Decay = 0.99, eps: Positive = 1e-8,
+    *, gamma: NonNegative = 0.05, clip_threshold: Threshold = 1.0, update_interval: PositiveTimes = 10,
+    debias: bool = False, delayed: bool = False, key: KeyLike = 0, weight_decay: DecayKind = 1e-4,
+):  # fmt: skip
     """Sophia-G: the Hessian's diagonal from sampled labels.
 
     Call `update(updates, state, params, sampled_obj_fn=loss)`.
     """
-    direction = scale_by_sophia(
-        gauss_newton_bartlett(batch_size, key), b1, b2, eps, gamma=gamma, clip_threshold=clip_threshold,
-        update_interval=update_interval, debias=debias, delayed=delayed,
-    )  # fmt: skip
-    return descend(direction, learning_rate, weight_decay)

@@ -199,9 +199,12 @@ DecayKind: TypeAlias = Annotated[Hyperparameter | WeightDecay | None, IsWeightDe
 """None for no decay, a strength or schedule for decoupled decay, or one of the kinds with its mask."""
 
 
+def kind_of(weight_decay: Any, strength: Callable[[Any], WeightDecay] = decoupled) -> WeightDecay | None:
+    """The kind that a `weight_decay` argument stands for, where a number is the strength of one."""
+    return weight_decay if weight_decay is None or isinstance(weight_decay, WeightDecay) else strength(weight_decay)
+
+
 def decay_links(weight_decay: Any, learning_rate: Any) -> DecayLinks:
     """The links that an optimizer's `weight_decay` argument stands for."""
-    if weight_decay is None:
-        return DecayLinks()
-    kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
-    return kind.links(learning_rate)
+    kind = kind_of(weight_decay)
+    return DecayLinks() if kind is None else kind.links(learning_rate)

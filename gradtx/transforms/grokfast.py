@@ -14,15 +14,11 @@ from gradtx.core.typing import Array, ArrayLike
 
 
 class GrokfastState(NamedTuple):
-    """State of `grokfast`."""
-
     count: Count  # steps taken, int32
     ema: Slot  # running average of g, which starts at the first g
 
 
 class GrokfastWindowState(NamedTuple):
-    """State of `grokfast_window`."""
-
     count: Count  # steps taken, int32
     window: Slot  # the last gradients, on a leading axis
 

@@ -10,8 +10,6 @@ from gradtx.core.typing import Array
 
 
 class ZeroNansState(NamedTuple):
-    """State of `zero_nans`."""
-
     found_nan: Slot  # whether the last update of this leaf had a NaN, one bool
 
 

@@ -12,14 +12,10 @@ from gradtx.core.typing import Array, ArrayLike
 
 
 class TraceState(NamedTuple):
-    """State of `scale_by_momentum`."""
-
     trace: Slot  # decayed sum of updates, v
 
 
 class EmaState(NamedTuple):
-    """State of `ema`."""
-
     count: Count  # steps taken, int32
     ema: Slot  # running average of updates, never debiased
 

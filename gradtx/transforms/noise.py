@@ -13,8 +13,6 @@ from gradtx.core.typing import Array, ArrayLike
 
 
 class AddNoiseState(NamedTuple):
-    """State of `add_noise`."""
-
     count: RunCount  # steps taken, int32
     rng_key: RandomKey  # split at each step
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from gradtx.core.transformation import GradientTransformation
 from gradtx.core.typing import Array, ArrayLike, Mask
-from gradtx.transforms.decay import DecayLinks, WeightDecay, coupled, decoupled
+from gradtx.transforms.decay import DecayLinks, coupled, decoupled, kind_of
 
 
 class OwnDecay(NamedTuple):
@@ -22,9 +22,9 @@ def own_decay(weight_decay: Any, learning_rate: Any) -> OwnDecay:
     Raises:
         ValueError: a kind that stands between direction and learning rate, which such a method does not have.
     """
-    if weight_decay is None:
+    kind = kind_of(weight_decay)
+    if kind is None:
         return OwnDecay()
-    kind = weight_decay if isinstance(weight_decay, WeightDecay) else decoupled(weight_decay)
     if kind.name == decoupled.__name__:
         return OwnDecay(kind.weight_decay, kind.mask)
     before, between, after = kind.links(learning_rate)
@@ -38,18 +38,13 @@ def with_decay(u: Array, p: Array, weight_decay: ArrayLike | None) -> Array:
     return u if weight_decay is None else u + weight_decay * p
 
 
-def or_coupled(weight_decay: Any) -> WeightDecay | None:
-    """The kind for a method whose source adds decay to the gradient: a number means `coupled`."""
-    return weight_decay if weight_decay is None or isinstance(weight_decay, WeightDecay) else coupled(weight_decay)
-
-
 def coupled_links(where: str, weight_decay: Any) -> tuple[GradientTransformation, ...]:
     """The links of a method that takes weight decay in the gradient alone.
 
     Raises:
         ValueError: another kind than `coupled`.
     """
-    kind = or_coupled(weight_decay)
+    kind = kind_of(weight_decay, coupled)
     before, between, after = kind.links(1.0) if kind else DecayLinks()
     if between or after:
         raise ValueError(f"{where}: weight_decay must be a number or coupled, got {weight_decay!r}")

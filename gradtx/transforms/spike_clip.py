@@ -20,16 +20,12 @@ Percentile: TypeAlias = Annotated[Hyperparameter, Interval("[0, 100]", schedule=
 
 
 class ZClipState(NamedTuple):
-    """State of `zclip`."""
-
     count: RunCount  # steps taken, int32
     mean: Scalar  # running mean of the norm
     var: Scalar  # running variance of the norm
 
 
 class AutoClipState(NamedTuple):
-    """State of `autoclip`."""
-
     count: RunCount  # steps taken, int32
     norms: Scalar  # the last norms, the oldest overwritten first
 

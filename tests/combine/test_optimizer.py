@@ -14,6 +14,7 @@ import pytest
 import gradtx
 from gradtx.core import eager
 from gradtx.core.docstring import parsed
+from gradtx.core.hyperparameters import KeyLike, PositiveTimes
 from gradtx.core.values import Maker
 from gradtx.transforms.decay import DecayKind
 from tests.support import compilations
@@ -80,6 +81,25 @@ def test_it_is_the_direction_a_learning_rate_and_a_decay():
 def test_several_directions_are_a_chain_and_each_gets_its_own_arguments():
     tx = clipped(0.1, 0.3, power=3.0)
     assert tx.made_as() == gradtx.descend(gradtx.chain(gradtx.clip(0.3), scale_by_power(3.0, odd=False)), 0.1)
+
+
+@gradtx.optimizer(gradtx.scale_by_sophia, strength=gradtx.coupled, curvature=gradtx.hutchinson, delayed=True)
+def curved(
+    learning_rate: gradtx.NonNegative, b1: gradtx.Decay = 0.9, b2: gradtx.Decay = 0.99, eps: gradtx.Positive = 1e-8, *,
+    gamma: gradtx.NonNegative = 0.01, clip_threshold: gradtx.Threshold = 1.0, update_interval: PositiveTimes = 10,
+    debias: bool = False, key: KeyLike = 0, weight_decay: DecayKind = None,
+):  # fmt: skip
+    """Descent along curvature."""
+
+
+def test_a_fixed_argument_may_be_a_maker_and_a_strength_may_be_of_any_kind():
+    direction = gradtx.scale_by_sophia(gradtx.hutchinson(3), 0.9, gamma=0.5, delayed=True)
+    tx = curved(0.1, gamma=0.5, key=3, weight_decay=0.2)
+    assert tx.made_as() == gradtx.descend(direction, 0.1, gradtx.coupled(0.2))
+    assert curved(0.1, weight_decay=gradtx.decoupled(0.2)).made_as().links[0].name == "scale_by_sophia"
+    assert tx.weight_decay == 0.2
+    assert "a strength (coupled), or a kind such as `decoupled(1e-4)`" in curved.__doc__
+    assert "key: a seed" in curved.__doc__
 
 
 def test_a_function_with_a_body_makes_what_that_returns():
@@ -173,7 +193,9 @@ def optimizers():
             for call in getattr(node, "decorator_list", ()):
                 if isinstance(call, ast.Call) and ast.unparse(call.func) == "optimizer":
                     module = importlib.import_module(module_of(path))
-                    directions = [getattr(module, ast.unparse(arg)) for arg in call.args]
+                    given = [*call.args, *(word.value for word in call.keywords if word.arg != "strength")]
+                    makers = [getattr(module, arg.id) for arg in given if isinstance(arg, ast.Name)]
+                    directions = [make for make in makers if isinstance(make, Maker)]
                     yield getattr(module, node.name), directions, parsed(ast.get_docstring(node))
 
 

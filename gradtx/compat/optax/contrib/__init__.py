@@ -15,7 +15,7 @@ contrib.optimizers: acprop ademamix adopt cocob dadapt_adamw dog dowg dpsgd galo
 contrib.wrappers: ScheduleFreeState reduce_on_plateau sam schedule_free schedule_free_adamw schedule_free_eval_params
     schedule_free_sgd
 states: HutchinsonState MuonState NormalizeState SAMState ScaleByAdemamixState ScaleBySimplifiedAdEMAMixState
-gradtx.optimizers: cocob.COCOBState dadapt.DAdaptAdamWState dog.DoGState dowg.DoWGState galore.GaLoreState
+gradtx.optimizers: cocob.COCOBState prodigy.DAdaptAdamWState dog.DoGState dog.DoWGState galore.GaLoreState
     madgrad.MadgradState momo.MomoAdamState momo.MomoState prodigy.ProdigyState sophia.SophiaState
 gradtx.transforms: per_example.DifferentiallyPrivateAggregateState
 gradtx.wrappers: mechanic.MechanicState plateau.ReduceLROnPlateauState

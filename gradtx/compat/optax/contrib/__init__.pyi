@@ -23,13 +23,13 @@ from gradtx.compat.optax.states import ScaleByAdemamixState as ScaleByAdemamixSt
 from gradtx.compat.optax.states import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
 from gradtx.core.states import EmptyState
 from gradtx.optimizers.cocob import COCOBState as COCOBState
-from gradtx.optimizers.dadapt import DAdaptAdamWState as DAdaptAdamWState
 from gradtx.optimizers.dog import DoGState as DoGState
-from gradtx.optimizers.dowg import DoWGState as DoWGState
+from gradtx.optimizers.dog import DoWGState as DoWGState
 from gradtx.optimizers.galore import GaLoreState as GaLoreState
 from gradtx.optimizers.madgrad import MadgradState as MadgradState
 from gradtx.optimizers.momo import MomoAdamState as MomoAdamState
 from gradtx.optimizers.momo import MomoState as MomoState
+from gradtx.optimizers.prodigy import DAdaptAdamWState as DAdaptAdamWState
 from gradtx.optimizers.prodigy import ProdigyState as ProdigyState
 from gradtx.optimizers.sophia import SophiaState as SophiaState
 from gradtx.transforms.per_example import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
