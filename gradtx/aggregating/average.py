@@ -25,8 +25,6 @@ Axes: TypeAlias = Annotated[int | Sequence[int], IsAxes(least=1)]
 
 
 class AccumulateAvgUpdatesState(NamedTuple):
-    """State of `accumulate_avg_updates`."""
-
     micro_step: Array  # micro-steps gathered since the last mean was given, int32
     ready: Array  # whether the last call gave it, bool
     avg_grad: Slot  # mean of the updates gathered so far

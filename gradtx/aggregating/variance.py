@@ -35,8 +35,6 @@ class PerElementMeanAndSumSqDiffGradsState(NamedTuple):
 
 
 class PerElementMeanAndVarianceEMAState(NamedTuple):
-    """State of `track_per_element_mean_and_variance_with_ema`."""
-
     count: Count  # steps taken, int32
     ema_decay: Array  # of both averages
     mean_grads_ema: Slot  # running average of the mean

@@ -30,8 +30,6 @@ Every: TypeAlias = Annotated[Hyperparameter, Interval("[1, inf)", integer=True, 
 
 
 class MultiStepsState(NamedTuple):
-    """State of `accumulate`."""
-
     mini_step: Array  # micro-steps gathered since the last optimizer step, int32
     gradient_step: RunCount  # optimizer steps taken, int32
     inner_opt_state: GatedState

@@ -21,8 +21,6 @@ class SplitRealAndImaginaryArrays(NamedTuple):
 
 
 class SplitRealAndImaginaryState(NamedTuple):
-    """State of `split_real_and_imaginary`."""
-
     inner_state: InnerState  # the inner transformation's, with a pair for each complex leaf
 
 

@@ -41,22 +41,16 @@ ErrorLimit: TypeAlias = Annotated[ArrayLike, Interval("[0, inf)", integer=True)]
 
 
 class ConditionallyTransformState(NamedTuple):
-    """State of `conditionally_transform`."""
-
     inner_state: GatedState
     step: RunCount  # calls so far, int32
 
 
 class ConditionallyMaskState(NamedTuple):
-    """State of `conditionally_mask`."""
-
     step: RunCount  # calls so far, int32
     inner_state: GatedState
 
 
 class ApplyIfFiniteState(NamedTuple):
-    """State of `apply_if_finite`."""
-
     notfinite_count: Array  # gradients in a row that were not finite, int32
     last_finite: Array  # whether the last gradient was, bool
     total_notfinite: Array  # all that were not, int32
@@ -68,7 +62,6 @@ def conditionally_transform(inner: Inner, should_transform_fn: Condition) -> Pai
     """Run a transformation at some steps; at the others updates pass through and its state stays.
 
     Args:
-        inner: the transformation.
         should_transform_fn: `(step, ...) -> bool`, jittable. Steps count from 0; extra arguments of `update` that it
             names (`lambda step, value: value < 1`) are given to it as well.
 
@@ -82,7 +75,6 @@ def conditionally_mask(inner: Inner, should_transform_fn: Condition) -> Pair:
     """Run a transformation at some steps; at the others updates are zero and its state stays.
 
     Args:
-        inner: the transformation.
         should_transform_fn: as in `conditionally_transform`.
 
     State: `ConditionallyMaskState(step, inner_state)`.
@@ -97,7 +89,6 @@ def apply_if_finite(inner: Inner, max_consecutive_errors: ErrorLimit) -> Pair:
     After `max_consecutive_errors` such gradients in a row it gives up and lets the next ones through.
 
     Args:
-        inner: the transformation.
         max_consecutive_errors: a whole number >= 0; with 0 nothing is left out.
 
     State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`, 9 bytes more than inner.

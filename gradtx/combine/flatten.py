@@ -24,9 +24,6 @@ def flatten(inner: Inner) -> Pair:
     largest element) then looks at all of them at once. The vector has the widest of the leaves' dtypes. A missing
     update counts as zeros and stays missing.
 
-    Args:
-        inner: the transformation.
-
     State: that of `inner` for one vector, in which leaves of different shardings cannot keep them.
 
     Raises:

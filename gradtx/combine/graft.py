@@ -16,8 +16,6 @@ from gradtx.core.typing import Array, PyTree
 
 
 class GraftState(NamedTuple):
-    """State of `graft`."""
-
     direction: InnerState
     magnitude: InnerState
 

@@ -67,7 +67,6 @@ def masked(inner: Inner, mask: Mask, *, mask_extra: bool = False) -> Pair:
     """Apply a transformation to some leaves; the others pass through and have no state.
 
     Args:
-        inner: the transformation.
         mask: which leaves it acts on: a tree of booleans or a prefix of one, a function of the parameters that gives
             it, or a pattern on paths such as `"*/kernel"`, or a tuple of patterns. A function should look only at
             structure, shapes and dtypes: it runs again at each update, on the parameters where they are given.

@@ -25,8 +25,6 @@ Labels: TypeAlias = Annotated[Any, IsLabels()]
 
 
 class PartitionState(NamedTuple):
-    """State of `partition`."""
-
     inner_states: Annotated[dict[Any, MaskedState], InnerMark()]  # by label
 
 

@@ -3,12 +3,13 @@
 import inspect
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradtx.core.arguments import Interval
 from gradtx.core.parameters import Parameter
 
 _HEADER = re.compile(r"^(Args|State|Returns|Raises|Source):", re.MULTILINE)
+_STATE = re.compile(r"^State:\s+`(\w+)", re.MULTILINE)
 _ARGUMENT = re.compile(r"^ {4}\*{0,2}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
@@ -60,6 +61,18 @@ def completed(doc: str | None, parameters: Mapping[str, Parameter]) -> str | Non
     lines = {name: told.arguments.get(name) or line_of(name, parameter) for name, parameter in parameters.items()}
     lines = {name: line for name, line in lines.items() if line}
     return doc if doc is None or lines.keys() <= told.arguments.keys() else written(told._replace(arguments=lines))
+
+
+def state_named(doc: str | None) -> str:
+    """The state type that a docstring says a maker's state to be; empty where it names none."""
+    found = _STATE.search(inspect.cleandoc(doc or ""))
+    return found[1] if found else ""
+
+
+def tell_whose(state: Any, maker: str) -> None:
+    """Let a state type that says nothing of itself say that it is this maker's."""
+    if (getattr(state, "__doc__", "") or "").startswith(f"{getattr(state, '__name__', '')}("):  # as NamedTuple has it
+        state.__doc__ = f"State of `{maker}`."
 
 
 def line_of(name: str, parameter: Parameter) -> str:

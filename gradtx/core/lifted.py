@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, cast
 
 from gradtx.core.arguments import Interval
 from gradtx.core.degree import Degree
-from gradtx.core.docstring import parsed, written
+from gradtx.core.docstring import parsed, tell_whose, written
 from gradtx.core.hyperparameters import check_not_both_zero
 from gradtx.core.layout import Layout
 from gradtx.core.leafwise import Leafwise, leafwise
@@ -94,8 +94,7 @@ def lifted(
         kept = {"State": _state_of(state, made, hyperparameters), "Raises": _raised(rule, reduce, names, real_only)}
         sections = {header: text for header, text in kept.items() if text} | told.sections
         made.__doc__ = written(told._replace(sections=sections))
-        if (state.__doc__ or "").startswith(f"{state.__name__}("):  # as a NamedTuple that says nothing of itself has it
-            state.__doc__ = f"State of `{made.__name__}`."
+        tell_whose(state, made.__name__)
         return cast("Callable[P, GradientTransformation]", made)
 
     return decorate

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradtx.core.arguments import AS_GIVEN
 from gradtx.core.cure import cure
-from gradtx.core.docstring import completed
+from gradtx.core.docstring import completed, state_named, tell_whose
 from gradtx.core.frozen import Frozen, fingerprint, traced
 from gradtx.core.parameters import Parameter, parameters_of
 from gradtx.core.typing import Arguments
@@ -39,6 +39,7 @@ class Maker:
         self.kind, self.body, self.parameters = kind, body, parameters
         self.__name__, self.__qualname__ = name or body.__name__, body.__qualname__
         self.__module__, self.__doc__ = body.__module__, completed(body.__doc__, parameters)
+        tell_whose(getattr(body, "__globals__", {}).get(state_named(self.__doc__)), self.__name__)
         self.__signature__ = inspect.Signature([p.inspected for p in parameters.values()])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

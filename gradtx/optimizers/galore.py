@@ -26,8 +26,6 @@ Side = Annotated[str, OneOf("smaller", "larger")]
 
 
 class GaLoreState(NamedTuple):
-    """State of `scale_by_galore`."""
-
     count: Count  # steps taken, int32
     base_optimizer_state: InnerState  # of the inner transformation, which sees projected gradients
     projector: MatrixSlot  # for each matrix an orthonormal basis, (side, rank)

@@ -26,8 +26,6 @@ HypergradientForm: TypeAlias = Annotated[str, OneOf("additive", "multiplicative"
 
 
 class HypergradientState(NamedTuple):
-    """State of `hypergradient`."""
-
     inner_state: InnerState  # the direction's
     learning_rate: Scalar  # eta
     direction: Slot  # u of the step before

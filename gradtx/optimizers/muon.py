@@ -33,8 +33,6 @@ ShapeFactor: TypeAlias = Annotated[str, OneOf("none", "width", "spectral")]
 
 
 class MuonState(NamedTuple):
-    """State of `scale_by_muon`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # running average of g
 

@@ -17,8 +17,6 @@ from gradtx.transforms.decay import DecayKind, WeightDecay
 
 
 class ScaleByNovogradState(NamedTuple):
-    """State of `scale_by_novograd`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # decayed sum of normalised gradients
     nu: NumberSlot  # running average of ||g||^2, one number per leaf

@@ -19,8 +19,6 @@ from gradtx.transforms.own_decay import own_decay, with_decay
 
 
 class DAdaptAdamWState(NamedTuple):
-    """State of `dadapt_adamw`."""
-
     exp_avg: Slot  # m, running average of k g
     exp_avg_sq: PositiveSlot  # v, running average of |g|^2
     grad_sum: Slot  # s, running average of k g, decay sqrt(b2)
@@ -30,8 +28,6 @@ class DAdaptAdamWState(NamedTuple):
 
 
 class ProdigyState(NamedTuple):
-    """State of `prodigy`."""
-
     exp_avg: Slot  # m, running average of d g
     exp_avg_sq: PositiveSlot  # v, running average of |d g|^2
     grad_sum: Slot  # s, decayed sum of k d / d0 g

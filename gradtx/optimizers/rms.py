@@ -24,8 +24,6 @@ class ScaleByRssState(NamedTuple):
 
 
 class ScaleByRmsState(NamedTuple):
-    """State of `scale_by_rms`."""
-
     nu: PositiveSlot  # running average of |g|^2
 
 

@@ -22,8 +22,6 @@ from gradtx.transforms.decay import DecayKind
 
 
 class SophiaState(NamedTuple):
-    """State of `scale_by_sophia`."""
-
     count: Count  # steps taken, int32
     mu: Slot  # running average of g
     nu: Slot  # running average of the estimates of the Hessian's diagonal

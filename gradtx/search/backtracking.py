@@ -36,8 +36,6 @@ class BacktrackingLinesearchInfo(NamedTuple):
 
 
 class ScaleByBacktrackingLinesearchState(NamedTuple):
-    """State of `scale_by_backtracking_linesearch`."""
-
     learning_rate: Scalar  # the step taken, 0 before the first and after a search without a finite value
     value: FoundValue  # the loss there, infinite before the first step
     grad: Slot  # its gradient there, or None without `store_grad`
@@ -56,10 +54,9 @@ class Trial(NamedTuple):
 
 @transformation(degree=1)
 def scale_by_backtracking_linesearch(
-    max_backtracking_steps: PositiveInt, slope_rtol: NonNegativeNumber = 1e-4,
-    decrease_factor: ProperFraction = 0.8, increase_factor: GrowthFactor = 1.5,
-    max_learning_rate: LongestStep = 1.0, atol: NonNegativeNumber = 0.0, rtol: NonNegativeNumber = 0.0,
-    *, store_grad: bool = False, relative: bool = True,
+    max_backtracking_steps: PositiveInt, slope_rtol: NonNegativeNumber = 1e-4, decrease_factor: ProperFraction = 0.8,
+    increase_factor: GrowthFactor = 1.5, max_learning_rate: LongestStep = 1.0, atol: NonNegativeNumber = 0.0,
+    rtol: NonNegativeNumber = 0.0, *, store_grad: bool = False, relative: bool = True,
 ) -> Pair:  # fmt: skip
     """Scale updates by a step that lets the loss fall enough; it stands last in a chain, after the sign is turned.
 

@@ -166,7 +166,7 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
 
     def update(
         updates: PyTree, state: ScaleByLBFGSState, params: PyTree = None, *, value: ArrayLike | None = None
-    ) -> tuple[PyTree, ScaleByLBFGSState]:  # fmt: skip
+    ) -> tuple[PyTree, ScaleByLBFGSState]:
         check_params(name, params)
         like = lambda x, slot: jax.tree.map(lambda a, b: laid_out_like(precision.cast(a, b.dtype), b), x, slot)
         g = like(filled(name, "updates", params, updates), state.updates)

@@ -46,7 +46,7 @@ class Conjugate(NamedTuple):
 
 def solve_newton(
     product: Callable[[PyTree], PyTree], g: PyTree, rtol: Array, flat_step: Array, max_steps: int
-) -> Conjugate:  # fmt: skip
+) -> Conjugate:
     """u with ||H u - g|| <= rtol ||g||, or as far as the curvature is positive; g is neither huge nor tiny."""
     add = lambda x, factor, y: jax.tree.map(lambda a, b: a + times(factor, b), x, y)
     size_sq = tree.norm_sq(g)

@@ -129,9 +129,7 @@ def solve(
 
 
 @partial(jax.jit, static_argnums=0)
-def _start(
-    fun: Callable[..., Any], tx: Any, params: PyTree, args: tuple[Any, ...], tol: ArrayLike | None
-) -> Progress:  # fmt: skip
+def _start(fun: Callable[..., Any], tx: Any, params: PyTree, args: tuple[Any, ...], tol: ArrayLike | None) -> Progress:
     # Inside `shard_map`, devices whose losses differ solve each its own.
     params = settled(lambda params: vary_with(params, fun(params, *args)), params)
     value, grad = jax.value_and_grad(fun)(params, *args)

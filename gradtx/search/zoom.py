@@ -35,8 +35,6 @@ class ZoomLinesearchInfo(NamedTuple):
 
 
 class ScaleByZoomLinesearchState(NamedTuple):
-    """State of `scale_by_zoom_linesearch`."""
-
     learning_rate: Scalar  # the step taken, 0 before the first and after a search that failed
     value: FoundValue  # the loss there, infinite before the first step
     grad: Slot  # its gradient there
@@ -149,7 +147,7 @@ def narrower(s: Search, new: Sample, short: Array, wolfe: Array) -> Search:
 
 def search(
     line: Line, guess: Array, longest: Array | None, max_steps: int, use_approx: bool, relative: bool, h: Numbers
-) -> Search:  # fmt: skip
+) -> Search:
     """Search along a line from a first guess."""
 
     def going_on(s: Search) -> Array:
@@ -213,7 +211,6 @@ def scale_by_zoom_linesearch(
     Args:
         max_linesearch_steps: at least 1.
         max_learning_rate: above 0, the longest step, or None.
-        tol: at least 0.
         increase_factor: above 1, how much longer each step is until one is too long.
         slope_rtol: at least 0, c1.
         curv_rtol: at least 0, c2; infinity for a decrease alone.

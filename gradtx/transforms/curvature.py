@@ -19,14 +19,10 @@ from gradtx.transforms.noise import start_key
 
 
 class HutchinsonState(NamedTuple):
-    """State of `hutchinson`."""
-
     rng_key: RandomKey  # split at each step
 
 
 class GaussNewtonBartlettState(NamedTuple):
-    """State of `gauss_newton_bartlett`."""
-
     rng_key: RandomKey  # split at each step
 
 

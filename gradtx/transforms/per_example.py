@@ -19,8 +19,6 @@ from gradtx.transforms.noise import start_key
 
 
 class DifferentiallyPrivateAggregateState(NamedTuple):
-    """State of `differentially_private_aggregate`."""
-
     rng_key: RandomKey  # split at each step
 
 

@@ -31,9 +31,8 @@ class AutoClipState(NamedTuple):
 
 
 def z_limit(
-    updates: PyTree, state: ZClipState, decay: Array, z_threshold: Array, max_norm: Array, eps: Array,
-    warmup_steps: int,
-) -> dict[str, Array]:  # fmt: skip
+    updates: PyTree, state: ZClipState, decay: Array, z_threshold: Array, max_norm: Array, eps: Array, warmup_steps: int
+) -> dict[str, Array]:
     """The norm that a norm of too large a z-score is brought to, and the statistics with that norm counted in."""
     norm, deviation = tree.norm(updates), sqrt(state.var)
     z = (norm - state.mean) / (deviation + eps)

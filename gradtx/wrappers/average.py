@@ -1,6 +1,6 @@
 """Averages of the parameters: exponential, of equal weights, of the tail."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from gradtx.combine.chain import chain
 from gradtx.core import precision
 from gradtx.core.fields import Count, History
 from gradtx.core.hyperparameters import Decay, NonNegativeNumber, PositiveInt
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.restart import of_leaf
 from gradtx.core.slots import Slot, copy, scalar, zeros
 from gradtx.core.transformation import GradientTransformation, Inner, transformation
@@ -52,29 +52,21 @@ def equal_share(state: AverageState, start: ArrayLike, period: int) -> Numbers:
     return {"weight": weight, "share": jnp.where(taken, 1 / jnp.maximum(weight, 1), 0)}
 
 
-@transformation(degree=1)
-def average_ema(decay: Decay, *, warmup: bool = False, debias: bool = True) -> Leafwise:
+@lifted(average_rule, AverageState, reduce=ema_share, degree=1)
+def average_ema(decay: Decay, *, warmup: bool = False, debias: bool = True):
     """The link that `ema_params` puts after an optimizer; its arguments are explained there."""
-    start: Any = zeros() if debias else copy()
-    return leafwise(
-        average_rule, AverageState, reduce=ema_share, decay=decay, warmup=warmup,
-        weight=scalar(0.0 if debias else 1.0), average=start,
-    )  # fmt: skip
+    return {"weight": scalar(0.0 if debias else 1.0), "average": zeros() if debias else copy()}
 
 
-@transformation(degree=1)
-def average_equally(start: NonNegativeNumber = 0, period: PositiveInt = 1) -> Leafwise:
+@lifted(average_rule, AverageState, reduce=equal_share, degree=1)
+def average_equally(start: NonNegativeNumber = 0, period: PositiveInt = 1):
     """The link that `swa_params` and `polyak_params` put after an optimizer; its arguments are explained there."""
-    return leafwise(
-        average_rule, AverageState, reduce=equal_share, start=start, period=period,
-    )  # fmt: skip
 
 
 @transformation
 def ema_params(
-    optimizer: Inner, decay: Decay = 0.999, *,
-    warmup: bool = False, debias: bool = True,
-) -> GradientTransformation:  # fmt: skip
+    optimizer: Inner, decay: Decay = 0.999, *, warmup: bool = False, debias: bool = True
+) -> GradientTransformation:
     """Keep an exponential moving average of the parameters beside an optimizer; training is not changed by it.
 
     After step t = 1, 2, ..., theta_t the new parameters, W = 0 at first:

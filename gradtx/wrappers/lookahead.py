@@ -19,8 +19,6 @@ from gradtx.wrappers.evaluation import from_slots
 
 
 class LookaheadState(NamedTuple):
-    """State of `lookahead`."""
-
     fast_state: InnerState  # the fast optimizer's
     steps_since_sync: Array  # int32, from 0 to sync_period - 1
     slow: CopySlot  # the slow weights, a tree like the parameters
@@ -47,9 +45,8 @@ def synced(state: LookaheadState, sync_period: int) -> dict[str, Array]:
 
 @transformation(degree=of("fast_optimizer"))
 def lookahead(
-    fast_optimizer: Inner, sync_period: PositiveInt, slow_step_size: FractionNumber, *,
-    reset_state: bool = False,
-) -> Pair:  # fmt: skip
+    fast_optimizer: Inner, sync_period: PositiveInt, slow_step_size: FractionNumber, *, reset_state: bool = False
+) -> Pair:
     """Let an optimizer run ahead, then move a share of the way after it.
 
     The parameters are the fast weights. Per leaf, with u the fast optimizer's update:

@@ -45,9 +45,7 @@ def tuned(
     eps: Array,
     s_init: Array,
     num_betas: int,
-) -> dict[
-    str, Any
-]:  # fmt: skip
+) -> dict[str, Any]:
     """The tuner's step: the new scales from h, the gradient's product with the way travelled."""
     betas = jnp.asarray(1 - 0.1 ** np.arange(1, num_betas + 1), state.s.dtype)
     scale = jnp.sum(state.s)

@@ -29,8 +29,6 @@ Measures: TypeAlias = Annotated[Mapping[str, Measure], MappingOf(IsFunction("of 
 
 
 class MonitorState(NamedTuple):
-    """State of `monitor`."""
-
     count: RunCount  # updates so far, int32
     measurements: dict[str, Any]  # by name, of the last update; zeros before the first
     inner_state: InnerState

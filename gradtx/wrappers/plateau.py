@@ -23,8 +23,6 @@ Times: TypeAlias = Annotated[ArrayLike | np.ndarray, Interval("[0, inf)", intege
 
 
 class ReduceLROnPlateauState(NamedTuple):
-    """State of `reduce_on_plateau`."""
-
     scale: Scalar  # what updates are multiplied by
     best_value: Scalar  # the smallest mean so far, infinite at first
     plateau_count: Array  # int32, means since then
@@ -79,7 +77,6 @@ def reduce_on_plateau(
     and the next `cooldown` means do not count as waiting. A NaN is not better.
 
     Args:
-        factor: in [0, 1].
         patience: a whole number >= 0; 0 and 1 reduce at once.
         rtol: at least 0, how much better is better, relative to the best.
         atol: at least 0, the same absolutely.

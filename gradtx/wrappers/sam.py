@@ -14,7 +14,7 @@ from gradtx.core.errors import is_none
 from gradtx.core.extras import wide_function
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
-from gradtx.core.leafwise import Leafwise, leafwise
+from gradtx.core.lifted import lifted
 from gradtx.core.loops import either
 from gradtx.core.restart import counted_like
 from gradtx.core.rules import keep_type
@@ -67,37 +67,25 @@ def adapted_norm(updates: PyTree, params: PyTree, eta: ArrayLike) -> dict[str, A
     return {"norm": sqrt(tree.sum_of(square, updates, params))}
 
 
-@transformation
-def scale_to_norm(rho: NonNegative) -> Leafwise:
+@lifted(climb_rule, reduce=lambda updates: {"norm": tree.norm(updates)})
+def scale_to_norm(rho: NonNegative):
     """Give the whole update the norm rho: u <- rho g / ||g||, and 0 where g is 0; SAM's climb.
-
-    Args:
-        rho: at least 0, a number or a schedule.
-
-    State: none, or a step count (4 bytes) with a schedule.
 
     Source: Foret et al. 2021, arXiv:2010.01412.
     """
-    return leafwise(climb_rule, reduce=lambda updates: {"norm": tree.norm(updates)}, rho=rho)
 
 
-@transformation
-def scale_to_adaptive_norm(rho: NonNegative, eta: NonNegative = 0.01) -> Leafwise:
+@lifted(adaptive_climb_rule, reduce=adapted_norm)
+def scale_to_adaptive_norm(rho: NonNegative, eta: NonNegative = 0.01):
     """Give the update a norm that counts large parameters less: u <- rho T^2 g / ||T g||, T = |theta| + eta.
 
     It is ASAM's climb: a parameter that is twice as large moves twice as far.
 
     Args:
-        rho: at least 0, a number or a schedule.
         eta: at least 0, what a parameter at 0 counts as.
-
-    State: none, or a step count (4 bytes) with a schedule.
-
-    Raises: ValueError from `update` without params.
 
     Source: Kwon et al. 2021, arXiv:2102.11600.
     """
-    return leafwise(adaptive_climb_rule, reduce=adapted_norm, rho=rho, eta=eta)
 
 
 @transformation

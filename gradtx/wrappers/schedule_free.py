@@ -29,8 +29,6 @@ Interpolation: TypeAlias = Annotated[Hyperparameter, Interval("(0, 1]", schedule
 
 
 class ScheduleFreeState(NamedTuple):
-    """State of `schedule_free`."""
-
     b1: Scalar  # the one that the parameters were last made with
     weight_sum: History  # of the iterates averaged so far
     step_count: Count  # steps taken, int32

@@ -133,6 +133,32 @@ def test_the_docstring_has_what_is_declared():
     assert parsed(gradtx.clip.__doc__).arguments["max_delta"] == "at least 0, infinity included."
 
 
+class ToldState(NamedTuple):
+    """What is kept."""
+
+    count: Count
+
+
+class UntoldState(NamedTuple):
+    count: Count
+
+
+def test_a_state_that_says_nothing_of_itself_is_said_to_be_its_makers():
+    def plain(b2: gradtx.Decay = 0.5):
+        """Count.
+
+        State: `UntoldState(count)`.
+        """
+        return gradtx.leafwise(lambda g, s: (g, s), UntoldState)
+
+    assert AverageState.__doc__ == "State of `average`."
+    assert UntoldState.__doc__ == "UntoldState(count,)"
+    gradtx.transformation(plain)
+    assert UntoldState.__doc__ == "State of `plain`."
+    gradtx.lifted(lambda g, s, *, b2: (b2 * g, s), ToldState)(plain)
+    assert ToldState.__doc__ == "What is kept."
+
+
 def test_signatures_that_do_not_fit_are_refused():
     def nothing(b2: gradtx.Decay = 0.5): ...
     def spare(b2: gradtx.Decay = 0.5, eps: gradtx.Real = 0.1, beta: gradtx.Real = 0.1): ...
