@@ -6,7 +6,7 @@ from typing import Any
 
 import gradtx
 from gradtx.compat.optax import base
-from gradtx.compat.optax.base import DTypeOrNone, MaskOrFn, Number, Pair, ScalarOrSchedule
+from gradtx.compat.optax.base import DTypeOrNone, Number, Pair, ScalarOrSchedule
 from gradtx.compat.optax.combine import chain, masked
 from gradtx.compat.optax.config import reproduces_optax
 from gradtx.compat.optax.linesearch import scale_by_zoom_linesearch
@@ -23,38 +23,23 @@ def heavy_ball(momentum: Number | None = None, nesterov: bool = False, accumulat
     return base.identity() if momentum is None else made.trace(momentum, nesterov, accumulator_dtype)
 
 
-def averaged(decay: Number, accumulator_dtype: DTypeOrNone = None) -> Pair:
-    """`ema` as it stands."""
-    return made.ema(decay, debias=False, accumulator_dtype=accumulator_dtype)
-
-
-def rms(
-    decay: Number = 0.9, eps: Number = 1e-8, initial_scale: Number = 0.0, eps_in_sqrt: bool = True,
-    bias_correction: bool = False, centered: bool = False,
-) -> Pair:  # fmt: skip
-    """`scale_by_stddev` or `scale_by_rms`."""
-    divide = made.scale_by_stddev if centered else made.scale_by_rms
-    return divide(decay, eps, initial_scale, eps_in_sqrt, bias_correction)
-
-
-def masked_trust_ratio(trust_coefficient: Number, eps: Number, trust_ratio_mask: MaskOrFn) -> Pair:
-    """`scale_by_trust_ratio` of the leaves in a mask."""
-    return masked(made.scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask)
-
-
 LINKS: dict[str, Any] = {
     **made,
     **vars(directions),
     **vars(links),
-    "averaged": averaged,
+    "averaged": lambda decay, accumulator_dtype=None: made.ema(decay, False, accumulator_dtype),
     "decayed": decayed,
     "down": lambda: made.scale(-1.0),
     "heavy_ball": heavy_ball,
-    "masked_trust_ratio": masked_trust_ratio,
+    "masked_trust_ratio": lambda trust_coefficient, eps, trust_ratio_mask: masked(
+        made.scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask
+    ),
     "minus": lambda learning_rate: made.scale(-learning_rate),
     "of_size": lambda multiply_by_parameter_scale: made.scale_by_param_block_rms(),
     "rate_or_down": lambda learning_rate: scale_by_learning_rate(1.0 if learning_rate is None else learning_rate),
-    "rms": rms,
+    "rms": lambda decay=0.9, eps=1e-8, initial_scale=0.0, eps_in_sqrt=True, bias_correction=False, centered=False: (
+        made.scale_by_stddev if centered else made.scale_by_rms
+    )(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
     "rate": scale_by_learning_rate,
     "search": lambda linesearch: base.identity() if linesearch is None else linesearch,
     "trust_ratio": lambda: made.scale_by_trust_ratio(0.0),

@@ -106,9 +106,8 @@ def value_and_grad_from_state(value_fn: Callable[..., ArrayLike]) -> Callable[..
 
 
 def _search(
-    name: str, tx: Pair, failures: Callable[[OptState, Array], dict[str, Array]] | None,
-    conjugated: bool = False,
-) -> Pair:  # fmt: skip
+    name: str, tx: Pair, failures: Callable[[OptState, Array], dict[str, Array]] | None, conjugated: bool = False
+) -> Pair:
     """The line search under Optax's signature; `failures` gives the sentences to print, and when they are true.
 
     Of complex parameters, gradtx's searches take the gradient as `jax.grad` gives it. `conjugated` says that this one

@@ -43,11 +43,10 @@ from gradtx.compat.optax.states import renamed
 WORD = re.compile(r"(\w+)(?:>([\w,]+|-))?(?:@([\w,]+))?(?::(\w+))?(!)?(?:=(.+))?")
 EMPTY = inspect.Parameter.empty
 KINDS: dict[str, Any] = {
-    "any": Any, "axes": int | tuple[int, ...], "betas": tuple[Number, Number], "bool": bool,
-    "dtype": base.DTypeOrNone, "float": float, "inner": base.GradientTransformation, "int": int,
-    "key": jax.Array | int, "mask": base.MaskOrFn, "number": Number, "optional": Number | None,
-    "rate": base.ScalarOrSchedule, "real": float | None, "schedule": Schedule, "str": str, "float32": jnp.float32,
-    "tx": base.GradientTransformation,
+    "any": Any, "axes": int | tuple[int, ...], "betas": tuple[Number, Number], "bool": bool, "dtype": base.DTypeOrNone,
+    "float": float, "inner": base.GradientTransformation, "int": int, "key": jax.Array | int, "mask": base.MaskOrFn,
+    "number": Number, "optional": Number | None, "rate": base.ScalarOrSchedule, "real": float | None,
+    "schedule": Schedule, "str": str, "float32": jnp.float32, "tx": base.GradientTransformation,
 }  # fmt: skip
 """The annotations and defaults that words name."""
 

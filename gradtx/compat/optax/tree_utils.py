@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 import gradtx
 from gradtx.compat.optax.base import PyTree
-from gradtx.compat.optax.names import show
+from gradtx.compat.optax.names import document, show
 from gradtx.core import averages, precision
 from gradtx.core.eager import compiled
 from gradtx.core.errors import is_none
@@ -136,16 +136,7 @@ def tree_size(tree: PyTree) -> int:
 
 @compiled
 def tree_norm(tree: PyTree, ord: int | str | float | None = None, squared: bool = False) -> Array:
-    """The norm of all elements as one vector; its gradient at zero is zero.
-
-    Args:
-        tree: a tree of arrays.
-        ord: None or 2, 1, or infinity, which may also be spelt `"inf"`.
-        squared: whether to give the square.
-
-    Raises:
-        ValueError: another `ord`.
-    """
+    """The norm of all elements as one vector, in the dtype of the leaves; `ord` may be None, which means 2."""
     norm = lambda x: gradtx.tree_norm(x, 2 if ord is None else ord, squared=squared)
     return _wide(norm, tree)
 
@@ -253,14 +244,7 @@ def tree_random_like(
     rng_key: jax.Array, target_tree: PyTree, sampler: Callable[..., Any] = jax.random.normal,
     dtype: jax.typing.DTypeLike | None = None,
 ) -> PyTree:  # fmt: skip
-    """A tree of random arrays of the shapes and dtypes of another.
-
-    Args:
-        rng_key: the key; every leaf gets one of its own, as in `tree_split_key_like`.
-        target_tree: arrays, or types of them.
-        sampler: `(key, shape, dtype) -> array`.
-        dtype: another dtype for all leaves.
-    """
+    """A tree of random arrays of the shapes and dtypes of another, with keys as in `tree_split_key_like`."""
     return random_like(rng_key, target_tree, sampler, dtype)
 
 
@@ -270,6 +254,7 @@ def weakly_typed(x: jax.Array) -> jax.Array:
     return jnp.broadcast_to(jnp.asarray(0.0), x.shape).at[...].set(x)
 
 
+document(__name__)
 _DEPRECATED = {
     "tree_add_scalar_mul": (tree_add_scale, "tree_add_scale"),
     "tree_scalar_mul": (globals()["tree_scale"], "tree_scale"),

@@ -40,11 +40,11 @@ def tree_dtype(tree: Any, mixed_dtype_handler: str | None = None) -> Any:
 def tree_full_like(tree: Any, fill_value: Number, dtype: DTypeOrNone = None) -> Any:
     """Arrays of one number, of another dtype where one is asked for, leaf by leaf."""
 def tree_l1_norm(tree: Any, *, ord: int | str | float | None = 1, squared: bool = False) -> jax.Array:
-    """The norm of all elements as one vector; its gradient at zero is zero."""
+    """The norm of all elements as one vector, in the dtype of the leaves; `ord` may be None, which means 2."""
 def tree_l2_norm(tree: Any, *, ord: int | str | float | None = 2, squared: bool = False) -> jax.Array:
-    """The norm of all elements as one vector; its gradient at zero is zero."""
+    """The norm of all elements as one vector, in the dtype of the leaves; `ord` may be None, which means 2."""
 def tree_linf_norm(tree: Any, *, ord: int | str | float | None = 'inf', squared: bool = False) -> jax.Array:
-    """The norm of all elements as one vector; its gradient at zero is zero."""
+    """The norm of all elements as one vector, in the dtype of the leaves; `ord` may be None, which means 2."""
 def tree_max(tree: Any) -> Any:
     """The largest element, and minus infinity without elements."""
 def tree_min(tree: Any) -> Any:
@@ -52,13 +52,13 @@ def tree_min(tree: Any) -> Any:
 def tree_mul(tree_x: Any, tree_y: Any) -> Any:
     """x y, leaf by leaf."""
 def tree_norm(tree: Any, ord: int | str | float | None = None, squared: bool = False) -> jax.Array:
-    """The norm of all elements as one vector; its gradient at zero is zero."""
+    """The norm of all elements as one vector, in the dtype of the leaves; `ord` may be None, which means 2."""
 def tree_ones_like(tree: Any, dtype: DTypeOrNone = None) -> Any:
     """As `tree_full_like`, of 1, leaf by leaf."""
 def tree_random_like(
     rng_key: jax.Array, target_tree: Any, sampler: Callable[..., Any] = ..., dtype: DTypeOrNone = None
 ) -> Any:
-    """A tree of random arrays of the shapes and dtypes of another."""
+    """A tree of random arrays of the shapes and dtypes of another, with keys as in `tree_split_key_like`."""
 def tree_real(tree: Any) -> Any:
     """The real part, leaf by leaf."""
 def tree_scalar_mul(scalar: Number, tree: Any) -> Any:

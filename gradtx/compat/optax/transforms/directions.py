@@ -68,9 +68,8 @@ def scale_by_rprop(make: Make, **_: Any) -> Pair:
 
 @remembered
 def scale_by_distance_over_gradients(
-    reps_rel: Number = 1e-6, eps: Number = 1e-8, param_dtype: base.DTypeOrNone = jnp.float32,
-    global_scale: Number = 1.0,
-) -> Pair:  # fmt: skip
+    reps_rel: Number = 1e-6, eps: Number = 1e-8, param_dtype: base.DTypeOrNone = jnp.float32, global_scale: Number = 1.0
+) -> Pair:
     """As `gradtx.scale_by_distance_over_gradients`, times a number; sums of squares are arrays of one float32."""
 
     def ours(*args: Any) -> gradtx.GradientTransformation:
