@@ -1,17 +1,15 @@
 """Gradient accumulation: one optimizer step for several micro-steps."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 
 from gradtx.combine.skip import Skip, SkipLike
-from gradtx.core import checks, precision
+from gradtx.core import checks, precision, tree
 from gradtx.core.arguments import Interval, OneOf
 from gradtx.core.averages import safe_divide
 from gradtx.core.degree import of
-from gradtx.core.errors import is_none
 from gradtx.core.extras import one_number
 from gradtx.core.fields import GatedState, History, RunCount
 from gradtx.core.hyperparameters import Hyperparameter
@@ -22,7 +20,7 @@ from gradtx.core.rules import increment, keep_type
 from gradtx.core.schedule import Schedule, as_schedule
 from gradtx.core.slots import Slot
 from gradtx.core.transformation import Inner, Pair, ours, transformation
-from gradtx.core.typing import Array, Extra, PyTree
+from gradtx.core.typing import Array, PyTree
 from gradtx.core.varying import vary_as_all
 
 Every: TypeAlias = Annotated[Hyperparameter, Interval("[1, inf)", integer=True, schedule=as_schedule)]
@@ -118,7 +116,8 @@ def accumulate(
             skipped, info = judge(updates, state.gradient_step, params)
             checks.check_like("accumulate", "skip_state", state.skip_state, info)
             info = jax.tree.map(keep_type, info, state.skip_state)
-        weight = jnp.where(skipped, 0, _weight_of(extra, of_run(state.acc_weight).dtype))
+        given = one_number("accumulate", "weight", extra.get("weight", 1))
+        weight = jnp.where(skipped, 0, precision.cast(given, of_run(state.acc_weight).dtype))
         acc, total = gather.update(updates, GatherState(state.acc_grads, state.acc_weight), weight=weight)[1]
         if "weight" in extra:
             extra["weight"] = of_run(total)
@@ -126,19 +125,19 @@ def accumulate(
         # One buffer leaves the conditional: the update where a step is taken, else what has been gathered. XLA would
         # copy each of two.
         def take() -> Any:
-            grads = _map_given(lambda g, x: precision.narrow(x, g.dtype), updates, acc)
+            grads = tree.map_given(lambda g, x: precision.narrow(x, g.dtype), updates, acc)
             new, inner_state = tx.within(grads, state.inner_opt_state, params, **extra)
-            return _map_given(lambda g, x, u: precision.cast(u, _widest(g, x)), updates, acc, new), inner_state
+            return tree.map_given(lambda g, x, u: precision.cast(u, _widest(g, x)), updates, acc, new), inner_state
 
         def wait() -> Any:
-            return _map_given(lambda g, x: precision.cast(x, _widest(g, x)), updates, acc), state.inner_opt_state
+            return tree.map_given(lambda g, x: precision.cast(x, _widest(g, x)), updates, acc), state.inner_opt_state
 
         counted = state.mini_step + jnp.where(skipped, 0, 1)
         full = ~skipped & (counted >= _whole(every, state.gradient_step))
         left, inner_state = either(full, take, wait)
-        new = _map_given(lambda g, x: jnp.where(full, precision.narrow(x, g.dtype), 0), updates, left)
+        new = tree.map_given(lambda g, x: jnp.where(full, precision.narrow(x, g.dtype), 0), updates, left)
         emptied = lambda old, x: jnp.where(full, 0, old if x is None else precision.narrow(x, old.dtype))
-        acc = _map_given(emptied, acc, left)
+        acc = tree.map_given(emptied, acc, left)
         return new, MultiStepsState(
             mini_step=jnp.where(full, 0, counted),
             gradient_step=jnp.where(full, increment(state.gradient_step), state.gradient_step),
@@ -157,20 +156,9 @@ def has_updated(state: MultiStepsState) -> Array:
     return state.updated
 
 
-def _map_given(f: Callable[..., Any], first: PyTree, *others: PyTree) -> PyTree:
-    """Map over leaves; where the first tree has None, so has the result."""
-    leaves, treedef = jax.tree.flatten(first, is_leaf=is_none)
-    columns = [treedef.flatten_up_to(other) for other in others]
-    return treedef.unflatten([None if x is None else f(x, *ys) for x, *ys in zip(leaves, *columns, strict=True)])
-
-
 def _widest(g: Array, acc: Array) -> Any:
     """A dtype that holds both an update and what has been gathered."""
     return max(g.dtype, acc.dtype, key=lambda dtype: dtype.itemsize)
-
-
-def _weight_of(extra: Extra, dtype: Any) -> Array:
-    return precision.cast(one_number("accumulate", "weight", extra.get("weight", 1)), dtype)
 
 
 def _whole(every: Any, gradient_step: Array) -> Array:

@@ -44,7 +44,8 @@ def split_real_and_imaginary(inner: Inner) -> Pair:
 
     def update(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> Any:
         new, inner_state = tx.within(_split(updates), state.inner_state, _split(params), **extra)
-        return jax.tree.map(_merge_leaf, new, is_leaf=_is_pair), SplitRealAndImaginaryState(inner_state)
+        merge = lambda x: jax.lax.complex(x.real, x.imaginary) if _is_pair(x) else x
+        return jax.tree.map(merge, new, is_leaf=_is_pair), SplitRealAndImaginaryState(inner_state)
 
     return Pair(init, update, "anything", SplitRealAndImaginaryState)
 
@@ -65,7 +66,3 @@ def _split_leaf(x: Any) -> Any:
 
 def _is_pair(x: Any) -> bool:
     return isinstance(x, SplitRealAndImaginaryArrays)
-
-
-def _merge_leaf(x: Any) -> Any:
-    return jax.lax.complex(x.real, x.imaginary) if _is_pair(x) else x

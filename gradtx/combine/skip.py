@@ -11,7 +11,7 @@ from gradtx.core import tree
 from gradtx.core.arguments import Accept, shown
 from gradtx.core.functions import IsFunction
 from gradtx.core.hyperparameters import Threshold
-from gradtx.core.schedule import Schedule
+from gradtx.core.schedule import at_step
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.core.values import Value, maker, split_arguments
 
@@ -106,6 +106,5 @@ def skip_large_updates(
         max_squared_norm: at least 0, the largest that is accepted; a schedule counts optimizer steps.
     """
     norm_sq = tree.norm_sq(updates)
-    limit = max_squared_norm(gradient_step) if isinstance(max_squared_norm, Schedule) else max_squared_norm
-    skip = ~(norm_sq <= jnp.asarray(limit, norm_sq.dtype))
+    skip = ~(norm_sq <= jnp.asarray(at_step(max_squared_norm, gradient_step), norm_sq.dtype))
     return skip, {"should_skip": skip, "norm_squared": norm_sq}

@@ -87,12 +87,9 @@ def check_donation(step: Any, *arguments: Any, **named: Any) -> Donation:
 def _like(avals: Any, leaves: list[Any]) -> list[jax.ShapeDtypeStruct]:
     """The types of the arguments, with the shardings of the leaves if all of these are arguments."""
     same = [x.shape for x in avals] == [getattr(x, "shape", ()) for x in leaves]
-    shardings = [_placed(x) for x in leaves] if same else [None] * len(avals)
+    placed = lambda x: getattr(x, "sharding", None) if getattr(x, "committed", True) else None
+    shardings = list(map(placed, leaves)) if same else [None] * len(avals)
     return [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s) for x, s in zip(avals, shardings, strict=True)]
-
-
-def _placed(x: Any) -> Any:
-    return getattr(x, "sharding", None) if getattr(x, "committed", True) else None
 
 
 def _aliases(text: str) -> list[tuple[int, int]]:

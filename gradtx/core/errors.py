@@ -98,14 +98,18 @@ def check_same_shape(name: str, other: str, path: tuple[Any, ...], g: Array, x: 
         )
 
 
+def paths_of(tree: PyTree) -> list[Any]:
+    """The path of each leaf, None among them."""
+    return [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
+
+
 def structure_mismatch(name: str, other: str, updates: PyTree, tree: PyTree) -> Never:
     """Explain why `tree` does not have the structure of `updates`: the first path that only one of them has.
 
     Raises:
         ValueError: always.
     """
-    ours = {path_str(path) for path, _ in jax.tree_util.tree_leaves_with_path(updates, is_leaf=is_none)}
-    theirs = {path_str(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)}
+    ours, theirs = set(map(path_str, paths_of(updates))), set(map(path_str, paths_of(tree)))
     only_ours, only_theirs = sorted(ours - theirs), sorted(theirs - ours)
     if only_ours or only_theirs:
         side, path = ("updates", only_ours[0]) if only_ours else (other, only_theirs[0])

@@ -15,7 +15,7 @@ from gradtx.core.each import each, is_traced
 from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
 from gradtx.core.layout import Batches, Layout
 from gradtx.core.rules import increment, is_compiled, keep_type, on_batches, state_fields, wants
-from gradtx.core.schedule import Schedule
+from gradtx.core.schedule import Schedule, at_step
 from gradtx.core.selection import MaskedNode, resolve_mask
 from gradtx.core.slots import filled, is_whole, slots_of, start_of
 from gradtx.core.stacks import is_leaf, unwrapped
@@ -210,7 +210,7 @@ class Leafwise:
         counts = jax.tree.leaves(getattr(state, self.count or "", ()))
         state, per_leaf = restart.run_view(state, state_fields(self.state)[1])
         checks.check_fields(self.name, self.state, self.starts, state, updates, params, self.types, slots=False)
-        hyper = {name: h(count) if isinstance(h, Schedule) else h for name, h in self.hyper.items()}
+        hyper = {name: at_step(h, count) for name, h in self.hyper.items()}
         checks.check_numbers(self.name, hyper)
         old = {name: getattr(state, name) for name in state_fields(self.state)[1]}
         shared, key = dict(old), None

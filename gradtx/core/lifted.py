@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, cast
 
 from gradtx.core.arguments import Interval
@@ -14,6 +14,7 @@ from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.slots import ScalarStart, slots_of
 from gradtx.core.states import EmptyState
 from gradtx.core.transformation import GradientTransformation, transformation
+from gradtx.core.typing import Numbers
 from gradtx.core.values import Maker
 
 P = ParamSpec("P")
@@ -77,7 +78,7 @@ def lifted(
 
         @functools.wraps(body)
         def lift(*args: P.args, **kwargs: P.kwargs) -> Leafwise:
-            given = _by_name(names, args, kwargs)
+            given: Numbers = {**dict(zip(names, args, strict=False)), **kwargs}
             if "eps" in given and "eps_root" in given:
                 check_not_both_zero(body.__name__, eps=given["eps"], eps_root=given["eps_root"])
             starts = body(*args, **kwargs)
@@ -98,10 +99,6 @@ def lifted(
         return cast("Callable[P, GradientTransformation]", made)
 
     return decorate
-
-
-def _by_name(names: Iterable[str], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _state_of(state: type[Any], made: Maker, hyperparameters: tuple[str, ...]) -> str:

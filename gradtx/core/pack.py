@@ -41,19 +41,12 @@ def pack(params: PyTree, *, largest: int = 16_384, apart: Any = None) -> Packed:
     labels = jax.tree.leaves(resolve_mask("pack", apart, params)) if is_mask else resolve_labels("pack", apart, params)
     keys: list[Any] = []
     for i, ((_, x), label) in enumerate(zip(leaves, labels, strict=True)):
-        alone = not _is_array(x) or np.size(x) > largest or _is_sharded(x)
-        keys.append(i if alone else (x.shape, str(x.dtype), _weak(x), repr(label)))
+        is_array = hasattr(x, "shape") and hasattr(x, "dtype")
+        alone = not is_array or np.size(x) > largest or _is_sharded(x)
+        keys.append(i if alone else (x.shape, str(x.dtype), bool(getattr(x, "weak_type", False)), repr(label)))
     parts = [Part(tuple(places), (None,) * len(places)) for places in grouped(keys)]
     packing = Packing(treedef, paths, tuple(parts))
     return Packed([gathered([leaves[i][1] for i in part.places], part) for part in parts], packing)
-
-
-def _is_array(x: Any) -> bool:
-    return hasattr(x, "shape") and hasattr(x, "dtype")
-
-
-def _weak(x: Any) -> bool:
-    return bool(getattr(x, "weak_type", False))
 
 
 def _is_sharded(x: Any) -> bool:

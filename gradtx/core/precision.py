@@ -72,12 +72,9 @@ def narrow(x: Any, dtype: DType) -> Array:
 def widen(tree: PyTree) -> PyTree:
     """Every floating-point or complex leaf in its compute dtype; others as they are."""
     leaves, treedef = jax.tree.flatten(tree)
-    wide = _in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) if _is_value(x) else None for x in leaves])
+    is_number = lambda x: is_inexact(x) and not isinstance(x, jax.ShapeDtypeStruct)
+    wide = _in_dtypes(cast, leaves, [compute_dtype(dtype_of(x)) if is_number(x) else None for x in leaves])
     return tree if wide is leaves else treedef.unflatten(wide)
-
-
-def _is_value(x: Any) -> bool:
-    return is_inexact(x) and not isinstance(x, jax.ShapeDtypeStruct)
 
 
 def widen_inexact(tree: PyTree) -> PyTree:

@@ -56,7 +56,7 @@ class Schedule(Value):
         """The number at `step`, by the maker's formula."""
         dtype = jnp.result_type(float)
         # The formula runs in JAX's default float, whatever dtype the caller's numbers have.
-        cast_numbers = lambda tree: jax.tree.map(lambda x: precision.number_in(x, dtype), tree, is_leaf=_is_schedule)
+        cast_numbers = lambda tree: jax.tree.map(lambda x: precision.number_in(x, dtype), tree, is_leaf=is_schedule)
         # One by one: `jax.tree.map` over the dictionary would sort the arguments by name.
         arguments = {name: cast_numbers(argument) for name, argument in self.arguments.items()}
         args, kwargs = split_arguments(self._maker, arguments)
@@ -67,7 +67,11 @@ class Schedule(Value):
         if self._maker is not _function:
             self._try_formula()
         elif stateful_of(self) is None:
-            _try_function(self.arguments["fn"])
+            fn = self.arguments["fn"]
+            try:
+                try_on_step(fn)
+            except Unfit as error:
+                raise _STEP_FUNCTION.refusal("Schedule", "fn", fn, str(error)) from error.__cause__
 
     def _try_formula(self) -> None:
         def formula(step: Array) -> Array:  # a value itself would be hashed, and its numbers read
@@ -156,7 +160,13 @@ def as_schedule(fn: Any) -> Schedule:
     return value
 
 
-def _is_schedule(x: Any) -> bool:
+def at_step(h: Any, step: ArrayLike) -> Any:
+    """A hyperparameter at a step: what a schedule gives there, else the number that it is."""
+    return h(step) if isinstance(h, Schedule) else h
+
+
+def is_schedule(x: Any) -> bool:
+    """Whether `x` is a schedule."""
     return isinstance(x, Schedule)
 
 
@@ -169,10 +179,3 @@ def _function(fn: Annotated[Callable[[Array], ArrayLike], _STEP_FUNCTION]) -> No
 
 
 _FUNCTION = _function  # its name in pickles of the first release
-
-
-def _try_function(fn: Callable[[Array], ArrayLike]) -> None:
-    try:
-        try_on_step(fn)
-    except Unfit as error:
-        raise _STEP_FUNCTION.refusal("Schedule", "fn", fn, str(error)) from error.__cause__

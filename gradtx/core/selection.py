@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
-from gradtx.core.errors import is_none, path_str
+from gradtx.core.errors import is_none, path_str, paths_of
 from gradtx.core.stacks import Packed
 from gradtx.core.typing import Mask, PyTree
 
@@ -111,15 +111,14 @@ def _is_patterns(labels: Any, tree: PyTree) -> bool:
 
 
 def _by_pattern(name: str, patterns: tuple[str, ...], tree: PyTree) -> PyTree:
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
-    check_used(name, "mask", patterns, paths)
+    check_used(name, "mask", patterns, paths_of(tree))
     return jax.tree_util.tree_map_with_path(
         lambda path, _: any(matches(pattern, path) for pattern in patterns), tree, is_leaf=is_none
     )
 
 
 def _labels_by_pattern(name: str, labels: dict[str, Hashable], tree: PyTree, all_used: bool) -> list[Any]:
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
+    paths = paths_of(tree)
     specific = [pattern for pattern in labels if pattern != "**"]
     if all_used:
         check_used(name, "label", specific, paths)
@@ -152,7 +151,7 @@ def _spread(name: str, what: str, prefix: PyTree, tree: PyTree, is_label: Callab
     try:
         parts = treedef.flatten_up_to(tree)
     except ValueError:
-        ours = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)]
+        ours = paths_of(tree)
         theirs = [path for path, _ in jax.tree_util.tree_leaves_with_path(prefix, is_leaf=is_label)]
         needed = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
         missing = [p for p in needed if not any(p[: len(m)] == m for m in theirs)]

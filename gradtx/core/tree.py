@@ -115,6 +115,12 @@ def where(condition: Array, tree: PyTree) -> PyTree:
     return treedef.unflatten(each(lambda x, condition: jnp.where(condition, x, 0), leaves, condition))
 
 
+def map_given(f: Callable[..., Any], first: PyTree, *others: PyTree) -> PyTree:
+    """`f` of the leaves of trees of one structure; where the first tree has None, so has the result."""
+    each = lambda x, *ys: None if x is None else f(x, *ys)
+    return jax.tree.map(each, first, *others, is_leaf=is_none)
+
+
 def size(tree: PyTree) -> int:
     """The number of elements in all leaves."""
     return sum(jnp.size(x) for x in jax.tree.leaves(tree))

@@ -87,7 +87,7 @@ def concatenated(n: int) -> Accumulator:
     return Accumulator(
         init=lambda types: jax.tree.map(lambda x: _empty_rows(x if x.shape else jax.eval_shape(as_rows, x), n), types),
         update=lambda carry, x, i: _put(carry, rows(x), i),
-        finalize=_in_order,
+        finalize=lambda carry: jax.tree.map(lambda c: jnp.reshape(c, (-1, *c.shape[2:])), carry),
         aggregate=lambda tree: tree,
     )
 
@@ -129,10 +129,6 @@ def _approach(carry: PyTree, results: PyTree, i: Array) -> PyTree:
 
 def _put(carry: PyTree, results: PyTree, i: Array) -> PyTree:
     return jax.tree.map(lambda c, x: jax.lax.dynamic_update_index_in_dim(c, x, i, axis=1), carry, results)
-
-
-def _in_order(carry: PyTree) -> PyTree:
-    return jax.tree.map(lambda c: jnp.reshape(c, (-1, *c.shape[2:])), carry)
 
 
 def _empty_rows(x: Any, n: int) -> Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import averages, precision
+from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.projections.simplex import onto_simplex
 from gradtx.projections.vectors import join, projection, resize, sizes
@@ -39,7 +40,7 @@ def projection_l1_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
 def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with ||y|| <= scale: y = x min(1, scale / ||x||)."""
     size, split = join(sizes(tree))
-    norm = _norm(size)
+    norm = scaled_norm(size)
     return _where(norm <= precision.cast(scale, norm.dtype), tree, _l2_sphere(tree, size, split, norm, scale))
 
 
@@ -47,7 +48,7 @@ def projection_l2_ball(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
 def projection_l2_sphere(tree: PyTree, scale: ArrayLike = 1) -> PyTree:
     """The nearest tree with ||y|| = scale: y = x scale / ||x||, and for x = 0 one with equal elements."""
     size, split = join(sizes(tree))
-    return _l2_sphere(tree, size, split, _norm(size), scale)
+    return _l2_sphere(tree, size, split, scaled_norm(size), scale)
 
 
 @projection()
@@ -74,12 +75,6 @@ def _l2_sphere(tree: PyTree, size: Array, split: Callable[[Array], PyTree], norm
     """The same for the l2 sphere, given also the norm of these sizes."""
     share = jnp.where(norm == 0, max(1, size.size) ** -0.5, averages.safe_divide(size, norm))
     return jax.tree.map(resize, tree, split(share * precision.cast(scale, size.dtype)))
-
-
-def _norm(size: Array) -> Array:
-    """The Euclidean norm of numbers >= 0, without over- or underflow of their squares."""
-    largest = jax.lax.stop_gradient(jnp.max(size, initial=0))
-    return largest * averages.sqrt(jnp.sum(jnp.square(averages.safe_divide(size, largest))))
 
 
 def _where(condition: Array, x: PyTree, y: PyTree) -> PyTree:

@@ -10,7 +10,7 @@ import numpy as np
 from gradtx.combine.chain import chain
 from gradtx.core import precision, tree
 from gradtx.core.averages import safe_divide
-from gradtx.core.errors import check_params, is_none
+from gradtx.core.errors import check_params
 from gradtx.core.explicit import laid_out_like
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint, JointCount
@@ -173,8 +173,7 @@ def lbfgs_pair(memory_size: int, scale_init_precond: bool, weigh: Weigh, begin: 
         state = remembered(state, like(params, state.params), g, weigh)
         loss = None if value is None else precision.cast(one_number(name, "value", value), state.weights_memory.dtype)
         direction = two_loops(g, loss, state, scale_init_precond, begin)
-        kept = jax.tree.map(lambda u, d: None if u is None else d, updates, direction, is_leaf=is_none)
-        return kept, state
+        return tree.map_given(lambda u, d: d, updates, direction), state
 
     return Pair(init, update, "numbers", ScaleByLBFGSState, starts)
 

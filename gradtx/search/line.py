@@ -43,8 +43,7 @@ class Line(NamedTuple):
 
     def point(self, step: Array) -> PyTree:
         """theta + step u."""
-        move = lambda u: None if u is None else times(step, u)
-        return apply_updates(self.params, jax.tree.map(move, self.updates, is_leaf=is_none))
+        return apply_updates(self.params, tree.map_given(lambda u: times(step, u), self.updates))
 
     def at(self, step: Array) -> tuple[Array, Array, PyTree]:
         """The loss at a step, its derivative there by the step, and its gradient."""
@@ -132,7 +131,7 @@ def matched(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
         found = treedef.flatten_up_to(given)
     except ValueError:
         errors.structure_mismatch(name, *(("params", given, params) if other == "updates" else (other, params, given)))
-    for path, p, x in zip(_paths(params), leaves, found, strict=True):
+    for path, p, x in zip(errors.paths_of(params), leaves, found, strict=True):
         if x is not None:
             errors.check_inexact(name, other, path, x)
         if p is not None and x is not None and jnp.shape(p) != jnp.shape(x):
@@ -144,8 +143,8 @@ def matched(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
 
 def filled(name: str, other: str, params: PyTree, given: PyTree) -> PyTree:
     """`given`, of the tree of `params`, with zeros for each None."""
-    zeros = lambda p, x: None if p is None else jnp.zeros_like(p) if x is None else x
-    return jax.tree.map(zeros, params, matched(name, other, params, given), is_leaf=is_none)
+    zeros = lambda p, x: jnp.zeros_like(p) if x is None else x
+    return tree.map_given(zeros, params, matched(name, other, params, given))
 
 
 def check_leaves(name: str, params: PyTree, *, real_only: bool = False) -> None:
@@ -167,10 +166,6 @@ def scaled(step: Array, updates: PyTree) -> PyTree:
 def step_rule(g: Array, *, step_size: Array) -> Array:
     """u = step_size g, and 0 for a step size of 0, whatever g is."""
     return jnp.where(step_size == 0, 0, times(step_size, g))
-
-
-def _paths(params: PyTree) -> list[Any]:
-    return [path for path, _ in jax.tree_util.tree_leaves_with_path(params, is_leaf=is_none)]
 
 
 def is_search(x: Any) -> bool:

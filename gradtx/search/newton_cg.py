@@ -133,9 +133,8 @@ def scale_by_newton_cg(max_cg_steps: PositiveInt = 50, rtol: NonNegativeNumber =
         value = None if extra.get("value") is None else one_number(name, "value", extra["value"])
         length = first_length(wide, jax.lax.stop_gradient(value), norm, CAREFUL)
         end = solve_newton(product, near_one, limit, safe_divide(length, norm), max_cg_steps)
-        kept = jax.tree.map(lambda u, x: None if u is None else x, updates, by(unit, end.u), is_leaf=is_none)
         new = ScaleByNewtonCGState(end.count, unit * jnp.sqrt(end.norm_sq), norm)
-        return kept, jax.tree.map(keep_type, new, state)
+        return tree.map_given(lambda u, x: x, updates, by(unit, end.u)), jax.tree.map(keep_type, new, state)
 
     return Pair(init, update, "numbers", ScaleByNewtonCGState, {"num_cg_steps": 0})
 

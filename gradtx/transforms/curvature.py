@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import errors, precision
+from gradtx.core import errors, precision, tree
 from gradtx.core.averages import abs_sq
-from gradtx.core.errors import is_none
 from gradtx.core.extras import function, one_number
 from gradtx.core.fields import RandomKey
 from gradtx.core.hyperparameters import KeyLike, PositiveNumber
@@ -107,8 +106,7 @@ def gauss_newton_bartlett(batch_size: PositiveNumber, key: KeyLike = 0) -> Pair:
 
 def in_place(updates: PyTree, estimate: PyTree) -> PyTree:
     """The estimate in place of the updates, where there are any."""
-    put = lambda g, h: None if g is None else precision.cast(h, g.dtype)
-    return jax.tree.map(put, updates, estimate, is_leaf=is_none)
+    return tree.map_given(lambda g, h: precision.cast(h, g.dtype), updates, estimate)
 
 
 def needed(name: str, params: PyTree, **extra: Any) -> Any:

@@ -14,7 +14,7 @@ from gradtx.core.degree import of
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import OptionalDType
 from gradtx.core.rules import increment
-from gradtx.core.schedule import Schedule, as_schedule, stateful_of
+from gradtx.core.schedule import Schedule, as_schedule, is_schedule, stateful_of
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, as_transformation, ours, transformation
 from gradtx.core.typing import Array, DType, Extra, PyTree, TransformationLike
 from gradtx.core.values import Maker, Value, maker
@@ -44,7 +44,7 @@ InjectState: TypeAlias = InjectHyperparamsState | InjectStatefulHyperparamsState
 def injected(inner: Inner, *, static_args: tuple[str, ...] = (), hyperparam_dtype: OptionalDType = None) -> Pair:
     """The transformation `inner` with its numbers taken from the state."""
     value = ours(inner)
-    leaves, treedef = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_schedule)
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(value, is_leaf=is_schedule)
     named = {jax.tree_util.keystr(path).lstrip("."): h for path, h in leaves}
     moving = {name: h for (path, _), (name, h) in zip(leaves, named.items(), strict=True) if not _is_seed(value, path)}
     for name in static_args:
@@ -221,10 +221,6 @@ def _real(name: str, x: Any) -> Any:
     if kind is None or jnp.shape(x) or not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
         raise TypeError(f"inject_hyperparams: the stateful schedule {name} must return a number, got {x!r}")
     return x
-
-
-def _is_schedule(x: Any) -> bool:
-    return isinstance(x, Schedule)
 
 
 def _is_seed(value: Any, path: tuple[Any, ...]) -> bool:

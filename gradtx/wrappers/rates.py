@@ -13,7 +13,7 @@ from gradtx.core.degree import LINEAR, SCALE_FREE, Degrees, degrees_of, in_turn
 from gradtx.core.fields import inner_fields
 from gradtx.core.leafwise import Leafwise
 from gradtx.core.restart import of_run
-from gradtx.core.schedule import Schedule
+from gradtx.core.schedule import Schedule, at_step
 from gradtx.core.transformation import GradientTransformation, Pair
 from gradtx.core.typing import Array
 from gradtx.core.values import Value
@@ -66,7 +66,7 @@ def applied_rates(tx: GradientTransformation, state: Any, count: Array) -> dict[
         owners = [_at(tx, path[:end]) for end in range(len(path))]
         here = [x for x in everything if x.value is owners[-1]]
         rate = _applied(here[0], h, _injected(path, owners, everything)) if here else None
-        found[jax.tree_util.keystr(path).lstrip(".")] = _number(h, count) if rate is None else rate
+        found[jax.tree_util.keystr(path).lstrip(".")] = at_step(h, count) if rate is None else rate
     return {name: precision.cast(rate, jnp.result_type(float)) for name, rate in found.items()}
 
 
@@ -126,10 +126,6 @@ def _last(h: Schedule, state: Any) -> Any:
         return 1
     taken = of_run(state.count)
     return jnp.where(taken > 0, h(jnp.maximum(taken - 1, 0)), 0)
-
-
-def _number(h: Any, count: Array) -> Any:
-    return h(count) if isinstance(h, Schedule) else h
 
 
 def _located(x: Located) -> Iterator[Located]:

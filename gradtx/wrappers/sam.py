@@ -10,7 +10,6 @@ from gradtx.core import errors, precision, tree
 from gradtx.core.apply import apply_updates
 from gradtx.core.arguments import Interval
 from gradtx.core.averages import abs_sq, safe_divide, sqrt
-from gradtx.core.errors import is_none
 from gradtx.core.extras import wide_function
 from gradtx.core.fields import GatedState, InnerState
 from gradtx.core.hyperparameters import NonNegative
@@ -146,7 +145,7 @@ def _one_call(tx: GradientTransformation, up: GradientTransformation, climbs: in
                     where = f"{errors.path_str(path)} has shape {jnp.shape(x)}, wanted {jnp.shape(p)}"
                     raise ValueError(f"sharpness_aware: grad_fn(params) at {where}")
             # A parameter without a gradient has none at the other point either.
-            grads = jax.tree.map(lambda g, x: None if g is None else x, updates, new, is_leaf=is_none)
+            grads = tree.map_given(lambda g, x: x, updates, new)
         steps, opt_state = tx.within(grads, state.opt_state, params, **extra)
         return steps, SAMState(opt_state, rest(adv_state, params))
 
@@ -172,8 +171,7 @@ def _two_calls(tx: GradientTransformation, up: GradientTransformation, climbs: i
 
         def step() -> tuple[PyTree, AlternatingSAMState]:
             steps, opt_state = tx.within(updates, state.opt_state, start, **extra)
-            back = lambda u, way: None if u is None else u + way
-            steps = jax.tree.map(back, steps, tree.difference(start, params), is_leaf=is_none)
+            steps = tree.map_given(jnp.add, steps, tree.difference(start, params))
             adv_state = rest(state.adv_state, start)
             return steps, AlternatingSAMState(jnp.zeros((), jnp.int32), opt_state, adv_state, cache)
 

@@ -14,7 +14,7 @@ from gradtx.core.degree import of
 from gradtx.core.fields import Count, History, InnerState, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber
 from gradtx.core.leafwise import leafwise
-from gradtx.core.schedule import Schedule, as_schedule, schedule
+from gradtx.core.schedule import as_schedule, at_step, schedule
 from gradtx.core.slots import CopySlot, OptionalStart, Slot, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
@@ -102,10 +102,9 @@ def schedule_free(
     Source: Defazio et al. 2024, arXiv:2405.15682.
     """
     base = ours(base_optimizer)
-    first_b1 = b1(0) if isinstance(b1, Schedule) else b1
     averaging = leafwise(
         schedule_free_rule, ScheduleFreeState, reduce=weighing, learning_rate=learning_rate, interpolation=b1,
-        weight_lr_power=weight_lr_power, weight_step_power=weight_step_power, b1=first_b1,
+        weight_lr_power=weight_lr_power, weight_step_power=weight_step_power, b1=at_step(b1, 0),
         x=OptionalStart(_copy_if_narrow),
     )  # fmt: skip
     return around(base, averaging.named("schedule_free"))
@@ -118,19 +117,15 @@ def _copy_if_narrow(p: Any) -> Any:
 @schedule
 def linear_warmup(step: Array, learning_rate: NonNegative, warmup_steps: PositiveNumber) -> Array:
     """learning_rate min(1, t / warmup_steps), t = 1 at the first step."""
-    return _at(learning_rate, step) * jnp.minimum(1, (step + 1) / warmup_steps)
+    return at_step(learning_rate, step) * jnp.minimum(1, (step + 1) / warmup_steps)
 
 
 @schedule
 def rectified(step: Array, learning_rate: NonNegative, b2: Decay) -> Array:
     """learning_rate r, with RAdam's r; 0 while rho <= 4."""
-    decay = _at(b2, step)
+    decay = at_step(b2, step)
     rho = average_length(decay, step + 1)
-    return _at(learning_rate, step) * jnp.where(rho > 4, rectification(decay, rho, rho > 4), 0)
-
-
-def _at(h: Any, step: Array) -> Any:
-    return h(step) if isinstance(h, Schedule) else h
+    return at_step(learning_rate, step) * jnp.where(rho > 4, rectification(decay, rho, rho > 4), 0)
 
 
 @optimizer(schedule_free)
