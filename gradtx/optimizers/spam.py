@@ -12,8 +12,13 @@ from gradtx.core.lifted import lifted
 from gradtx.core.slots import NumberSlot, PositiveSlot, Slot
 from gradtx.core.tree import scaled_norm
 from gradtx.core.typing import Array, ArrayLike
-from gradtx.optimizers.adam import ScaleByAdamState
 from gradtx.transforms.decay import DecayKind
+
+
+class ScaleBySpamState(NamedTuple):
+    count: Count  # steps taken, int32
+    mu: Slot  # running average of g since the last reset
+    nu: PositiveSlot  # running average of |g|^2 since then
 
 
 class ScaleByStableSpamState(NamedTuple):
@@ -26,9 +31,9 @@ class ScaleByStableSpamState(NamedTuple):
 
 
 def spam_rule(
-    g: Array, s: ScaleByAdamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, threshold: ArrayLike,
+    g: Array, s: ScaleBySpamState, *, b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, threshold: ArrayLike,
     reset_every: int, warmup_steps: ArrayLike, clip_after: ArrayLike, debias_since_reset: bool,
-) -> tuple[Array, ScaleByAdamState]:  # fmt: skip
+) -> tuple[Array, ScaleBySpamState]:  # fmt: skip
     """Adam on clipped g, from fresh averages and a small step after each reset."""
     place, since = after_reset(s.count, reset_every)
     mu, nu = fresh(s.mu, place), fresh(s.nu, place)
@@ -75,7 +80,7 @@ def fresh(average: Array, place: Array) -> Array:
     return jnp.where(place == 0, 0, average)
 
 
-@lifted(spam_rule, ScaleByAdamState)
+@lifted(spam_rule, ScaleBySpamState)
 def scale_by_spam(
     b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-6, *, threshold: NonNegative = 5000.0,
     reset_every: PositiveInt = 500, warmup_steps: NonNegativeNumber = 150, clip_after: NonNegativeNumber = 20,

@@ -38,14 +38,9 @@ def mechanic_rule(
 
 
 def tuned(
-    state: MechanicState,
-    params: PyTree,
-    gradient: PyTree,
-    weight_decay: Array,
-    eps: Array,
-    s_init: Array,
+    state: MechanicState, params: PyTree, gradient: PyTree, weight_decay: Array, eps: Array, s_init: Array,
     num_betas: int,
-) -> dict[str, Any]:
+) -> dict[str, Array]:  # fmt: skip
     """The tuner's step: the new scales from h, the gradient's product with the way travelled."""
     betas = jnp.asarray(1 - 0.1 ** np.arange(1, num_betas + 1), state.s.dtype)
     scale = jnp.sum(state.s)
