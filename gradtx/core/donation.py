@@ -1,6 +1,5 @@
 """What becomes of donated buffers: which argument of a compiled step gives its memory to which result."""
 
-import math
 import re
 import warnings
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from gradtx.core import precision
 from gradtx.core.errors import path_str
 
 
@@ -107,4 +107,4 @@ def _path(path: tuple[Any, ...]) -> str:
 def _bytes(aval: Any) -> int:
     is_key = jnp.issubdtype(aval.dtype, jax.dtypes.prng_key)
     data = jax.eval_shape(jax.random.key_data, aval) if is_key else aval
-    return math.prod(data.shape) * data.dtype.itemsize
+    return precision.bytes_of(data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from math import prod
 from typing import Any
 
 import jax
@@ -38,6 +39,12 @@ def promote(x: DType, y: DType) -> np.dtype:
 def dtype_of(x: Any) -> Any:
     """The dtype of an array or a number."""
     return x.dtype if isinstance(x, jax.Array) else jnp.result_type(x)
+
+
+def bytes_of(x: Any) -> int:
+    """The bytes of an array, or of its type, in memory: those of 4 bits lie two in a byte."""
+    bits = jnp.iinfo(x.dtype).bits if jnp.issubdtype(x.dtype, jnp.integer) else 8 * x.dtype.itemsize
+    return -(-prod(x.shape) * bits // 8)
 
 
 def scalar_dtype(tree: PyTree, of: Callable[[DType], DType] = compute_dtype) -> np.dtype:

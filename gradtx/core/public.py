@@ -5,6 +5,7 @@ from gradtx.core.apply import step as step
 from gradtx.core.codecs.blocks import float8 as float8
 from gradtx.core.codecs.blocks import int4 as int4
 from gradtx.core.codecs.blocks import int8 as int8
+from gradtx.core.codecs.logarithm import log4 as log4
 from gradtx.core.codecs.logarithm import log8 as log8
 from gradtx.core.donation import Donation as Donation
 from gradtx.core.donation import check_donation as check_donation

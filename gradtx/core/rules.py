@@ -13,6 +13,7 @@ import numpy as np
 
 from gradtx.core import precision
 from gradtx.core.codecs.coded import Coded, is_coded, seed_of
+from gradtx.core.codecs.peaks import Peaked, with_peaks
 from gradtx.core.eager import TRIED, is_fixed, outside
 from gradtx.core.explicit import automatically, sharding_of
 from gradtx.core.fields import CountMark, field_of, inner_fields
@@ -124,8 +125,9 @@ def _lifted(
         if s is None:
             return precision.narrow(u, g.dtype), slots
         step = shared.get(field_of(state, CountMark))
+        made = with_peaks({name: getattr(s, name) for name in slots}, slots)
         new = {
-            name: _mapped(partial(keep_type, seed=partial(seed_of, step, name)), getattr(s, name), x)
+            name: _mapped(partial(keep_type, seed=partial(seed_of, step, name)), made[name], x)
             for name, x in slots.items()
         }
         return precision.narrow(u, g.dtype), new
@@ -192,7 +194,7 @@ def keep_type(x: Any, like: Any, seed: Callable[[], Array | None] = lambda: None
         seed: gives what codes that are rounded at random are rounded by; asked where there are codes alone.
     """
     if isinstance(like, Coded):
-        return like.again(x, seed())
+        return like.again(x.array, seed(), x.peaks) if isinstance(x, Peaked) else like.again(x, seed())
     if (
         isinstance(x, jax.Array)
         and isinstance(like, jax.Array)

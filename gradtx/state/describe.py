@@ -141,7 +141,7 @@ def links_of(tx: GradientTransformation, state: Any, label: str = "") -> Iterabl
 
 
 def _bytes(tree: PyTree) -> int:
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+    return sum(precision.bytes_of(x) for x in jax.tree.leaves(tree))
 
 
 def _table(rows: list[list[str]], align: str) -> str:

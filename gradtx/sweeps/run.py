@@ -111,7 +111,7 @@ def own_devices(devices: Sequence[Device] | None) -> tuple[Device, ...]:
 
 def size_of(tree: PyTree) -> int:
     """The bytes of all arrays of a tree, or of their types."""
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(lambda x: x, tree)))
+    return sum(map(precision.bytes_of, jax.tree.leaves(jax.eval_shape(lambda x: x, tree))))
 
 
 # The two programs, each compiled once for all chunks and rounds.

@@ -25,6 +25,7 @@ ADAM = gradtx.adam(0.1)
 TXS = {
     "chain": gradtx.stored(gradtx.chain(gradtx.clip_by_global_norm(1.0), gradtx.adamw(0.1)), CODEC),
     "log8": gradtx.stored(ADAM, gradtx.log8(smallest=8)),
+    "log4": gradtx.stored(ADAM, gradtx.log4(smallest=8)),
     "within": gradtx.chain(gradtx.clip(1.0), gradtx.stored(gradtx.scale_by_adam(), mu=CODEC), gradtx.scale_by_lr(0.1)),
     "partition": gradtx.stored(gradtx.partition({"a": ADAM, "s": gradtx.sgd(0.1, 0.9)}, {"w": "a", "**": "s"}), CODEC),
     "masked": gradtx.stored(gradtx.masked(ADAM, "w"), CODEC),
@@ -36,7 +37,7 @@ TXS = {
     "patterns": gradtx.stored(ADAM, {"w": CODEC, "v": "bfloat16"}),
 }
 # Some of each kind; all of them with --slow.
-RUN = ("log8", "partition", "accumulate", "schedule_free")
+RUN = ("log8", "log4", "partition", "accumulate", "schedule_free")
 few = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in RUN else [pytest.mark.exhaustive]) for name in TXS]
 )
@@ -75,7 +76,7 @@ def test_a_scan_is_near_that_of_numbers_and_resumes_to_the_bit(name):
         chex.assert_trees_all_equal(restored, again)
     plain = run(inner, PARAMS, inner.init(PARAMS), GRADS)[0]
     for moved, x, p in zip(*map(jax.tree.leaves, (wanted[0], plain, PARAMS)), strict=True):
-        assert jnp.linalg.norm(moved - x) <= 0.2 * jnp.linalg.norm(x - p)
+        assert jnp.linalg.norm(moved - x) <= (0.6 if name == "log4" else 0.2) * jnp.linalg.norm(x - p)
 
 
 def test_packed_parameters_are_trained_as_those_they_are():
@@ -103,7 +104,9 @@ def test_a_sweep_is_as_single_runs():
 
 
 @pytest.mark.parametrize(
-    ("axes", "codec"), [(AxisType.Auto, CODEC), (AxisType.Explicit, gradtx.log8(smallest=8))], ids=["auto", "explicit"]
+    ("axes", "codec"),
+    [(AxisType.Auto, CODEC), (AxisType.Auto, gradtx.log4(smallest=8)), (AxisType.Explicit, gradtx.log8(smallest=8))],
+    ids=["int8", "log4", "explicit"],
 )
 def test_on_a_mesh_it_is_as_on_one_device(axes, codec):
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(axes, axes))

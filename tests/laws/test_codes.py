@@ -22,10 +22,11 @@ few = pytest.mark.parametrize(
 
 
 @few
-def test_every_slot_is_kept_in_codes(row):
+@pytest.mark.parametrize("codec", [CODEC, gradtx.log4(smallest=0)], ids=["int8", "log4"])
+def test_every_slot_is_kept_in_codes(row, codec):
     """By types alone: nothing but the slots changes, and a step keeps them."""
     params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
-    tx = gradtx.stored(row.tx, CODEC)
+    tx = gradtx.stored(row.tx, codec)
 
     def step(params, g):
         state = tx.init(params)

@@ -43,6 +43,7 @@ OTHERS = [
     gradtx.int4(64, rounding="stochastic"),
     gradtx.int8(32, map="companded"),
     gradtx.log8(2.0),
+    gradtx.log4(rounding="nearest"),
     gradtx.stored(gradtx.adam(0.1), {"**/b": "float32", "**": gradtx.int8()}, nu=gradtx.log8()),
 ]
 

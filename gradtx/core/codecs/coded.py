@@ -26,13 +26,16 @@ class Coding(NamedTuple):
 
     `encode(x, positive, noise)` gives arrays by name, with one code for each number or for several; of a slot
     that is never negative it is told so, and `noise`, if any, is uniform in [0, 1). `decode(arrays, positive, last)`
-    undoes it; `last` is the length of the last axis, None of a single number.
+    undoes it; `last` is the length of the last axis, None of a single number. Within a step a codec may encode by what
+    it knew before: `late(x, positive, noise, before, peaks)` is told its arrays so far and, for the next time, the
+    rows' largest magnitudes.
     """
 
     encode: Callable[[Array, bool, Array | None], dict[str, Array]]
     decode: Callable[[Arrays, bool, int | None], Array]
     rounding: Rounding
     smallest: int  # how many numbers an array has at least that is kept so
+    late: Callable[[Array, bool, Array | None, Arrays, Array], dict[str, Array]] | None = None
 
 
 class Codec(Value):
@@ -135,9 +138,12 @@ class Coded:
         found = self.kind.coding.decode(arrays, self.kind.positive, self.kind.last)
         return precision.cast(found, precision.real_dtype(self.dtype))
 
-    def again(self, x: Array, seed: Array | None = None) -> "Coded":
-        """Another array, kept as this one is; what is rounded at random is so by a `seed`, or by its own count."""
-        return _encoded(x, self.kind, seed, self.arrays)
+    def again(self, x: Array, seed: Array | None = None, peaks: Array | None = None) -> "Coded":
+        """Another array, kept as this one is; what is rounded at random is so by a `seed`, or by its own count.
+
+        With the `peaks` of its rows, it takes this one's place in a step, and may be encoded by what was known before.
+        """
+        return _encoded(x, self.kind, seed, self.arrays, peaks)
 
     def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], Any]:
         """The arrays by name."""
@@ -173,7 +179,7 @@ def encoded(x: Array, codec: Codec, *, positive: bool = False, counts: bool = Tr
     return _encoded(x, known, None, {"count": jnp.zeros((), jnp.int32)} if counted else {})
 
 
-def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays) -> Coded:
+def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays, peaks: Array | None = None) -> Coded:
     """The node of an array that takes the place of another, whose codes salt the noise and whose count goes on."""
     count = before.get("count")
     if count is not None:
@@ -186,7 +192,11 @@ def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays) -> Coded:
         salt = before.get(f"{mark}codes")
         salt = None if salt is None or salt.shape != x.shape else salt
         uniform = None if seed is None else noise(x.shape, seed + jnp.uint32(k << 16), salt)
-        found = kind.coding.encode(precision.narrow(part, jnp.float32), kind.positive, uniform)
+        part, late = precision.narrow(part, jnp.float32), kind.coding.late
+        if late is None or peaks is None:
+            found = kind.coding.encode(part, kind.positive, uniform)
+        else:
+            found = late(part, kind.positive, uniform, before, peaks)
         arrays |= {f"{mark}{name}": y for name, y in found.items()}
     return Coded(arrays if count is None else arrays | {"count": count + 1}, kind)
 

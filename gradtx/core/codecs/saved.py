@@ -11,7 +11,7 @@ from gradtx.core.codecs import blocks, logarithm
 from gradtx.core.codecs.coded import Codec, Coded, kind
 from gradtx.core.typing import Array
 
-MAKERS = {make.__name__: make for make in (blocks.int8, blocks.int4, blocks.float8, logarithm.log8)}
+MAKERS = {make.__name__: make for make in (blocks.int8, blocks.int4, blocks.float8, logarithm.log8, logarithm.log4)}
 
 
 def as_entries(name: str, x: Coded) -> dict[str, Array]:
@@ -20,7 +20,13 @@ def as_entries(name: str, x: Coded) -> dict[str, Array]:
     codec = {"name": known.codec.name, **known.codec.arguments}
     words = {"codec": codec, "positive": known.positive, "dtype": str(known.dtype), "last": known.last}
     text = np.frombuffer(json.dumps(words, default=str).encode(), np.uint8)
-    return {f"{name}/{part}": y for part, y in x.arrays.items()} | {f"{name}/codec": jnp.asarray(text)}
+    return {f"{name}/{part}": _in_bytes(y) for part, y in x.arrays.items()} | {f"{name}/codec": jnp.asarray(text)}
+
+
+def _in_bytes(x: Array) -> Array:
+    """Codes of 4 bits in a byte each: files do not know their dtypes. They are decoded, and restored, from either."""
+    small = {jnp.dtype(jnp.int4): jnp.int8, jnp.dtype(jnp.uint4): jnp.uint8}
+    return x.astype(small[x.dtype]) if x.dtype in small else x
 
 
 def from_entries(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,3 +55,14 @@ def kept(values, x, block):
         scale = np.abs(rows[at]).max()
         found[at] = scale * nearest(values, rows[at] / scale) if scale else 0
     return found.reshape(np.shape(x))
+
+
+def octaves(*, signed):
+    """Powers of two down from 1, 7 with a sign or 14 without, which start at 2; and 0."""
+    numbers = np.array([0.0, *(2.0**e for e in (range(-6, 1) if signed else range(-12, 2)))])
+    return np.union1d(-numbers, numbers) if signed else numbers
+
+
+def scale(rows):
+    """The least powers of two that are not below the magnitudes of rows."""
+    return 2.0 ** np.ceil(np.log2(np.abs(rows).max(axis=-1, keepdims=True)))

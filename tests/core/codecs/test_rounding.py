@@ -23,6 +23,7 @@ CODECS = {
     "int4": gradtx.int4(4096, rounding="stochastic", smallest=0),
     "float8": gradtx.float8(rounding="stochastic", smallest=0),
     "log8": gradtx.log8(smallest=0),
+    "log4": gradtx.log4(smallest=0),
 }
 encoded: Any = coded.encoded
 STEPS, PLACES = 64, 2048
