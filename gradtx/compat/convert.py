@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gradtx.combine.partition import PartitionState
 from gradtx.core import precision
+from gradtx.core.codecs.coded import any_coded, opened
 from gradtx.core.errors import describe
 from gradtx.core.fields import inner_fields
 from gradtx.core.repack import repacked, unpacked
@@ -70,17 +71,20 @@ def convert_state(
             Optax's state need not have and that start anew: `"monitor/**"`.
 
     Returns:
-        A state of `tx` with copies of the arrays, in the dtypes that `tx` keeps them in: 16-bit ones are widened.
+        A state of `tx` with copies of the arrays, in the dtypes or codes that `tx` keeps them in: 16-bit ones are
+        widened, and what `stored` keeps in codes is encoded.
 
     Raises:
         ValueError: something in either state has no counterpart in the other, with its path, what was wanted and
             what was found; an array is missing that no pattern allows, with its name.
     """
     wanted = jax.eval_shape(tx.init, params)
-    filled = _filled(unpacked(wanted), optax_state, "")
-    if not any(x is MISSING for x in jax.tree.leaves(filled)):
+    # Codes are filled by the numbers that they stand for, whatever the other state keeps these in.
+    filled = _filled(opened(unpacked(wanted)), opened(optax_state), "")
+    lacks = any(x is MISSING for x in jax.tree.leaves(filled))
+    if not lacks and not any_coded(wanted):
         return repacked(filled, wanted)
-    start = tx.init(params)
+    start = tx.init(params) if lacks else wanted
     saved = {
         e.name: x
         for e, x in zip(named_leaves(unpacked(start)), jax.tree.leaves(filled), strict=True)
