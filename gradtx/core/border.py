@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.codecs.coded import any_coded, is_coded, seed_of
-from gradtx.core.errors import is_inexact, is_none
+from gradtx.core.codecs.coded import any_coded, opened, recoded, seed_of
+from gradtx.core.errors import is_inexact
+from gradtx.core.repack import arranged, items_first
+from gradtx.core.slots import SlotMark
 from gradtx.core.typing import Array, PyTree
 
 P = ParamSpec("P")
@@ -67,13 +69,21 @@ def rounded(new: PyTree, like: PyTree) -> PyTree:
         return (rounded(new[0], like), *new[1:]) if type(new) is tuple and new else new
 
 
-def closed(new: PyTree, like: PyTree, count: Callable[[], Any], name: str) -> PyTree:
-    """A slot's new arrays in the dtypes, or the codes, of the old ones; what is rounded at random, by the count."""
-    if not any_coded(like):
-        return rounded(new, like)
-    seed = seed_of(count(), name)
-    one = lambda x, y: y.again(x, seed) if is_coded(y) else rounded(x, y)
-    return jax.tree.map(one, new, like, is_leaf=is_none)
+def seen(mark: SlotMark, slot: PyTree, updates: PyTree) -> PyTree:
+    """A slot as a pair sees it: wide numbers, packed as the updates are."""
+    return items_first(mark, arranged(precision.widen(opened(items_first(mark, slot))), updates))
+
+
+def closed(mark: SlotMark, new: PyTree, like: PyTree, count: Callable[[], Any], name: str) -> PyTree:
+    """The inverse of `seen`: in the stacks, and in the dtypes or codes, of the old slot.
+
+    What is rounded at random is so by the count.
+    """
+    old = items_first(mark, like)
+    new = arranged(items_first(mark, new), old)
+    if any_coded(old):
+        new = recoded(new, old, seed_of(count(), name))
+    return items_first(mark, rounded(new, old))
 
 
 def widely(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:

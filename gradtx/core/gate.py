@@ -62,15 +62,13 @@ def check_update(
     Args:
         name: the transformation's.
         takes: which leaves it takes.
-        kind: the type of its state; None where it checks that itself.
+        kind: the type of its state, which it has; None where the pair checks that itself.
         starts: how fields of that type start, where they are not slots of the parameter's shape or single numbers.
         cache: the types of these starts that are known.
         updates: as given to `update`.
         state: as given to `update`.
         params: as given to `update`.
     """
-    if kind is not None:
-        checks.check_state(name, kind, state)
     if takes == "arrays":
         for what, tree in (("update", updates), ("parameter", params)):
             for path, x in jax.tree_util.tree_leaves_with_path(tree):

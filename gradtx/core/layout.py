@@ -4,7 +4,7 @@ An item is a leaf, where no layout is given. A `Layout` says where items lie in 
 one type are stacked, over all leaves, and a rule runs under `vmap` over the stack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import jax.core
 from jax.sharding import NamedSharding
 
 from gradtx.core import precision
+from gradtx.core.codecs.coded import any_coded, opened, recoded
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import automatically, lay_of, sharding_of, sharding_of_stack
 from gradtx.core.repack import names_of
@@ -223,7 +224,7 @@ class Batches:
     def plain(self, tree: PyTree) -> PyTree:
         """What is kept, as a tree like the one that is cut."""
         if self._is_elsewise(tree):
-            return self.tree.like(tree.unpack())
+            return self.tree.like(opened(tree).unpack())
         return tree.unpack() if _is_of(tree, self) else tree
 
     def _is_elsewise(self, tree: PyTree) -> bool:
@@ -231,12 +232,16 @@ class Batches:
         same = lambda x, y: x.packing == y.packing or x.packing.treedef != y.packing.treedef
         return not self.in_views and is_packed(self.tree) and is_packed(tree) and not same(tree, self.tree)
 
-    def keep(self, values: Sequence[Any], like: PyTree, *, whole: bool = True) -> PyTree:
-        """The inverse of `kept`: the tree of these arrays, kept as `like` is, in its dtypes."""
+    def keep(
+        self, values: Sequence[Any], like: PyTree, seed: Callable[[], Any] = lambda: None, *, whole: bool = True
+    ) -> PyTree:
+        """The inverse of `kept`: the tree of these arrays, kept as `like` is, in its dtypes or codes; see `again`."""
         if not self.in_views:
             new = self.packed(values, self.column(self.plain(like)))
-            narrow = lambda x, y: precision.narrow(x, y.dtype)
-            return jax.tree.map(narrow, like.like(new.unpack()), like) if self._is_elsewise(like) else new
+            if not self._is_elsewise(like):
+                return new
+            new = like.like(new.unpack())
+            return precision.round_like(recoded(new, like, seed()) if any_coded(like) else new, like)
         if self.is_packed(like, whole=whole):
             old = {part.places[0]: x for part, x in zip(self.all, like.parts, strict=True)}
             return self.packed(values, [old.get(i) for i in range(len(self.leaves))], whole=whole)

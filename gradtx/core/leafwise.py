@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import checks, errors, extras, gate, precision, restart
-from gradtx.core.codecs.coded import opened
+from gradtx.core.codecs.coded import opened, seed_of
 from gradtx.core.each import each, is_traced
 from gradtx.core.fields import CountMark, InnerMark, KeyMark, field_of, marks
 from gradtx.core.layout import Batches, Layout
@@ -167,7 +167,6 @@ class Leafwise:
         given = {name: extras.given(self.name, name, extra) for name in self.beside}
         batches, slots, beside = self._matched(updates, state, given if params is None else {"params": params} | given)
         whole = self._whole(updates, state, params, count, extra)
-
         numbers, keys = whole.numbers | whole.shared, batches.keys(whole.key)
         mine = [restart.of_items(whole.own, *held, numbers) for held in batches.held(whole.own)]
         leaves = batches.cut(batches.leaves, apart=self.within is not None)
@@ -175,9 +174,10 @@ class Leafwise:
         traced = is_traced((items, whole.shared, whole.numbers)) or is_compiled(self.rule)
         rules, numbers = on_batches(self.rule, self.state, batches, tuple(self.masks), whole.numbers, traced=traced)
         results = each(rules, items, whole.shared, numbers)
-        steps = [u for u, _ in results]
+        steps, new = [u for u, _ in results], {name: [kept[name] for _, kept in results] for name in self.slots}
+        seed = partial(seed_of, whole.shared.get(self.count or ""))
         trees = {
-            name: batches.keep([kept[name] for _, kept in results], getattr(state, name), whole=is_whole(start))
+            name: batches.keep(new[name], getattr(state, name), partial(seed, name), whole=is_whole(start))
             for name, start in self.slots.items()
         }
         if self.within is not None:

@@ -12,7 +12,7 @@ from gradtx.core import border, checks, gate, precision, restart
 from gradtx.core.arguments import shown
 from gradtx.core.codecs.coded import is_coded, opened
 from gradtx.core.extras import asked_by, with_extra
-from gradtx.core.rules import state_fields
+from gradtx.core.slots import slots_of
 from gradtx.core.typing import Extra, PyTree
 from gradtx.core.varying import vary_as_all
 
@@ -54,17 +54,21 @@ class Pair(NamedTuple):
         update = with_extra(self.update)
         if self.state is None and self.takes in (None, "anything"):
             return self._replace(update=update)
-        slots = () if self.state is None else state_fields(self.state)[0]
+        slots = {} if self.state is None else slots_of(self.state)
         types: dict[Any, Any] = {}  # of the starts, once they are known
 
         def checked(run: Any, updates: PyTree, state: Any, params: PyTree, extra: Extra) -> tuple[PyTree, Any]:
-            gate.check_update(name, self.takes, self.state, self.starts, types, updates, state, params)
+            if self.state is not None:
+                checks.check_state(name, self.state, state)
             # As a rule does, it sees slots wide, and they stay as they were kept.
-            wide = state._replace(**{k: precision.widen(opened(getattr(state, k))) for k in slots}) if slots else state
+            seen = {k: border.seen(mark, getattr(state, k), updates) for k, mark in slots.items()}
+            wide = state._replace(**seen) if slots else state
+            gate.check_update(name, self.takes, self.state, self.starts, types, updates, wide, params)
             result, new = run(updates, wide, params, **extra)
             if slots:
-                count = partial(restart.steps_of, new)
-                new = new._replace(**{k: border.closed(getattr(new, k), getattr(state, k), count, k) for k in slots})
+                closed = partial(border.closed, count=partial(restart.steps_of, new))
+                kept = {k: closed(mark, getattr(new, k), getattr(state, k), name=k) for k, mark in slots.items()}
+                new = new._replace(**kept)
             return result, new
 
         def checking(updates: PyTree, state: Any, params: PyTree = None, **extra: Any) -> tuple[PyTree, Any]:

@@ -8,9 +8,10 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
-from gradtx.core.codecs.coded import opened, recoded
+from gradtx.core.codecs.coded import is_coded, opened, recoded
+from gradtx.core.slots import SlotMark
 from gradtx.core.stacks import Packed, Part, Stack, gathered, grouped, is_packed, is_stack
-from gradtx.core.typing import Array, PyTree
+from gradtx.core.typing import PyTree
 from gradtx.core.walk import map_declared
 
 
@@ -53,15 +54,32 @@ def repacked(tree: PyTree, like: PyTree) -> PyTree:
 
 
 def _items_first(state: PyTree) -> PyTree:
-    """A state, in whose memories of steps the first two axes of stacks, of steps and of items, are exchanged."""
-    exchanged = lambda x: jax.eval_shape(_exchanged, x) if isinstance(x, jax.ShapeDtypeStruct) else _exchanged(x)
-    of_stack = lambda x: Stack(jax.tree.map(exchanged, x.value)) if isinstance(x, Stack) else x
-    turned = lambda _, mark, slot: jax.tree.map(of_stack, slot, is_leaf=is_stack) if mark.memory else slot
-    return map_declared(turned, state)
+    return map_declared(lambda _, mark, slot: items_first(mark, slot), state)
 
 
-def _exchanged(x: Array) -> Array:
-    return jnp.swapaxes(x, 0, 1)
+def items_first(mark: SlotMark, slot: PyTree) -> PyTree:
+    """A slot whose stacks begin with their items; in a memory the steps are before these. Twice, it is as it was.
+
+    What is in codes is so item by item, and always begins with them.
+    """
+    exchanged = lambda x: x if is_coded(x) else _exchanged(x)
+    of_stack = lambda x: Stack(jax.tree.map(exchanged, x.value, is_leaf=is_coded)) if is_stack(x) else x
+    return jax.tree.map(of_stack, slot, is_leaf=is_stack) if mark.memory else slot
+
+
+def _exchanged(x: Any) -> Any:
+    swapped = lambda x: jnp.swapaxes(x, 0, 1)
+    return jax.eval_shape(swapped, x) if isinstance(x, jax.ShapeDtypeStruct) else swapped(x)
+
+
+def arranged(tree: PyTree, like: PyTree) -> PyTree:
+    """A tree with what is packed in it in the stacks of another of its structure: a slot may be in finer ones."""
+    nodes, treedef = jax.tree.flatten(like, is_leaf=is_packed)
+    if not any(map(is_packed, nodes)) or jax.tree.structure(tree, is_leaf=is_packed) != treedef:
+        return tree
+    is_elsewise = lambda x, y: is_packed(x) and is_packed(y) and x.packing.parts != y.packing.parts
+    each = zip(treedef.flatten_up_to(tree), nodes, strict=True)
+    return treedef.unflatten([y.like(x.unpack()) if is_elsewise(x, y) else x for x, y in each])
 
 
 def _repacked(tree: PyTree, like: Packed) -> PyTree:

@@ -10,7 +10,7 @@ from gradtx.core import precision
 from gradtx.core.arguments import Accept, IsDType
 from gradtx.core.codecs.blocks import float8
 from gradtx.core.codecs.coded import Codec, encoded, opened
-from gradtx.core.repack import repacked, unpacked
+from gradtx.core.repack import items_first, repacked, unpacked
 from gradtx.core.selection import check_used, matches
 from gradtx.core.slots import SlotMark
 from gradtx.core.stacks import Stack, is_stack
@@ -89,9 +89,9 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
 
 def in_way(way: Any, mark: SlotMark, slot: PyTree) -> PyTree:
     """A tree of a slot's arrays, each as it is to be kept."""
-    slot = opened(slot)
+    slot = opened(items_first(mark, slot))
     if not isinstance(way, Mapping):
-        return jax.tree.map(lambda x: kept_in(way, mark, x), slot, is_leaf=is_stack)
+        return items_first(mark, jax.tree.map(lambda x: kept_in(way, mark, x), slot, is_leaf=is_stack))
     patterns = cast("Mapping[str, Any]", way)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(unpacked(slot))
     # A slot may have several arrays for one parameter, below its path.
@@ -101,7 +101,7 @@ def in_way(way: Any, mark: SlotMark, slot: PyTree) -> PyTree:
             check_used("stored", "slot", [pattern], [path for path, _ in leaves])
     asked = ([way for pattern, way in patterns.items() if any(matches(pattern, at) for at in paths)] for paths in above)
     new = [kept_in(ways[0], mark, x) if ways else x for (_, x), ways in zip(leaves, asked, strict=True)]
-    return repacked(treedef.unflatten(new), slot)
+    return items_first(mark, repacked(treedef.unflatten(new), slot))
 
 
 def kept_in(way: Any, mark: SlotMark, x: Any) -> Any:

@@ -93,6 +93,43 @@ def test_packed_parameters_are_trained_as_those_they_are():
     chex.assert_trees_all_close(restored, packed_state, rtol=1e-6)
 
 
+ALIKE = make_params(shapes={"w": (4, 6), "v": (4, 6), "s": (), "r": ()})
+ROUGH = gradtx.int8(4, rounding="stochastic", smallest=0)
+WAYS = {"all": ROUGH, "apart": {"w": ROUGH, "s": ROUGH}, "dtypes": {"w": "bfloat16", "r": "float16"}}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "inner",
+    [
+        gradtx.scale_by_adam(),
+        # As many steps in memory as there are items in a stack: shapes do not tell which axis is which.
+        gradtx.scale_by_lbfgs(2),
+        gradtx.scale_by_lbfgs(3),
+        pytest.param(gradtx.accumulate(ADAM, 2), marks=pytest.mark.exhaustive),
+        pytest.param(gradtx.lookahead(gradtx.sgd(0.1), 2, 0.5), marks=pytest.mark.exhaustive),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_slots_of_some_of_the_parameters_that_are_packed_together(inner, way):
+    """They are kept in finer stacks than the parameters, whatever a transformation keeps."""
+    packed, tx = gradtx.pack(ALIKE), gradtx.stored(inner, way)
+    grads = make_grads(3, shapes={name: x.shape for name, x in ALIKE.items()})
+    step = jax.jit(lambda params, state, g: gradtx.step(tx, params, state, g))
+    wanted, state = ALIKE, tx.init(ALIKE)
+    found, packed_state = packed, tx.init(packed)
+    for k in range(3):
+        wanted, state = step(wanted, state, at(grads, k))
+        found, packed_state = step(found, packed_state, packed.like(at(grads, k)))
+    chex.assert_trees_all_close(found.unpack(), wanted, rtol=1e-5, atol=1e-6)
+    assert types_of(packed_state) == types_of(tx.init(packed))
+    ours, theirs = gradtx.state_dict(packed_state), gradtx.state_dict(state)
+    assert list(ours) == list(theirs)
+    chex.assert_trees_all_equal_shapes_and_dtypes(ours, theirs)
+    restored, report = gradtx.restore(jax.eval_shape(tx.init, packed), theirs)
+    assert types_of(restored) == types_of(packed_state) and not report.recoded
+
+
 def test_a_sweep_is_as_single_runs():
     make = lambda rate: gradtx.stored(gradtx.adam(rate), CODEC)
     txs, g = [make(rate) for rate in (0.1, 0.01)], halves()[0]

@@ -229,16 +229,16 @@ def _opened(x: Any) -> Any:
     return x.decoded() if isinstance(x.arrays["codes"], jax.Array) else x.type
 
 
-def recoded(tree: PyTree, like: PyTree) -> PyTree:
-    """A tree with its arrays in codes where those of another, of the same structure when opened, are."""
+def recoded(tree: PyTree, like: PyTree, seed: Array | None = None) -> PyTree:
+    """A tree with its arrays in codes where those of another, of the same structure when opened, are; see `again`."""
     if not any_coded(like):
         return tree
 
     def one(x: Any, y: Any) -> Any:
         if is_stack(y):
-            items = lambda a, b: jax.vmap(lambda a, b: b.again(a))(a, b) if is_coded(b) and not is_coded(a) else a
+            items = lambda a, b: jax.vmap(lambda a, b: b.again(a, seed))(a, b) if is_coded(b) and not is_coded(a) else a
             return Stack(jax.tree.map(items, x.value, y.value, is_leaf=is_coded))
-        return y.again(x) if is_coded(y) and not is_coded(x) else x
+        return y.again(x, seed) if is_coded(y) and not is_coded(x) else x
 
     return jax.tree.map(one, tree, like, is_leaf=_is_node)
 
