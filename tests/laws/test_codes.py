@@ -7,10 +7,13 @@ import pytest
 
 import gradtx
 from gradtx.core.codecs.coded import is_coded, opened
+from gradtx.core.repack import unpacked
 from gradtx.core.walk import declared
+from gradtx.state.names import named_leaves
 from tests.catalogue import ROWS
 from tests.laws.test_stored import parted_by
 from tests.support import FEW, at, make_grads, make_params, types_of
+from tests.support import plain as numbers
 
 CODEC = gradtx.int8(4, rounding="stochastic", smallest=0)
 # Of those whose slots are like their parameters or not, and of wrappers, some of each kind; all of them with --slow.
@@ -46,3 +49,22 @@ def test_every_slot_is_kept_in_codes(row, codec):
 def test_the_first_steps_are_nearly_the_same(row):
     share = 0.5 if "mechanize" in row.id else 0.1  # its rate is a sum of products of what is kept
     assert parted_by(row, gradtx.int8(4, smallest=0)) <= share
+
+
+@few
+def test_states_go_into_codes_and_back(row):
+    """And `restore` tells which slots were in others, or in none."""
+    params, tx = make_params(shapes=FEW), gradtx.stored(row.tx, CODEC)
+    plain = jax.tree.map(lambda x: x + x.dtype.type(0.5) if x.dtype == jnp.float32 else x, row.tx.init(params))
+    names = {e.name for e in named_leaves(unpacked(tx.init(params))) if is_coded(e.value)}
+    start = jax.eval_shape(tx.init, params)
+    inside, report = gradtx.restore(start, gradtx.state_dict(plain))
+    assert types_of(inside) == types_of(tx.init(params)) and set(report.recoded) == names
+    again, report = gradtx.restore(start, gradtx.state_dict(inside))
+    chex.assert_trees_all_equal(again, inside)
+    assert not report.recoded
+    outside, report = gradtx.restore(row.tx.init(params), gradtx.state_dict(inside))
+    assert types_of(outside) == types_of(plain) and set(report.recoded) == names
+    chex.assert_trees_all_close(numbers(outside), numbers(plain), rtol=0.1, atol=0.3)
+    gradtx.reset(tx, inside, params)
+    assert jax.tree.structure(gradtx.state_sharding(tx, params)) == jax.tree.structure(inside)
