@@ -70,8 +70,14 @@ def at_once(call: Callable[..., R], value: Value, *operands: Any) -> R:
         value: what it is about.
         *operands: trees of arrays and numbers.
     """
-    with calling(call, value, operands) as run:
-        return run(*operands)
+    known = _known_here(value, operands)
+    if known is not None:
+        found = _program(known, call, None)
+        if found is not None:
+            given = ([*map(as_operand, known.numbers)], *operands)
+            return found.run(partial(call, value, *operands), given)
+        with CHANGING.turned(known.reads.own or CHANGING in settings()):
+            return call(value, *operands)
     return call(value, *operands)
 
 
@@ -90,12 +96,31 @@ def calling(
         compiled: the same function as it is to be compiled, where that is another: `(remake, numbers, *operands)`, of
             what makes the value of its numbers.
     """
+    known = _known_here(value, operands)
+    if known is None:
+        yield partial(call, value)
+        return
+    found = _program(known, call, compiled)
+    if found is None:
+        with CHANGING.turned(known.reads.own or CHANGING in settings()):
+            yield partial(call, value)
+    elif found.refuses(given := ([*map(as_operand, known.numbers)], *operands)):
+        yield partial(call, value)
+    else:
+        with found.tried(given):
+            yield partial(found.compiled, given[0])
+
+
+def _known_here(value: Value, operands: tuple[Any, ...]) -> Known | None:
+    """What is known of a value; None where its calls with these operands are none of a program, here and now."""
     known = value.remember(_known) if outside() else None
     if known is not None and not known.reads.hold():
         known = value.remember(_known, anew=True)
-    if known is None or not (known.reads.own or are_plain(operands)):
-        yield partial(call, value)
-        return
+    return None if known is None or not (known.reads.own or are_plain(operands)) else known
+
+
+def _program(known: Known, call: Callable[..., Any], compiled: Callable[..., Any] | None) -> Program | None:
+    """The program of a call; None where it is not worth one yet."""
     key = (call, settings(), wanted())
     found = known.programs.get(key)
     if found is None:
@@ -106,14 +131,7 @@ def calling(
         found = program(family, member, make, tried=TRIED if known.reads.own else 0)
         if found is not None:
             known.programs[key] = found
-    if found is None:
-        with CHANGING.turned(known.reads.own or CHANGING in settings()):
-            yield partial(call, value)
-    elif found.refuses(given := ([*map(as_operand, known.numbers)], *operands)):
-        yield partial(call, value)
-    else:
-        with found.tried(given):
-            yield partial(found.compiled, given[0])
+    return found
 
 
 def _remade(structure: Any, kept: tuple[Frozen | None, ...], numbers: list[Any]) -> Any:

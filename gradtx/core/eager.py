@@ -132,9 +132,13 @@ class Program:
 
     def run(self, plain: Callable[[], Any], operands: Sequence[Any]) -> Any:
         """The result for these operands; of `plain`, which computes the same, where they cannot be traced."""
-        if not self.refuses(operands):
-            with self.tried(operands):
+        if not self.refused or not self.refuses(operands):
+            try:
                 return self.compiled(*operands)
+            except FloatingPointError:  # what `jax.debug_nans` looks for was found
+                raise
+            except Exception:  # whatever it is, the call without a trace says what is right
+                self.refuse(operands)
         return plain()
 
     @contextmanager
@@ -142,12 +146,16 @@ class Program:
         """A block that ends quietly where operands of these types cannot be traced."""
         try:
             yield
-        except FloatingPointError:  # what `jax.debug_nans` looks for was found
+        except FloatingPointError:
             raise
-        except Exception:  # whatever it is, the call without a trace says what is right
-            if len(self.refused) >= REFUSED:
-                self.refused.clear()
-            self.refused.add(_types_of(operands))
+        except Exception:
+            self.refuse(operands)
+
+    def refuse(self, operands: Sequence[Any]) -> None:
+        """Remember that operands of these types cannot be traced."""
+        if len(self.refused) >= REFUSED:
+            self.refused.clear()
+        self.refused.add(_types_of(operands))
 
     def refuses(self, operands: Sequence[Any]) -> bool:
         """Whether operands of these types could not be traced."""
@@ -180,13 +188,6 @@ def program(
     return found
 
 
-def _run(found: Program | None, plain: Callable[[], Any], operands: Sequence[Any]) -> Any:
-    if found is not None:
-        return found.run(plain, operands)
-    with CHANGING.turned():
-        return plain()
-
-
 def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Callable[P, R]:
     """Decorate a function of arrays: outside of any trace its call is one compiled call.
 
@@ -217,7 +218,10 @@ def compiled(function: Callable[P, R], *, static: tuple[str, ...] = ()) -> Calla
         key = tuple(member)
         family = (function, tuple(kwargs), settings(), wanted())
         found = program(family, key, lambda: _given(function, args, kwargs, key))
-        return _run(found, lambda: function(*args, **kwargs), operands)
+        if found is not None:
+            return found.run(lambda: function(*args, **kwargs), operands)
+        with CHANGING.turned():
+            return function(*args, **kwargs)
 
     return call
 

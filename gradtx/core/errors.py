@@ -30,7 +30,7 @@ def describe(x: Any) -> str:
 def is_inexact(x: Any) -> bool:
     """Whether `x` is a floating-point or complex array, structure of one, or Python number."""
     if isinstance(x, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct):
-        return _is_inexact(x.dtype) and not isinstance(x, np.ma.MaskedArray)
+        return is_inexact_dtype(x.dtype) and not isinstance(x, np.ma.MaskedArray)
     return isinstance(x, float | complex)
 
 
@@ -40,7 +40,7 @@ def is_real_number(x: Any) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_inexact(dtype: Any) -> bool:
+def is_inexact_dtype(dtype: Any) -> bool:
     """Whether a dtype is a floating-point or complex one that JAX has: NumPy's extended precision it has not."""
     if not jnp.issubdtype(dtype, jnp.inexact):
         return False

@@ -7,6 +7,7 @@ operation on a device and holds under `jit`.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import checks, errors
-from gradtx.core.errors import is_inexact, path_str
+from gradtx.core.errors import is_inexact, is_inexact_dtype, path_str
 from gradtx.core.stacks import is_leaf, unwrapped
 from gradtx.core.switch import Switch
 from gradtx.core.typing import PyTree
@@ -33,9 +34,21 @@ def numbers_as_arrays(name: str, what: str, tree: PyTree) -> PyTree:
         leaves, treedef = jax.tree.flatten(tree)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {what} cannot be taken apart as a tree: {error}") from None
-    if not any(map(_is_loose, leaves)):
+    if _are_of_jax(frozenset(map(type, leaves))) or not any(map(_is_loose, leaves)):
         return tree
     return treedef.unflatten([jnp.asarray(x) if _is_loose(x) else x for x in leaves])
+
+
+def are_arrays(tree: PyTree) -> bool:
+    """Whether all leaves are floating-point or complex arrays of JAX's that are not traced."""
+    leaves = jax.tree.leaves(tree)
+    return _are_of_jax(frozenset(map(type, leaves))) and all(map(is_inexact_dtype, {x.dtype for x in leaves}))
+
+
+@lru_cache(maxsize=256)
+def _are_of_jax(kinds: frozenset[type]) -> bool:
+    """Whether values of these types are arrays, or what stands for such."""
+    return all(issubclass(kind, jax.Array | jax.ShapeDtypeStruct) for kind in kinds)
 
 
 def _is_loose(x: Any) -> bool:

@@ -134,7 +134,7 @@ class Batches:
         of = lambda part, sizes: [
             (name, n // len(names[i])) for i, n in zip(part.places, sizes, strict=True) for name in names[i]
         ]
-        each = zip(self.parts, self.sizes(), self.stacked, strict=True)
+        each = zip(self.parts, self.sizes() if asked else self.parts, self.stacked, strict=True)
         return [(of(part, sizes) if asked else [], stacked) for part, sizes, stacked in each]
 
     def column(self, tree: PyTree) -> list[Any]:

@@ -137,14 +137,14 @@ class Leafwise:
         return ScaleByScheduleState(count) if self.state is EmptyState else ScheduledState(count, state)
 
     def _init_inner(self, params: PyTree, inner: Numbers) -> Any:
-        numpy = lambda p: isinstance(p, np.ndarray | np.generic) or not hasattr(p, "shape")
-        tree = jax.tree.map(lambda p: jnp.asarray(p) if numpy(p) and errors.is_inexact(p) else p, params)
-        batches = self._batches(tree)
-        for part in batches.parts:
-            for i in part.places:
-                p = unwrapped(batches.leaves[i])
-                if self.real_only or not errors.is_inexact(p):
-                    errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
+        chosen = self.mask is not None or self.masks or self.layout is not None or self.real_only
+        if self.state is EmptyState and not chosen and gate.are_arrays(params):
+            return EmptyState()
+        batches = self._batches(gate.numbers_as_arrays(self.name, "params", params))
+        for i in (i for part in batches.parts for i in part.places):
+            p = unwrapped(batches.leaves[i])
+            if self.real_only or not errors.is_inexact(p):
+                errors.check_inexact(self.name, "parameter", batches.paths[i], p, real_only=self.real_only)
         left_out = [p if p is None else MaskedNode() for p in batches.leaves]
         slots: Numbers = {}
         for name, start in self.slots.items():

@@ -28,6 +28,7 @@ import numpy as np
 import gradtx
 from gradtx.compat.optax.kept import Slots, as_before, as_complex, started
 from gradtx.compat.optax.remember import RememberingPair, remembered
+from gradtx.core.gate import are_arrays
 from gradtx.core.states import EmptyState as EmptyState
 from gradtx.core.transformation import keeps_nothing
 from gradtx.core.typing import TransformationLike
@@ -164,7 +165,7 @@ def as_floats(tree: PyTree) -> PyTree:
             return jax.ShapeDtypeStruct(x.shape, jnp.result_type(float), sharding=x.sharding)
         return jnp.asarray(x, jnp.result_type(float))
 
-    return jax.tree.map(as_float, tree)
+    return tree if are_arrays(tree) else jax.tree.map(as_float, tree)
 
 
 def with_extra_args_support(tx: GradientTransformation) -> Pair:
