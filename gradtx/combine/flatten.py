@@ -1,6 +1,6 @@
 """Flattening: an inner transformation that sees all parameters as one vector."""
 
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate
 from typing import Any
 
@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 from gradtx.core import precision
 from gradtx.core.degree import of
+from gradtx.core.eager import compiled
 from gradtx.core.errors import is_none
 from gradtx.core.explicit import automatically, in_a_row, sharding_of, zeros_like
 from gradtx.core.slots import slot_dtype
 from gradtx.core.transformation import Inner, Pair, ours, transformation
-from gradtx.core.typing import Array, PyTree
+from gradtx.core.typing import Array, DType, PyTree
 
 
 @transformation(degree=of("inner"))
@@ -51,9 +52,12 @@ def _vector(leaves: list[Any]) -> Array:
     """All elements in a row, in the dtype that a slot of the widest of them has."""
     dtypes = {jnp.dtype(jnp.result_type(x)) for x in leaves} or {jnp.dtype(jnp.float32)}
     dtype = slot_dtype(reduce(precision.promote, dtypes))
-    parts = [precision.cast(x, dtype) for x in leaves]
-    joined = lambda *parts: jnp.concatenate([jnp.reshape(x, -1) for x in parts])
-    return automatically(joined, parts, in_a_row(parts)) if parts else jnp.zeros(0, dtype)
+    return automatically(partial(_joined, dtype), leaves, in_a_row(leaves)) if leaves else jnp.zeros(0, dtype)
+
+
+@compiled
+def _joined(dtype: DType, *leaves: Array) -> Array:
+    return jnp.concatenate([jnp.reshape(precision.cast(x, dtype), -1) for x in leaves])
 
 
 def _leaves(flat: Array, updates: list[Any], like: list[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ import jax.core
 import jax.numpy as jnp
 
 from gradtx.core.codecs.coded import is_coded, opened, recoded
+from gradtx.core.eager import compiled
 from gradtx.core.slots import SlotMark
 from gradtx.core.stacks import Packed, Part, Stack, gathered, grouped, is_packed, is_stack
 from gradtx.core.typing import PyTree
@@ -27,8 +28,13 @@ def unpacked(tree: PyTree) -> PyTree:
 def per_leaf(state: PyTree, params: PyTree) -> PyTree:
     """A state with what is kept in stacks kept leaf by leaf instead: of packed parameters, stack by stack."""
     own = params.packing if is_packed(params) else None
-    apart = lambda x: x.unpack() if is_packed(x) and x.packing != own else x
+    apart = lambda x: _unpack(x) if is_packed(x) and x.packing != own else x
     return jax.tree.map(apart, state, is_leaf=is_packed)
+
+
+@compiled
+def _unpack(x: Packed) -> PyTree:
+    return x.unpack()
 
 
 def _plain(x: Packed) -> PyTree:

@@ -90,7 +90,8 @@ class ScalarStart:
             check_one_number(first)
         kept = precision.scalar_dtype(params)
         # A copy: the value may be the caller's own array, and the state may be donated.
-        begin = filled((), first, kept) if isinstance(first, int | float) else jnp.array(first, kept, copy=True)
+        alike = isinstance(first, int | float)
+        begin = filled(self.shape, first, kept) if alike else jnp.array(first, kept, copy=True)
         return vary_as_all(begin, params)
 
 

@@ -8,6 +8,7 @@ from gradtx.combine.optimizer import optimizer
 from gradtx.core import precision, tree
 from gradtx.core.arguments import OneOf
 from gradtx.core.averages import safe_divide, saturate, sqrt
+from gradtx.core.eager import compiled
 from gradtx.core.fields import Scalar
 from gradtx.core.hyperparameters import NonNegative, NonNegativeNumber, PositiveNumber
 from gradtx.core.lifted import lifted
@@ -39,8 +40,10 @@ class DoWGState(NamedTuple):
     estim_sq_dist: Scalar  # r^2, the largest ||theta - theta_0||^2
 
 
-def relative_to(norm: Array, share: ArrayLike) -> Array:
-    """share (1 + norm)."""
+@compiled
+def relative_to(params: PyTree, share: ArrayLike) -> Array:
+    """share (1 + ||params||)."""
+    norm = tree.norm(params)
     return precision.number_in(share, norm.dtype) * (1 + norm)
 
 
@@ -92,7 +95,7 @@ def scale_by_dog(init_step: NonNegativeNumber = 1e-6, eps: NonNegative = 1e-8, *
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022, which averages the iterates; differs: nothing.
     """
-    relative = scalar(lambda params: relative_to(tree.norm(params), init_step))
+    relative = scalar(lambda params: relative_to(params, init_step))
     return {
         "max_dist": {"heuristic": relative, "distance": init_step}.get(init_kind, 0),
         "is_init_step": lambda params: jnp.ones((), bool),
@@ -132,7 +135,7 @@ def scale_by_distance_over_gradients(reps_rel: NonNegativeNumber = 1e-6, eps: No
 
     Source: Ivgi, Hinder & Carmon 2023, arXiv:2302.12022; differs: nothing.
     """
-    return {"max_dist": scalar(lambda p: relative_to(tree.norm(p), reps_rel))}
+    return {"max_dist": scalar(lambda p: relative_to(p, reps_rel))}
 
 
 @optimizer(scale_by_dog, strength=coupled)

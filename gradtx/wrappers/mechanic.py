@@ -92,9 +92,9 @@ def mechanize(
     """
 
     def each(value: ArrayLike) -> Any:
-        def start(params: PyTree) -> Array:
+        def start(params: PyTree) -> ArrayLike:
             check_one_number(value)
-            return jnp.full(num_betas, value)
+            return value if isinstance(value, int | float) else jnp.full(num_betas, value)
 
         return scalar(start, shape=(num_betas,))
 

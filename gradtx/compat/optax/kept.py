@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import precision
-from gradtx.core.errors import is_inexact, is_none
+from gradtx.core.errors import is_inexact, is_inexact_dtype, is_none
 from gradtx.core.fields import NumberMark
 from gradtx.core.repack import per_leaf
 from gradtx.core.slots import SlotMark
@@ -30,6 +30,8 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
         return first
     asked = {name: dtype for name, dtype in (asked or {}).items() if dtype is not None}
     types = [precision.dtype_of(p) for p in jax.tree.leaves(params)]
+    if not asked and _are_alike(first, set(types)):
+        return first
     widest = lambda: reduce(precision.promote, types) if types else jnp.dtype(jnp.float32)
 
     def slot(name: str, mark: SlotMark, tree: Any) -> Any:
@@ -60,6 +62,14 @@ def started(tx: Any, params: Any, asked: Slots) -> Any:
     state = map_declared(slot, first, inner=inner)
     state = map_declared(number, state, kind=NumberMark, inner=inner)
     return jax.tree.map(search, state, is_leaf=is_search) if inner else state
+
+
+def _are_alike(state: Any, types: set[Any]) -> bool:
+    """Whether all numbers of a state are in the parameters' one dtype, real and wide enough to compute in."""
+    if len(types) != 1 or any(jnp.issubdtype(t, jnp.complexfloating) or precision.compute_dtype(t) != t for t in types):
+        return False
+    kinds = {getattr(x, "dtype", None) for x in jax.tree.leaves(state)} - types
+    return not any(kind is None or is_inexact_dtype(kind) for kind in kinds)
 
 
 def _transformations_in(tx: Any) -> list[GradientTransformation]:

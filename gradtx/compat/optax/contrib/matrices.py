@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import gradtx
 from gradtx.compat.optax import base
@@ -86,7 +87,8 @@ def _with_coefficients(make: Make, ns_coeffs: Any, ns_steps: int, numbers: Any, 
         return make(ns_coeffs=coefficients, ns_steps=steps, weight_dimension_numbers=_translated(numbers), **others)
 
     def init(params: Params) -> OptState:
-        table = jnp.asarray(ns_coeffs)
+        given = any(isinstance(x, jax.Array) for x in jax.tree.leaves(ns_coeffs))
+        table = jnp.asarray(ns_coeffs if given else np.asarray(ns_coeffs))  # JAX takes numbers one by one, slowly
         if table.ndim not in (1, 2) or table.shape[-1] != 3:
             raise ValueError(f"scale_by_muon: ns_coeffs must be of shape (3,) or (steps, 3), got {table.shape}")
         if table.ndim == 2 and len(table) < ns_steps:
