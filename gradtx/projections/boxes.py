@@ -27,13 +27,13 @@ def projection_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
         TypeError: for a complex leaf.
         ValueError: for two numbers of which `lower` is the larger.
     """
-    check_real("projection_box", tree)
     check_ordered("projection_box", lower=lower, upper=upper)  # which no compiled call could: it knows no number
     return _onto_box(tree, lower, upper)
 
 
 @compiled
 def _onto_box(tree: PyTree, lower: PyTree, upper: PyTree) -> PyTree:
+    check_real("projection_box", tree)
     return jax.tree.map(_clip, tree, _spread(lower, tree), _spread(upper, tree))
 
 

@@ -44,7 +44,8 @@ def hessian_diag(loss: Callable[..., Array], params: PyTree, *args: Any) -> PyTr
 
     def entry(i: Array) -> Array:
         basis = (places == i).astype(flat.dtype)
-        return ravel_pytree(hvp(loss, unravel(basis), params, *args))[0][i]
+        row = ravel_pytree(hvp(loss, unravel(basis), params, *args))[0]
+        return jax.lax.dynamic_index_in_dim(row, i, keepdims=False)
 
     return unravel(of_each(entry, places))
 

@@ -145,6 +145,8 @@ def _children(node: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:
     """What is directly in a node, with its path; nothing for a leaf."""
     if _is_named_tuple(node):
         return [((*path, NamedTupleKey(type(node).__name__, name)), getattr(node, name)) for name in node._fields]
+    if jax.tree_util.all_leaves([node]):
+        return []
     inside = jax.tree_util.tree_leaves_with_path(node, is_leaf=lambda x: x is not node)
     return [((*path, *step), child) for step, child in inside if step]
 
