@@ -1,15 +1,16 @@
-"""Every script at its smallest setting, as a user runs it: its claims hold, and it draws its picture.
+"""Every script at its smallest setting: its claims hold, and it draws its picture.
 
 Where the environment variable GRADTX_GALLERY names a folder, what each makes is kept there for the documentation, as
 NAME.png and NAME.txt (docs/_gallery.py).
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.examples.scripts import COMPARED, ROOT, WALKED, check_picture, rows, run
+from tests.examples.scripts import COMPARED, ROOT, WALKED, check_picture, rows
 
 for needed in ("matplotlib", "sklearn", "tqdm", "flax", "equinox", "orbax.checkpoint"):
     pytest.importorskip(needed)
@@ -28,7 +29,9 @@ def check_trajectories(done):
 
 
 def check_compare_optimizers(done):
-    assert {line.partition(":")[0] for line in done.stderr.split("\n") if line} == {"Training"}  # one bar, no more
+    assert {line.partition(":")[0] for line in re.split("[\r\n]+", done.stderr) if line} == {
+        "Training"
+    }  # one bar, no more
     assert [row[0] for row in rows(done.stdout, COMPARED)] == COMPARED
 
 
@@ -37,11 +40,11 @@ CHECKS = {"trajectories": check_trajectories, "compare_optimizers": check_compar
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_example(name, tmp_path):
+def test_every_example(name, execute, tmp_path):
     gallery = Path(os.environ.get("GRADTX_GALLERY", tmp_path / "gallery")).absolute()
     gallery.mkdir(parents=True, exist_ok=True)
     picture = gallery / f"{name}.png"
-    done = run(f"{name}.py", "--quick", "--out", picture, folder=tmp_path)
+    done = execute(name, "--quick", "--out", picture)
     picture.with_suffix(".txt").write_text(done.stdout, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"Figure: {picture}"
