@@ -34,6 +34,8 @@ MOST_MEMORY, MOST_MAPS = 6 * 2**30, 30_000
 RELEASE = ("test_convergence.py", "examples", "test_training.py")
 # So are, but for what is slow, those of the parts that know the most of JAX: how it traces, cuts arrays and lowers.
 NEAR_JAX = ("core", "combine", "laws", "native", "state")
+# Of these, what gradtx alone decides: names, ranges of arguments, and how states of one kind go into another.
+OURS = ("test_construction.py", "test_odd_arguments.py", "test_describe.py", "test_changed_wrappers.py")
 # These take long: they begin first, or one process would be at one of them when all others are done.
 LONG = (*RELEASE, "test_resume.py", "docs")
 
@@ -47,9 +49,9 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the marks
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if lies_in(RELEASE, item) or (lies_in(NEAR_JAX, item) and not item.get_closest_marker("slow")):
+        if lies_in(RELEASE, item.path) or (near_jax(item.path) and not item.get_closest_marker("slow")):
             item.add_marker("release")
-    items.sort(key=lambda item: not lies_in(LONG, item))
+    items.sort(key=lambda item: not lies_in(LONG, item.path))
     if config.getoption("--slow"):
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
@@ -57,8 +59,20 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
 
 
-def lies_in(names, item):
-    return not {item.path.name, item.path.parent.name}.isdisjoint(names)
+def pytest_ignore_collect(collection_path, config):
+    """With `-m release`, do not even read the files that have no such mark."""
+    unmarked = collection_path.name.startswith("test_") and not (
+        lies_in(RELEASE, collection_path) or near_jax(collection_path)
+    )
+    return True if unmarked and collection_path.is_file() and config.getoption("markexpr") == "release" else None
+
+
+def lies_in(names, path):
+    return not {path.name, path.parent.name}.isdisjoint(names)
+
+
+def near_jax(path):
+    return lies_in(NEAR_JAX, path) and not lies_in(OURS, path)
 
 
 def pytest_collection_finish():
