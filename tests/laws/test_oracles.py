@@ -14,8 +14,9 @@ WITH_ORACLE = [row for row in ROWS if row.oracle is not None]
 
 
 def expected(row: Row, params, grads):
-    theta, treedef = jax.tree.flatten(jax.tree.map(lambda x: np.asarray(x, np.float64), params))
-    steps = [[np.asarray(g[t], np.float64) for g in jax.tree.leaves(grads)] for t in range(STEPS)]
+    params, grads = jax.tree.map(lambda x: np.asarray(x, np.float64), (params, grads))
+    theta, treedef = jax.tree.flatten(params)
+    steps = [[g[t] for g in jax.tree.leaves(grads)] for t in range(STEPS)]
     updates = oracles.call(row.oracle, theta, steps, row.tx.arguments)
     columns = [np.stack([u[i] for u in updates]) for i in range(len(theta))]
     return treedef.unflatten(columns)

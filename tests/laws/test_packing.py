@@ -7,7 +7,7 @@ import pytest
 
 import gradtx
 from tests.catalogue import every_transformation
-from tests.support import at, make_grads, make_params
+from tests.support import make_grads, make_params, train
 
 SHAPES = {"a": (4, 3), "b": (4, 3), "c": (), "d": ()}
 STEPS = 3
@@ -19,17 +19,15 @@ def test_packed_is_the_same(row):
         pytest.skip(row.exempt.get("packing", "random numbers are drawn per stack"))
 
     @jax.jit
-    def step(params, state, g):
-        updates, state = row.tx.update(g, state, params, **(row.extra(params, g) if row.extra else {}))
-        return gradtx.apply_updates(params, updates), state, updates
+    def both(params, grads):
+        packed = gradtx.pack(params)
+        packed_grads = jax.vmap(packed.like)(grads)
+        updates, packed_updates = (
+            train(row.tx, *given, row.extra)[2] for given in ((params, grads), (packed, packed_grads))
+        )
+        return updates, jax.vmap(lambda u: u.unpack())(packed_updates)
 
     with jax.enable_x64(True):
         params, grads = make_params(jnp.float64, shapes=SHAPES), make_grads(STEPS, jnp.float64, shapes=SHAPES)
-        packed = gradtx.pack(params)
-        state, packed_state = row.tx.init(params), row.tx.init(packed)
-        for i in range(STEPS):
-            g = at(grads, i)
-            packed_g = packed.like(g)
-            params, state, updates = step(params, state, g)
-            packed, packed_state, packed_updates = step(packed, packed_state, packed_g)
-            chex.assert_trees_all_close(packed_updates.unpack(), updates, rtol=1e-9, atol=1e-12)
+        updates, unpacked = both(params, grads)
+        chex.assert_trees_all_close(unpacked, updates, rtol=1e-9, atol=1e-12)
