@@ -43,6 +43,9 @@ def int8(
     Blocks lie along the last axis, and a row's last block may be shorter: what is cut over devices along other axes
     stays cut. With 4 bytes of scale a block, 256 numbers take 260 bytes.
 
+    What is more than 0 in a slot that is never negative stays that, at least the smallest number: a rule that divides
+    by its root would be thrown far by a 0.
+
     Args:
         block: how many numbers share a scale.
         map: `"dynamic"`: seven decades, finer where numbers are larger; -1 has no code, so that the largest magnitude
@@ -52,10 +55,10 @@ def int8(
             step, the slot and the place, so that runs repeat.
         smallest: arrays of fewer numbers stay as they are.
 
-    Source: Dettmers et al. 2022, arXiv:2110.02861; FlashOptim, arXiv:2602.23349.
+    Source: Dettmers et al. 2022, arXiv:2110.02861; FlashOptim, arXiv:2602.23349; differs: both round to 0 there.
     """
     grid = partial(maps.dynamic, 7) if map == "dynamic" else maps.companded
-    return _in_blocks(grid(signed=True), grid(signed=False), block, rounding, smallest)
+    return _never_zero(_in_blocks(grid(signed=True), grid(signed=False), block, rounding, smallest))
 
 
 @codec
@@ -92,12 +95,16 @@ def float8(
     Source: Micikevicius et al. 2022, arXiv:2209.05433.
     """
     signed, positive = maps.floats(dtype, signed=True), maps.floats(dtype, signed=False)
-    coding = _in_blocks(signed, positive, None, rounding, smallest)
+    return _never_zero(_in_blocks(signed, positive, None, rounding, smallest))
 
-    def encode(x: Array, is_positive: bool, noise: Array | None) -> dict[str, Array]:
-        arrays = coding.encode(x, is_positive, noise)
+
+def _never_zero(coding: Coding) -> Coding:
+    """A coding whose first code is 0, which only 0 has in slots that are never negative: they may be divided by."""
+
+    def encode(x: Array, positive: bool, noise: Array | None) -> dict[str, Array]:
+        arrays = coding.encode(x, positive, noise)
         codes = arrays["codes"]
-        return arrays | {"codes": jnp.where(x > 0, jnp.maximum(codes, 1), codes) if is_positive else codes}
+        return arrays | {"codes": jnp.where(x > 0, jnp.maximum(codes, 1), codes) if positive else codes}
 
     return coding._replace(encode=encode)
 
