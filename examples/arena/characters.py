@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from examples.arena.task import Task, cross_entropy, dense
 
 BLOCKS, WIDTH, HEADS, CONTEXT = 2, 64, 4, 64
-BATCH = 16
+BATCH = 8
 VALIDATION = 128  # windows
 PRINTABLE = range(32, 127)  # the codes of ASCII, from the space on
 VOCABULARY = 1 + len(PRINTABLE)  # with the end of a line
@@ -91,7 +91,7 @@ def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def characters() -> Task:
-    """Windows of 64 characters and the one after each, 16 at a step."""
+    """Windows of 64 characters and the one after each, 8 at a step."""
     train, others = read()
     text = jnp.asarray(train)
     starts = np.linspace(0, len(others) - CONTEXT - 1, VALIDATION).astype(int)
@@ -106,7 +106,7 @@ def characters() -> Task:
         return jax.vmap(lambda i: jax.lax.dynamic_slice(text, (i,), (CONTEXT + 1,)))(starts)
 
     return Task(
-        "characters", init, loss, batch, steps=1000, rate=2e-3,
+        "characters", init, loss, batch, steps=300, rate=2e-3,
         final=lambda params, losses: jnp.mean(losses[-max(1, len(losses) // ENDS) :]),
         judged_by=f"training loss in nats a character, mean over the last {1 / ENDS:.0%} of the steps",
         score=lambda params: loss(params, validation),
