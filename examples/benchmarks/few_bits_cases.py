@@ -39,11 +39,23 @@ CODECS = {
     "float8": gradtx.float8(smallest=0),
     "int4, stochastic": gradtx.int4(rounding="stochastic", smallest=0),
 }
+KEEPINGS = {
+    "stochastic": gradtx.stochastic(),
+    "kahan": gradtx.kahan(),
+    "residual(8)": gradtx.residual(8),
+    "residual(16)": gradtx.residual(16),
+    "master": gradtx.master(),
+}
 
 
 def slots(way: Any, **named: Any) -> Way:
     """Every slot in codes, small ones too, or in a dtype; some by name in others."""
     return Way(lambda tx: gradtx.stored(tx, way, **named))
+
+
+def parameters(keeping: Any) -> Way:
+    """Parameters of 16 bits, of which what is below their spacing is kept, or left to chance."""
+    return Way(lambda tx: gradtx.kept(tx, keeping), "bfloat16")
 
 
 WAYS = {
@@ -52,6 +64,7 @@ WAYS = {
     "log8, z in float32": slots(CODECS["log8"], z="float32"),
     "int8, z in float32": slots(CODECS["int8"], z="float32"),
     "bfloat16 parameters": Way(lambda tx: tx, "bfloat16"),
+    **{f"bfloat16 parameters, {name}": parameters(keeping) for name, keeping in KEEPINGS.items()},
 }
 
 OPTIMIZERS = {
@@ -74,7 +87,7 @@ CASES = [
         "ademamix": EIGHT,
         "schedule_free_adamw": (*EIGHT, "log8, z in float32", "int8, z in float32"),
         "accumulate(adamw, 4)": EIGHT,
-        "adamw, a tenth of the rate": (PLAIN, "bfloat16 parameters"),
+        "adamw, a tenth of the rate": (PLAIN, *(name for name, way in WAYS.items() if way.dtype != PLAIN)),
     }.items()
     for way in ways
 ]
