@@ -61,6 +61,7 @@ def parameters(keeping: Any) -> Way:
 WAYS = {
     PLAIN: Way(lambda tx: tx),
     **{name: slots(way) for name, way in CODECS.items()},
+    "int4, stochastic, nu in log8": slots(CODECS["int4, stochastic"], nu=CODECS["log8"]),
     "log8, z in float32": slots(CODECS["log8"], z="float32"),
     "int8, z in float32": slots(CODECS["int8"], z="float32"),
     "bfloat16 parameters": Way(lambda tx: tx, "bfloat16"),
@@ -81,7 +82,7 @@ EIGHT = (PLAIN, "log8", "int8")
 CASES = [
     Case(optimizer, way)
     for optimizer, ways in {
-        "adamw": (PLAIN, *CODECS),
+        "adamw": (PLAIN, *CODECS, "int4, stochastic, nu in log8"),
         "lion": (PLAIN, *CODECS),
         "muon": EIGHT,
         "ademamix": EIGHT,
