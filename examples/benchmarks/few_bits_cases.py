@@ -71,7 +71,7 @@ WAYS = {
 OPTIMIZERS = {
     "adamw": Optimizer(gradtx.adamw),
     "lion": Optimizer(lambda rate: gradtx.lion(rate / 10)),
-    "muon": Optimizer(lambda rate: gradtx.muon(0.02, adam_learning_rate=rate)),
+    "muon": Optimizer(lambda rate: gradtx.muon(10 * rate, adam_learning_rate=rate)),
     "ademamix": Optimizer(gradtx.ademamix),
     "schedule_free_adamw": Optimizer(lambda rate: gradtx.schedule_free_adamw(2.5 * rate)),
     "accumulate(adamw, 4)": Optimizer(lambda rate: gradtx.accumulate(gradtx.adamw(rate), 4)),
