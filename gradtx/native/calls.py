@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gradtx.native.elementwise import Builder, held, known
-from gradtx.native.formula import Formula, Scalar
+from gradtx.native.codes import fits, scales_shape, together
+from gradtx.native.elementwise import CODES, Builder, held, known
+from gradtx.native.formula import Formula, Role, Scalar, roles
 from gradtx.native.lazy import Evaluation
 from gradtx.native.load import TARGET
 from gradtx.native.program import compiled
@@ -30,6 +31,7 @@ class LeafProgram(NamedTuple):
     arrays: list[Any]  # the inputs
     scalars: list[Any]
     places: list[int]  # where its outputs are among the step's
+    results: list[Any]  # their types
 
 
 def run(*operands: Any, jaxpr: Any, in_place: bool = True) -> list[Any]:
@@ -60,13 +62,15 @@ def _summed(evaluation: Evaluation, x: Sum) -> Any:
         builder = Builder("float64" if _is_wide([term]) else "float32", inputs)
         node = builder.operand(term)
         assert isinstance(node, int)
-        formula = Formula(tuple(builder.nodes), (node,), tuple(y.dtype.name for y in inputs), (), builder.compute, True)
+        held_by = _roles(builder, inputs, [])
+        types = tuple(y.dtype.name for y in inputs)
+        formula = Formula(tuple(builder.nodes), (node,), types, (), builder.compute, True, held_by or ())
         count = next(len(y.arrays) for y in inputs if isinstance(y, Symbol))
-        if compiled(formula) is None:
+        if held_by is None or compiled(formula) is None:
             values = [evaluation.force(evaluation.member(term, i, count)) for i in range(count)]
             parts.extend(lax.reduce(y, np.zeros((), y.dtype), lax.add, range(y.ndim)) for y in values)
         else:
-            leaves = [LeafProgram(formula, [at(y, i) for y in inputs], builder.scalars, []) for i in range(count)]
+            leaves = [LeafProgram(formula, [at(y, i) for y in inputs], builder.scalars, [], []) for i in range(count)]
             groups.setdefault(formula, []).extend(leaves)
     for formula, group in groups.items():
         parts.extend(_call(formula, compiled(formula), some)[0] for some in _portions(formula, group))
@@ -82,7 +86,7 @@ class _Leaves:
         self.evaluation, self.outputs, self.operands, self.in_place = evaluation, outputs, operands, in_place
         self.own = {id(x) for x in operands}
         self.sources: dict[Any, list[Any]] = {}
-        self.formulas: dict[Any, tuple[Formula, list[Any]]] = {}
+        self.formulas: dict[Any, tuple[Formula | None, list[Any]]] = {}
 
     def all(self) -> list[LeafProgram]:
         """The leaves that a native call can compute: from arrays that are the step's own."""
@@ -98,7 +102,7 @@ class _Leaves:
         for places in together.values():
             waiting = any(isinstance(self.outputs[k], Lazy | Member) for k in places)
             if waiting and all(id(x) in self.own for k in places for x in reads[k]):
-                leaves.append(self.leaf(places))
+                leaves.extend(self.leaf(places))
         return leaves
 
     def changes(self, output: Any, old: Any) -> bool:
@@ -107,7 +111,7 @@ class _Leaves:
         That is a copy, best made before that other is overwritten.
         """
         if output.dtype.name not in WIDTH:  # the machine computes booleans, but has no memory for them
-            return False
+            return output.dtype.name in CODES and isinstance(output, Lazy | Member)
         return isinstance(output, Lazy | Member) or (id(output) in self.own and output is not old and output.ndim > 0)
 
     def arrays(self, output: Any) -> list[Any]:
@@ -118,13 +122,13 @@ class _Leaves:
             self.sources[output.value] = sources(output.value)
         return [at(x, output.index) for x in self.sources[output.value]]
 
-    def leaf(self, places: list[int]) -> LeafProgram:
-        """Outputs that belong together; where they are alike in many leaves, their formula is made once."""
+    def leaf(self, places: list[int]) -> list[LeafProgram]:
+        """Outputs that belong together, if the machine can compute them; one formula for all that are alike."""
         results = [self.outputs[k] for k in places]
         values, inputs, arrays = self.symbolic(results) or self.concrete(results)
         number = {id(x): k for k, x in enumerate(arrays)}
         olds = [self.operands[k] for k in places]
-        alike = [old.dtype == new.dtype for old, new in zip(olds, results, strict=True)]
+        alike = [(old.dtype, old.shape) == (new.dtype, new.shape) for old, new in zip(olds, results, strict=True)]
         first = [self.in_place and all(old is not other for other in olds[:j]) for j, old in enumerate(olds)]
         # An output takes over the memory of the operand that it is the new value of, if the leaf reads that: then they
         # are of one size, and each operand is an array of its own. XLA copies what is needed after the call, or by
@@ -134,7 +138,8 @@ class _Leaves:
         if key not in self.formulas:
             self.formulas[key] = _formula(values, inputs, shared)
         formula, scalars = self.formulas[key]
-        return LeafProgram(formula, arrays, scalars, places)
+        types = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in results]
+        return [LeafProgram(formula, arrays, scalars, places, types)] if formula is not None else []
 
     def symbolic(self, results: list[Any]) -> tuple[list[Any], list[Any], list[Any]] | None:
         """What the outputs of one of many leaves stand for, and are computed from: symbols and this leaf's arrays."""
@@ -155,12 +160,29 @@ class _Leaves:
         return values, arrays, arrays
 
 
-def _formula(results: list[Any], inputs: list[Any], shared: tuple[int | None, ...]) -> tuple[Formula, list[Any]]:
-    """What is computed for the elements of a leaf, and the scalars it is computed with."""
+def _formula(results: list[Any], inputs: list[Any], shared: tuple[int | None, ...]) -> tuple[Formula | None, list[Any]]:
+    """What is computed for the elements of a leaf, if the machine can, and the scalars it is computed with."""
     types = tuple(x.dtype.name for x in (*inputs, *results))
     builder = Builder("float64" if "float64" in types or _is_wide(results) else "float32", inputs)
     nodes = tuple(builder.output(x) for x in results)
-    return Formula(tuple(builder.nodes), nodes, types, shared, builder.compute), builder.scalars
+    held_by = _roles(builder, [*inputs, *results], nodes)
+    if held_by is None:
+        return None, []
+    return Formula(tuple(builder.nodes), nodes, types, shared, builder.compute, roles=held_by), builder.scalars
+
+
+def _roles(builder: Builder, streams: Sequence[Any], outputs: Sequence[int]) -> tuple[Role | None, ...] | None:
+    """What each stream holds, if anything is in codes; None where they do not belong to one leaf."""
+    if not any(x.dtype.name in CODES for x in streams):
+        return ()
+    found = roles(builder.nodes, len(streams) - len(outputs), outputs)
+    if found is None:
+        return None
+    of = [(x.shape, role) for x, role in zip(streams, found, strict=True)]
+    shape = next(shape for shape, role in of if role is None or role.what == "codes")
+    wanted = [shape if role is None or role.what == "codes" else scales_shape(role.table, shape) for _, role in of]
+    right = [shape for shape, _ in of] == wanted and fits([role.table for role in found if role is not None], shape)
+    return found if right else None
 
 
 def _portions(formula: Formula, leaves: list[LeafProgram]) -> Iterator[list[LeafProgram]]:
@@ -184,19 +206,25 @@ def _call(formula: Formula, program: Any, leaves: list[LeafProgram]) -> list[Any
         return scalars[key]
 
     reads = [number(leaf, s) for leaf in leaves for s in program.scalars or [Scalar.constant(0.0)]]
-    inputs, outputs = len(leaves[0].arrays), formula.types[len(leaves[0].arrays) :]
-    shapes = [jax.ShapeDtypeStruct(leaf.arrays[0].shape, jnp.dtype(name)) for leaf in leaves for name in outputs]
+    inputs, outputs = len(leaves[0].arrays), len(leaves[0].results)
+    shapes = [x for leaf in leaves for x in leaf.results]
     taken = [(j, k) for j, k in enumerate(formula.shared) if k is not None]
     arrays = [x for leaf in leaves for x in leaf.arrays]
     call = jax.ffi.ffi_call(
         TARGET,
         [_type_of_total(formula.compute, (*numbers, *arrays))] if formula.total else shapes,
-        input_output_aliases={1 + i * inputs + k: i * len(outputs) + j for i in range(len(leaves)) for j, k in taken},
+        input_output_aliases={1 + i * inputs + k: i * outputs + j for i in range(len(leaves)) for j, k in taken},
     )
     numbered = lambda xs: np.array(xs, np.int32).ravel()
-    sizes = numbered([inputs, len(outputs), program.registers, len(leaves)])
+    tables = list(dict.fromkeys(role.table for role in formula.roles if role is not None))
+    what = {None: 0} | {Role(x, t): 2 * k + j for k, t in enumerate(tables) for j, x in ((1, "codes"), (2, "scales"))}
+    records, looked_up = together(tables)
+    held_by = [what[role] for role in formula.roles] or [0] * (inputs + outputs)
+    streams = numbered([*held_by, *records])
+    sizes = numbered([inputs, outputs, program.registers, len(leaves), len(tables)])
     code, given_to = numbered(program.instructions), numbered(reads)
-    return list(call(_handed_over(jnp.stack(numbers), leaves), *arrays, code=code, reads=given_to, sizes=sizes))
+    given = [_handed_over(jnp.stack(numbers), leaves), *arrays, *([looked_up] if tables else [])]
+    return list(call(*given, code=code, reads=given_to, sizes=sizes, streams=streams))
 
 
 def _type_of_total(dtype: str, operands: Any) -> Any:

@@ -6,10 +6,14 @@ from typing import Any
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from gradtx.core.codecs.equations import decode_p, encode_p
+from gradtx.native.codes import Table, fits, table
 from gradtx.native.formula import Node, Operand, Scalar
 from gradtx.native.symbols import WIDTH, Lazy, is_scalar, scalar_of
 
+CODES = ("uint8", "int8")
 HELD = {jnp.dtype(name) for name in (*WIDTH, "bool")}
 
 ROUNDED = {
@@ -31,6 +35,8 @@ COMPOSED = {"square", "integer_pow", "clamp", "select_n", "convert_element_type"
 
 def known(equation: Any) -> bool:
     """Whether the machine knows an equation."""
+    if equation.primitive in (decode_p, encode_p):
+        return _is_known_coding(equation)
     name, out = equation.primitive.name, equation.outvars[0].aval.dtype
     if not (name in ROUNDED or name in EXACT or name in COMPOSED or (name in LOGICAL and out == np.bool_)):
         return False
@@ -46,6 +52,29 @@ def held(x: Any) -> bool:
     return isinstance(x, Lazy) or is_scalar(x) or x.dtype != np.bool_
 
 
+def _is_known_coding(equation: Any) -> bool:
+    """Whether the machine knows the codec, and no more is asked for than that."""
+    decodes, given = equation.primitive is decode_p, equation.params["given"]
+    numbers, kept = (equation.outvars, equation.invars) if decodes else (equation.invars[:1], equation.outvars)
+    whole = given in (("codes",), ("codes", "scales")) if decodes else given in (("x",), ("x", "seed", "salt"))
+    if not whole or len(given) != len(equation.invars) or numbers[0].aval.dtype != np.float32:
+        return False
+    if any(np.dtype(v.aval.dtype).name not in CODES for v in (kept[0], *equation.invars[2:])):
+        return False
+    found = _table(equation)
+    if found is None or not fits([found], numbers[0].aval.shape):
+        return False
+    scales = [v.aval.dtype for v in kept[1:]]
+    return kept[0].aval.shape == numbers[0].aval.shape and scales == [np.float32] * (found.record[0] != 0)
+
+
+def _table(equation: Any) -> Table | None:
+    kind = equation.params["kind"]
+    decodes = equation.primitive is decode_p
+    random = kind.coding.rounding == "stochastic" if decodes else "seed" in equation.params["given"]
+    return table(kind.codec, kind.positive, random)
+
+
 @dataclass
 class Builder:
     """The nodes of one leaf. Equal nodes are one; the same builder on leaves of one kind gives equal nodes."""
@@ -56,9 +85,10 @@ class Builder:
     scalars: list[Any] = field(default_factory=list[Any])
     numbers: dict[Any, int] = field(default_factory=dict[Any, int])
     done: dict[int, Operand] = field(default_factory=dict[int, Operand])
+    seeds: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
 
-    def node(self, op: str, *operands: Operand) -> int:
-        node = Node(op, operands)
+    def node(self, op: str, *operands: Operand, table: Table | None = None) -> int:
+        node = Node(op, operands, table)
         if node not in self.numbers:
             self.numbers[node] = len(self.nodes)
             self.nodes.append(node)
@@ -85,6 +115,8 @@ class Builder:
 
     def equation(self, x: Lazy) -> Operand:
         name = x.equation.primitive.name
+        if x.equation.primitive in (decode_p, encode_p):
+            return self.coded(x)
         operands = [self.operand(y) for y in x.operands]
         if name in EXACT | LOGICAL:
             return self.node((EXACT | LOGICAL)[name], *operands)
@@ -101,6 +133,26 @@ class Builder:
         for _ in range(1, x.equation.params.get("y", 2)):
             power = self.rounded(self.node("mul", power, first), x.dtype)
         return power
+
+    def coded(self, x: Lazy) -> int:
+        """The numbers of codes and scales; or codes, or the scales that belong to them."""
+        found = _table(x.equation)
+        if x.equation.primitive is decode_p:
+            return self.node("decode", *map(self.operand, x.operands), table=found)
+        given = dict(zip(x.equation.params["given"], x.operands, strict=True))
+        operands: list[Operand] = [self.output(given["x"])]
+        if "seed" in given:
+            operands += [self.operand(given["salt"]), *map(self.scalar, self.halves(given["seed"]))]
+        codes = self.node("encode", *operands, table=found)
+        return self.node("scales", codes) if x.part else codes
+
+    def halves(self, seed: Any) -> list[Any]:
+        """The upper and the lower 16 bits of a number of 32, which are numbers in any of the machine's types."""
+        x = scalar_of(seed)
+        if id(x) not in self.seeds:
+            of = lambda bits: lax.convert_element_type(lax.bitwise_and(bits, np.uint32(0xFFFF)), self.compute)
+            self.seeds[id(x)] = [of(lax.shift_right_logical(x, np.uint32(16))), of(x)]
+        return self.seeds[id(x)]
 
     def clamped(self, least: Operand, x: Operand, most: Operand) -> Operand:
         """The lesser of `most` and the greater of x and `least`; no operation is on scalars alone."""

@@ -8,7 +8,7 @@
 
 namespace gradtx::ffi {
 
-enum Type : int32_t { kS32 = 4, kF16 = 10, kF32 = 11, kF64 = 12, kBF16 = 16 };
+enum Type : int32_t { kS8 = 2, kS32 = 4, kU8 = 6, kF16 = 10, kF32 = 11, kF64 = 12, kBF16 = 16 };
 
 struct Extension {
   size_t size;

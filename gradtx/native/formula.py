@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from gradtx.native.codes import Table
+
 
 class Scalar(NamedTuple):
     """A number that is the same for all elements: the k-th that the leaf is given, or a constant.
@@ -31,10 +33,22 @@ Operand: TypeAlias = "int | Scalar"
 
 
 class Node(NamedTuple):
-    """One value per element: an operation on operands; `input` on the number of an input."""
+    """One value per element: an operation on operands; `input` on the number of an input.
+
+    `decode` reads codes and scales as they lie in memory, and what `encode` gives can only be kept: codes, and behind
+    `scales` those that belong to them.
+    """
 
     op: str
     operands: tuple[Operand, ...]
+    table: Table | None = None  # of the codec
+
+
+class Role(NamedTuple):
+    """What a stream holds that holds no numbers of a leaf: codes, or scales, of a codec."""
+
+    what: str
+    table: Table
 
 
 class Formula(NamedTuple):
@@ -46,11 +60,36 @@ class Formula(NamedTuple):
     shared: tuple[int | None, ...]  # for each output the input whose memory it takes over
     compute: str
     total: bool = False  # whether the one output is summed instead of kept
+    roles: tuple[Role | None, ...] = ()  # of the inputs, then of the outputs; none where nothing is in codes
 
 
 def reads(node: Node) -> list[int]:
     """The nodes that a node reads, in the order of its operands."""
     return [] if node.op == "input" else [x for x in node.operands if isinstance(x, int)]
+
+
+def roles(nodes: Sequence[Node], inputs: int, outputs: Sequence[int]) -> tuple[Role | None, ...] | None:
+    """What each stream holds, or None where one would hold two things, or codes are computed with."""
+    found: dict[int, set[Role | None]] = {k: set() for k in range(inputs + len(outputs))}
+    place = {i: k for i, node in enumerate(nodes) for k in node.operands if node.op == "input" and isinstance(k, int)}
+    for node in nodes:
+        for at, x in enumerate(reads(node)):
+            role = None
+            if node.op == "decode" and node.table is not None:
+                role = Role("scales" if at else "codes", node.table)
+            elif node.op == "encode" and node.table is not None and at:
+                role = Role("codes", node.table)
+            elif nodes[x].op in ("encode", "scales") and node.op != "scales":
+                return None
+            if x in place and not (node.op == "encode" and at and found[place[x]]):
+                found[place[x]].add(role)
+    for k, x in enumerate(outputs):
+        coded = nodes[reads(nodes[x])[0]] if nodes[x].op == "scales" else nodes[x]
+        what = "scales" if nodes[x].op == "scales" else "codes"
+        found[inputs + k] = {Role(what, coded.table) if coded.op == "encode" and coded.table is not None else None}
+    if any(len(x) > 1 for x in found.values()):
+        return None
+    return tuple(next(iter(x), None) for x in found.values())
 
 
 def readers(nodes: Sequence[Node], wanted: Iterable[int]) -> list[int]:

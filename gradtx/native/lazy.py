@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from gradtx.core.codecs.equations import decode_p, encode_p
 from gradtx.core.each import each_p
 from gradtx.native.symbols import (
     WIDTH,
@@ -30,6 +31,8 @@ OPAQUE = {
     "triangular_solve", "custom_call", "ffi_call", "shard_map", "call_hi_primitive",
 }  # fmt: skip
 """A nested function with one of these is computed as it is; others stand in line."""
+
+CODING = {decode_p, encode_p}
 
 
 class Kind(NamedTuple):
@@ -77,6 +80,8 @@ class Evaluation:
         if equation.primitive is each_p:
             return self.each(operands, **equation.params)
         kind = self.kinds.get(id(equation)) or self.kinds.setdefault(id(equation), self.kind(equation))
+        if equation.primitive in CODING:
+            return self.coded(equation, operands, kind.waits)
         alike = all(is_scalar(x) for x in operands)
         if kind.inner is not None and not (alike and name in FUNCTIONS and _gives_numbers(equation)):
             return self.run(kind.inner.jaxpr, operands, kind.inner.consts)
@@ -98,6 +103,18 @@ class Evaluation:
         if name == "reduce_sum" and self.sums_all(equation, operands[0]):
             return [Reduced(operands[0], kind.dtype)]
         return self.bind(equation, [self.force(x) for x in operands])
+
+    def coded(self, equation: Any, operands: list[Any], waits: bool) -> list[Any]:
+        """The outputs of coding or decoding: of arrays that are there, or of numbers that may wait."""
+        given = dict(zip(equation.params["given"], map(self.single, operands), strict=False))
+        numbers, kept = given.get("x"), [x for name, x in given.items() if name not in ("x", "seed")]
+        there = not any(is_scalar(x) or isinstance(x, Lazy | Member) for x in kept)
+        held = numbers is None or (not is_scalar(numbers) and self.held(numbers))
+        if not (waits and there and held and is_scalar(given.get("seed"))):
+            return self.bind(equation, [self.force(x) for x in operands])
+        inner = tuple(self.force(x) if isinstance(x, Sum) else x for x in given.values())
+        types, symbolic = [v.aval for v in equation.outvars], any(map(is_symbolic, inner))
+        return [Lazy(equation, inner, t.shape, t.dtype, symbolic, part) for part, t in enumerate(types)]
 
     def sums_all(self, equation: Any, operand: Any) -> bool:
         """Whether an equation sums all elements of a symbolic value."""
@@ -155,7 +172,7 @@ class Evaluation:
         if key not in self.singles:
             x, i = key
             inner = [self.single(self.member(y, i, value.count)) for y in x.operands]
-            self.singles[key] = Lazy(x.equation, tuple(inner), x.shape, x.dtype, symbolic=False)
+            self.singles[key] = Lazy(x.equation, tuple(inner), x.shape, x.dtype, symbolic=False, part=x.part)
         return self.singles[key]
 
     def kind(self, equation: Any) -> Kind:
@@ -163,7 +180,7 @@ class Evaluation:
         aval = equation.outvars[0].aval if len(equation.outvars) == 1 else None
         shape, dtype = getattr(aval, "shape", ()), getattr(aval, "dtype", None)
         key = (equation.primitive, tuple(equation.params.items()))
-        waits = bool(shape) and self.waits(equation)
+        waits = (bool(shape) or equation.primitive in CODING) and self.waits(equation)
         return Kind(_in_line(equation), shape, dtype, waits, key if _is_hashable(key) else None)
 
     def bind(self, equation: Any, operands: list[Any]) -> list[Any]:
@@ -195,7 +212,7 @@ class Evaluation:
         if not isinstance(value, Lazy):
             return value.computed if isinstance(value, Sum) else value
         if value.computed is None:
-            (value.computed,) = self.bind(value.equation, [self.force(x) for x in value.operands])
+            value.computed = self.bind(value.equation, [self.force(x) for x in value.operands])[value.part]
         return value.computed
 
 

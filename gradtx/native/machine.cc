@@ -2,6 +2,7 @@
 // code of this file's own are called in loops, so that nothing compiled for wide vectors can be linked into the others.
 #include <cstdint>
 
+#include "codes.h"
 #include "convert.h"
 #include "ffi.h"
 #include "number.h"
@@ -10,7 +11,9 @@
 namespace gradtx::GRADTX_WIDTH {
 namespace {
 
-int64_t bytes(int32_t type) { return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : 2; }
+int64_t bytes(int32_t type) {
+  return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : type == ffi::kF16 || type == ffi::kBF16 ? 2 : 1;
+}
 
 template <class F>
 void with_type(int32_t type, void* stream, int64_t at, F f) {
@@ -33,10 +36,11 @@ class Block {
  public:
   using N = Number<T>;
 
-  Block(const Program& program, const Leaf& leaf) : program_(program), leaf_(leaf) {
+  Block(const Program& program, const Leaf& leaf, float (*stage)[kMostSpan])
+      : program_(program), leaf_(leaf), stage_(stage) {
     scalars_ = static_cast<const T*>(leaf.scalars);
     int64_t block = 0;
-    for (int32_t s = 0; s < program.inputs; ++s) block += kBlock * bytes(leaf.types[s]) / 64;
+    for (int32_t s = 0; s < program.inputs; ++s) block += kBlock * step_of(s) / 64;
     lines_ = (block + program.length - 1) / program.length;
     for (int32_t r = 0; r < program.registers; ++r) registers_[program.inputs + program.outputs + r] = memory_[r];
   }
@@ -44,16 +48,34 @@ class Block {
   // An instruction reads one or two streams, and the others would wait in memory meanwhile. So before each some lines of
   // the block that begins at `ahead` are asked for, where that is not 0: few at a time, or they wait for each other.
   void run(int64_t at, int64_t n, int64_t ahead) {
-    for (int32_t s = 0; s < program_.inputs + program_.outputs; ++s) registers_[s] = static_cast<T*>(leaf_.streams[s]) + at;
+    for (int32_t s = 0; s < program_.inputs + program_.outputs; ++s)
+      if (program_.roles[s] == 0) registers_[s] = static_cast<T*>(leaf_.streams[s]) + at;
     int32_t stream = ahead > 0 ? 0 : program_.inputs;
     int64_t offset = 0;
     for (int32_t k = 0; k < program_.length; ++k) {
       for (int64_t lines = lines_; lines > 0 && stream < program_.inputs; --lines, offset += 64) {
-        const int64_t width = bytes(leaf_.types[stream]);
+        const int64_t width = step_of(stream);
         __builtin_prefetch(static_cast<const char*>(leaf_.streams[stream]) + ahead * width + offset);
         if (offset + 64 >= kBlock * width) ++stream, offset = -64;
       }
       step(program_.instructions[k], at, n);
+    }
+  }
+
+  // Run it on numbers that are coded together, and then code them.
+  void run_span(int64_t begin, int64_t end, int64_t last, Place place) {
+    for (int64_t at = begin; at < end; at += kBlock) {
+      staged_ = at - begin;
+      place_ = place.after(staged_, leaf_.row);
+      run(at, end - at < kBlock ? end - at : kBlock, at + kAhead + kBlock <= last ? at + kAhead : 0);
+    }
+    for (int32_t k = 0; k < program_.codings; ++k) {
+      const Instruction& in = program_.instructions[program_.length - program_.codings + k];
+      const Codec& codec = program_.codec(in.to);
+      const Coding coding(program_, codec, leaf_);
+      float* scales = codec.block == 0 ? nullptr : static_cast<float*>(leaf_.streams[in.y]);
+      const Noise noise{codec.random ? codes(in.z) + begin : nullptr, leaf_.types[in.z] == ffi::kS8, seed(in)};
+      coding.encode(stage_[k], codes(in.to) + begin, scales, noise, place, end - begin);
     }
   }
 
@@ -137,6 +159,31 @@ class Block {
     for (; at < n; ++at) lanes_[at % kLanes] = static_cast<T>(N(lanes_[at % kLanes]) + N(x[at]));
   }
 
+  uint8_t* codes(int32_t stream) const { return static_cast<uint8_t*>(leaf_.streams[stream]); }
+
+  // What the block of a stream takes of what is asked for ahead: of scales, which are few, nothing.
+  int64_t step_of(int32_t stream) const {
+    return program_.roles[stream] != 0 && program_.roles[stream] % 2 == 0 ? 0 : bytes(leaf_.types[stream]);
+  }
+
+  uint32_t seed(const Instruction& in) const {
+    const auto half = [](T x) { return x >= 0 && x < 65536 ? static_cast<uint32_t>(x) : 0; };
+    return half(scalars_[in.s0]) << 16 | half(scalars_[in.s1]);
+  }
+
+  void decode(const Instruction& in, int64_t at, int64_t n) {
+    const Codec& codec = program_.codec(in.x);
+    const float* scales = codec.block == 0 ? nullptr : static_cast<const float*>(leaf_.streams[in.y]);
+    Coding(program_, codec, leaf_).decode(registers_[in.to], codes(in.x) + at, scales, place_, n);
+  }
+
+  // The numbers to be coded wait until all that are coded together are there.
+  void keep(const Instruction& in, int64_t n) {
+    float* to = stage_[&in - (program_.instructions + program_.length - program_.codings)] + staged_;
+    const T* x = registers_[in.x];
+    GRADTX_LOOP to[i] = static_cast<float>(x[i]);
+  }
+
   void step(const Instruction& in, int64_t at, int64_t n) {
     const T s0 = scalars_[in.s0], s1 = scalars_[in.s1];
     T* to = registers_[in.to];
@@ -201,6 +248,8 @@ class Block {
         return;
       case kRatioRoot: return ratio_root(in, n);
       case kSum: return add_up(in, n);
+      case kDecode: return decode(in, at, n);
+      case kEncode: return keep(in, n);
     }
   }
 
@@ -210,13 +259,16 @@ class Block {
   const T* scalars_;
   static constexpr int64_t kLanes = 256 / sizeof(T);
   T lanes_[kLanes] = {};
+  float (*const stage_)[kMostSpan];  // of each array that is coded
+  int64_t staged_ = 0;
+  Place place_{};
   T* registers_[kMostStreams + kMostRegisters];
   alignas(64) T memory_[kMostRegisters][kBlock];
 };
 
 template <class T>
 [[gnu::noinline]] double run_flushed(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
-  Block<T> block(program, leaf);
+  Block<T> block(program, leaf, nullptr);
   for (int64_t at = begin; at < end; at += kBlock) {
     block.run(at, end - at < kBlock ? end - at : kBlock, at + kAhead + kBlock <= end ? at + kAhead : 0);
   }
@@ -224,8 +276,22 @@ template <class T>
 }
 
 template <class T>
+[[gnu::noinline]] double run_coded(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
+  alignas(64) float stage[kMostCoded][kMostSpan];
+  Block<T> block(program, leaf, stage);
+  Place place{begin / leaf.row, begin % leaf.row};
+  for (int64_t at = begin, next; at < end; at = next) {
+    next = at + span_at(leaf, place.within, end - at);
+    block.run_span(at, next, end, place);
+    place = place.after(next - at, leaf.row);
+  }
+  return block.sum();
+}
+
+template <class T>
 double run(const Program& program, const Leaf& leaf, int64_t begin, int64_t end) {
   Flag flag;
+  if (program.codecs != nullptr) return run_coded<T>(program, leaf, begin, end);
   return run_flushed<T>(program, leaf, begin, end);
 }
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from gradtx.native.formula import Formula, Node, Operand, Scalar, fused, readers, reads
-from gradtx.native.operations import CODES, MOST_REGISTERS, MOST_SCALARS, MOST_STREAMS, NAMED
+from gradtx.native.formula import Formula, Node, Operand, Role, Scalar, fused, readers, reads
+from gradtx.native.operations import CODES, MOST_CODED, MOST_REGISTERS, MOST_SCALARS, MOST_STREAMS, NAMED
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,10 @@ class Program:
 @lru_cache(maxsize=1024)
 def compiled(formula: Formula) -> Program | None:
     """The program of a formula, or None where it is too large for the machine."""
-    program = _Assembly(formula, fused(formula)).program()
-    streams = len(formula.types)
+    assembly = _Assembly(formula, fused(formula))
+    if not assembly.codes_fit():
+        return None
+    program, streams = assembly.program(), len(formula.types)
     fits = program.registers <= MOST_REGISTERS and len(program.scalars) <= MOST_SCALARS and streams <= MOST_STREAMS
     return program if fits else None
 
@@ -32,6 +34,7 @@ class _End(NamedTuple):
 
     node: int
     most: Scalar | None = None
+    codes: Node | None = None  # what the node is coded by
 
 
 @dataclass
@@ -50,6 +53,8 @@ class _Assembly:
        input (`Formula.shared`), and is written by one store or one node.
     3. A node that is computed into the memory of its output is not before the last node that reads the input which was
        there (`direct`). It may be that node: each instruction reads an element of its operands before it writes it.
+    4. Codes are written after all else, when the program has run on all blocks of numbers that are coded together. Only
+       the codes of others before are read then, which no other output lies on (`codes_fit`).
     """
 
     formula: Formula
@@ -59,11 +64,12 @@ class _Assembly:
     homes: dict[int, int] = field(default_factory=dict[int, int])  # of nodes: a stream, or a register after them
     free: list[int] = field(default_factory=list[int])
     registers: int = 0
+    scales: dict[int, int] = field(default_factory=dict[int, int])  # by output of codes, that of their scales
 
     def program(self) -> Program:
         ends = self.ends()
-        kept = {end.node for end in ends}
-        order = self.order([end.node for end in ends])
+        kept = {end.node for end in ends.values()}
+        order = self.order([end.node for end in ends.values()])
         last = {x: at for at, i in enumerate(order) for x in reads(self.nodes[i])}
         direct = self.direct(ends, order, last)
         for at, i in enumerate(order):
@@ -75,28 +81,52 @@ class _Assembly:
                     self.release(x)
             self.homes[i] = direct[i] if i in direct else self.register()
             self.emit(self.nodes[i].op, self.homes[i], self.nodes[i].operands)
-        for k, end in enumerate(ends):
-            self.end(k, end)
+        for k in sorted(ends, key=lambda k: ends[k].codes is not None):
+            self.end(k, ends[k])
         return Program(tuple(self.code), tuple(self.scalars), self.registers)
 
-    def ends(self) -> list[_End]:
-        """What each output is stored from: in memory of a narrower type, a store rounds, and may hold within a range.
+    def ends(self) -> dict[int, _End]:
+        """By output: what it is stored from; scales are stored with their codes.
 
-        So the nodes that do so are left out where nothing else reads them.
+        In memory of a narrower type, a store rounds, and may hold within a range. So the nodes that do so are left out
+        where nothing else reads them.
         """
         outputs = list(self.formula.outputs)
         if self.formula.total:
-            return [_End(x) for x in outputs]
+            return {k: _End(x) for k, x in enumerate(outputs)}
         read = readers(self.nodes, outputs)
         outputs = [self.behind(x, f"round_{self.type(k)}", read) for k, x in enumerate(outputs)]
         read = readers(self.nodes, outputs)
-        ends: list[_End] = []
+        ends: dict[int, _End] = {}
         for k, x in enumerate(outputs):
-            y = x if self.type(k) == self.formula.compute else self.behind(x, "saturate", read)
-            most = self.nodes[x].operands[1] if y != x else None
-            ends.append(_End(y, most if isinstance(most, Scalar) else None))
-        assert all(self.nodes[end.node].op != "input" for end in ends)
+            node = self.nodes[x]
+            if node.op == "encode":
+                ends[k] = _End(reads(node)[0], codes=node)
+            elif node.op != "scales":
+                y = x if self.type(k) == self.formula.compute else self.behind(x, "saturate", read)
+                most = node.operands[1] if y != x else None
+                ends[k] = _End(y, most if isinstance(most, Scalar) else None)
+        assert all(self.nodes[end.node].op != "input" for end in ends.values())
         return ends
+
+    def codes_fit(self) -> bool:
+        """Whether all codes have a place for their scales, and what is read last is still there then."""
+        outputs, roles = self.formula.outputs, self.formula.roles
+        if not roles:
+            return True
+        coded = [k for k, x in enumerate(outputs) if self.nodes[x].op == "encode"]
+        scaled = [k for k, x in enumerate(outputs) if self.nodes[x].op == "scales"]
+        for k in coded:
+            own = [j for j in scaled if reads(self.nodes[outputs[j]]) == [outputs[k]]]
+            table = self.nodes[outputs[k]].table
+            if table is not None and table.record[0]:
+                if not own:
+                    return False
+                scaled.remove(own[0])
+                self.scales[k] = own[0]
+        salts = {k: [self.number(self.nodes[x]) for x in reads(self.nodes[outputs[k]])[1:]] for k in coded}
+        apart = all(j == k or s not in salt for k, salt in salts.items() for j, s in enumerate(self.formula.shared))
+        return apart and not scaled and len(coded) <= MOST_CODED
 
     def behind(self, x: int, op: str, read: Sequence[int]) -> int:
         """What a node is made from, if it is this operation and not read; never an input (1. above)."""
@@ -107,13 +137,22 @@ class _Assembly:
 
     def end(self, k: int, end: _End) -> None:
         """Sum up an output, or store it where it is not in its place already."""
-        if self.formula.total:
+        if end.codes is not None:
+            self.encode(k, end.codes)
+        elif self.formula.total:
             self.load(end.node)
             self.emit("sum", 0, (end.node,))
         elif end.most is not None:
             self.emit("store_held", self.inputs + k, (end.node, end.most))
         elif self.homes[end.node] != self.inputs + k:
             self.emit("store", self.inputs + k, (end.node,))
+
+    def encode(self, k: int, node: Node) -> None:
+        x, *salt = reads(node)
+        scales = self.inputs + self.scales[k] if k in self.scales else 0
+        seed = [self.scalar(s) for s in node.operands if isinstance(s, Scalar)] or [0, 0]
+        places = [self.homes[x], scales, *map(self.number, (self.nodes[s] for s in salt or ()))]
+        self.code.append((CODES["encode"], self.inputs + k, *places, *[0] * (3 - len(places)), *seed, 0, 0))
 
     @property
     def inputs(self) -> int:
@@ -149,20 +188,23 @@ class _Assembly:
         moved = self.nodes[x].op in ("copy", "saturate") or self.nodes[x].op.startswith("round")
         return moved and isinstance(y, int) and self.nodes[y].op == "input"
 
-    def direct(self, ends: list[_End], order: list[int], last: dict[int, int]) -> dict[int, int]:
+    def direct(self, ends: dict[int, _End], order: list[int], last: dict[int, int]) -> dict[int, int]:
         """The nodes that are computed into the memory of their output: none later reads what was there (3. above)."""
         direct: dict[int, int] = {}
         if self.formula.total:
             return direct
         place = {self.number(node): i for i, node in enumerate(self.nodes) if node.op == "input"}
         at = {i: k for k, i in enumerate(order)}
-        for k, (x, most) in enumerate(ends):
+        for k, (x, most, codes) in ends.items():
             shared = self.formula.shared[k]
             there = None if shared is None else place.get(shared)
-            plain = self.type(k) == self.formula.compute and most is None and x not in direct
+            plain = self.type(k) == self.formula.compute and most is None and codes is None and x not in direct
             if plain and (there is None or last.get(there, -1) <= at[x]):
                 direct[x] = self.inputs + k
         return direct
+
+    def role(self, stream: int) -> Role | None:
+        return self.formula.roles[stream] if self.formula.roles else None
 
     def number(self, node: Node) -> int:
         (number,) = node.operands
@@ -174,7 +216,7 @@ class _Assembly:
         if x in self.homes:
             return
         stream = self.number(self.nodes[x])
-        if self.formula.types[stream] == self.formula.compute:
+        if self.formula.types[stream] == self.formula.compute or self.role(stream) is not None:
             self.homes[x] = stream
         else:
             self.homes[x] = self.register()

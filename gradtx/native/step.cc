@@ -41,8 +41,8 @@ class Work {
     const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
     const int64_t most = std::clamp(total / 16, kLeastChunk, kMostChunk);  // whatever the number of threads: sums
     for (size_t i = 0; i < counts.size(); ++i)
-      for (int64_t at = 0; at < counts[i]; at += most)
-        chunks_.push_back({i, at, std::min(at + most, counts[i]), 0});
+      for (int64_t at = 0, end; at < counts[i]; at = end)
+        chunks_.push_back({i, at, end = chunk_end(leaves_[i], at, most, counts[i]), 0});
   }
 
   int64_t elements() const {
@@ -72,6 +72,13 @@ class Work {
   }
 
  private:
+  // What is coded together stays so: whole rows, or whole spans of one.
+  static int64_t chunk_end(const Leaf& leaf, int64_t at, int64_t most, int64_t end) {
+    const int64_t row = leaf.row, span = leaf.span;
+    if (row > most) end = std::min(end, at - at % row + row);
+    return std::min(end, at + (row == 0 ? most : row <= most ? most / row * row : most / span * span));
+  }
+
   int64_t size() const { return static_cast<int64_t>(chunks_.size()); }
 
   struct Chunk {
@@ -129,8 +136,9 @@ ffi::Error* refuse(const ffi::Frame& frame, int32_t code, const char* what, cons
 }
 
 // Arguments: a vector of scalars, then the inputs of every leaf. Results: the outputs of every leaf, or where there are
-// none the sum of what the program adds up. Attributes: `code`, the instructions; `reads`, which scalars each leaf reads;
-// and `sizes`, the numbers of inputs, outputs, registers and leaves.
+// none the sum of what the program adds up. Where there are codecs, one argument more: the numbers of their tables.
+// Attributes: `code`, the instructions; `reads`, which scalars each leaf reads; `sizes`, the numbers of inputs, outputs,
+// registers, leaves and codecs; and `streams`, what each holds (`Program::roles`), then the codecs.
 ffi::Error* step(const ffi::Frame& frame) {
   Call call;
   if (const char* wrong = fault(frame, call))
@@ -154,6 +162,7 @@ ffi::Error* step(const ffi::Frame& frame) {
     }
     counts[i] = stream(frame, program, i, 0).count();
     items[i] = {&data[i * streams], &types[i * streams], &scalars[i * program.scalars * width]};
+    if (program.codecs != nullptr) set_rows(frame, program, i, items[i]);
   }
   static const Machines chosen = machines();
   auto work = std::make_shared<Work>(program, call.wide ? chosen.wide : chosen.single, std::move(items), counts);

@@ -24,6 +24,7 @@ class Lazy:
     shape: tuple[int, ...]
     dtype: Any
     symbolic: bool  # whether it stands for one array of each of many leaves
+    part: int = 0  # which of the equation's results it is: coding gives codes, and scales of another shape
     computed: Any = None
 
 

@@ -47,16 +47,16 @@ def a_shorter_attribute(rng, call):
 
 
 def other_numbers(rng, call):
-    name = rng.choice(["code", "reads", "sizes", "more", "Code", "size", ""])
+    name = rng.choice(["code", "reads", "sizes", "streams", "more", "Code", "size", ""])
     call.attributes[name] = numbers([rng.choice(NASTY) for _ in range(rng.choice([0, 1, 4, 9, 18, 70]))])
 
 
 def a_lost_attribute(rng, call):
-    call.attributes.pop(rng.choice(["code", "reads", "sizes"]), None)
+    call.attributes.pop(rng.choice(["code", "reads", "sizes", "streams"]), None)
 
 
 def a_renamed_attribute(rng, call):
-    name = rng.choice(["code", "reads", "sizes"])
+    name = rng.choice(["code", "reads", "sizes", "streams"])
     if name in call.attributes:
         call.attributes[rng.choice([name[:-1], name + "s", name.upper(), "", "é"])] = call.attributes.pop(name)
 

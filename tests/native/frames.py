@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-TYPES = {"int32": 4, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 16}
+TYPES = {"int8": 2, "int32": 4, "uint8": 6, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 16}
 BUFFER, ARRAY = 1, 1
 
 

@@ -22,33 +22,38 @@ def code(op, to=2, x=0, y=1, z=0, s=0):
 
 ADD, STORE = code("add"), code("store", y=0)
 UNKNOWN = lambda op: np.array([op, *ADD[1:]], np.int32)
-SIZES = np.array([2, 1, 1, 1], np.int32)
-TWO = dict(sizes=np.array([2, 1, 1, 2], np.int32), arrays=[X] * 4, results=[F32] * 2)  # leaves
+STREAMS = np.zeros(3, np.int32)  # what they hold
+SIZES = np.array([2, 1, 1, 1, 0], np.int32)
+TWO = dict(sizes=np.array([2, 1, 1, 2, 0], np.int32), arrays=[X] * 4, results=[F32] * 2)  # leaves
 # What differs from a call that adds two arrays: attributes, and `scalars`, `arrays`, `results`, `aliases`.
 CASES = {
-    "no leaves": dict(sizes=np.array([2, 1, 1, 0], np.int32)),
-    "negative leaves": dict(sizes=np.array([2, 1, 1, -1], np.int32)),
-    "leaves that are not there": dict(sizes=np.array([2, 1, 1, 2**31 - 1], np.int32)),
+    "no leaves": dict(sizes=np.array([2, 1, 1, 0, 0], np.int32)),
+    "negative leaves": dict(sizes=np.array([2, 1, 1, -1, 0], np.int32)),
+    "leaves that are not there": dict(sizes=np.array([2, 1, 1, 2**31 - 1, 0], np.int32)),
     "no code": dict(code=LOST),
     "no reads": dict(reads=LOST),
     "no sizes": dict(sizes=LOST),
+    "no streams": dict(streams=LOST),
+    "more streams than there are": dict(streams=np.zeros(4, np.int32)),
+    "a codec that is not there": dict(streams=np.array([1, 0, 0], np.int32)),
+    "more codecs than streams": dict(sizes=np.array([2, 1, 1, 1, 4], np.int32)),
     "one attribute more": dict(more=np.zeros(3, np.int32)),
     "another name": dict(code=LOST, kode=ADD),
     "empty code": dict(code=ADD[:0]),
     "cut code": dict(code=ADD[:-1]),
     "short sizes": dict(sizes=SIZES[:2]),
-    "long sizes": dict(sizes=np.array([2, 1, 1, 1, 0], np.int32)),
+    "long sizes": dict(sizes=np.array([2, 1, 1, 1, 0, 0], np.int32)),
     "no reads of a leaf": dict(reads=np.zeros(0, np.int32)),
     "sizes of int64": dict(sizes=SIZES.astype(np.int64)),
     "code of float32": dict(code=ADD.astype(np.float32)),
     "sizes of one number": dict(sizes=np.int32(2)),
     "sizes in words": dict(sizes="2111"),
     "sizes by name": dict(sizes=dict(inputs=np.int32(2), outputs=np.int32(1))),
-    "too many registers": dict(sizes=np.array([2, 1, 25, 1], np.int32)),
-    "negative registers": dict(sizes=np.array([2, 1, -1, 1], np.int32)),
-    "negative inputs": dict(sizes=np.array([-2, 1, 1, 1], np.int32)),
-    "inputs that are not there": dict(sizes=np.array([3, 1, 1, 1], np.int32)),
-    "outputs that are not there": dict(sizes=np.array([2, 2, 1, 1], np.int32)),
+    "too many registers": dict(sizes=np.array([2, 1, 25, 1, 0], np.int32)),
+    "negative registers": dict(sizes=np.array([2, 1, -1, 1, 0], np.int32)),
+    "negative inputs": dict(sizes=np.array([-2, 1, 1, 1, 0], np.int32)),
+    "inputs that are not there": dict(sizes=np.array([3, 1, 1, 1, 0], np.int32)),
+    "outputs that are not there": dict(sizes=np.array([2, 2, 1, 1, 0], np.int32)),
     "a register that is not there": dict(code=code("add", x=1000)),
     "a register of nobody": dict(code=code("add", x=3)),
     "a result that is not there": dict(code=code("add", to=2**31 - 1)),
@@ -87,11 +92,17 @@ CASES = {
     "a result that is not computed": dict(code=code("neg", 3, y=0)),
     "a sum beside a result": dict(code=[ADD, code("sum", 0, y=0)]),
     "a sum of nothing": dict(
-        sizes=np.array([2, 0, 1, 1], np.int32), code=code("neg", 2, y=0), results=[jax.ShapeDtypeStruct((), np.float32)]
+        sizes=np.array([2, 0, 1, 1, 0], np.int32),
+        streams=STREAMS[:2],
+        code=code("neg", 2, y=0),
+        results=[jax.ShapeDtypeStruct((), np.float32)],
     ),
-    "a sum of eight": dict(sizes=np.array([2, 0, 1, 1], np.int32), code=code("sum", 0, y=0)),
+    "a sum of eight": dict(sizes=np.array([2, 0, 1, 1, 0], np.int32), streams=STREAMS[:2], code=code("sum", 0, y=0)),
     "a sum of float64": dict(
-        sizes=np.array([2, 0, 1, 1], np.int32), code=code("sum", 0, y=0), results=[jax.ShapeDtypeStruct((), np.float64)]
+        sizes=np.array([2, 0, 1, 1, 0], np.int32),
+        streams=STREAMS[:2],
+        code=code("sum", 0, y=0),
+        results=[jax.ShapeDtypeStruct((), np.float64)],
     ),
     "read after it was overwritten": dict(code=[STORE, code("add", 3, 0, 1), code("store", 2, 3, 0)], aliases={1: 0}),
 }
@@ -108,7 +119,7 @@ WHOLE = {
 
 def outcome(scalars=ONE, arrays=(X, X), results=(F32,), aliases=None, **attributes):
     """What a call says, or the numbers that it gives."""
-    attributes = dict(code=ADD, reads=np.zeros(1, np.int32), sizes=SIZES) | attributes
+    attributes = dict(code=ADD, reads=np.zeros(1, np.int32), sizes=SIZES, streams=STREAMS) | attributes
     attributes = {k: np.concatenate(v) if isinstance(v, list) else v for k, v in attributes.items() if v is not LOST}
     call = jax.ffi.ffi_call(TARGET, list(results), input_output_aliases=aliases)
     try:

@@ -49,7 +49,8 @@ def test_the_structs_lie_as_in_the_headers_of_this_jaxlib(tmp_path):
         pytest.skip("no C++ compiler")
     same = "static_assert(offsetof(gradtx::ffi::{}, {}) == offsetof({}, {}));"
     checks = [same.format(ours, x, theirs, y) for ours, (theirs, fields) in FIELDS.items() for x, y in fields.items()]
-    kinds = [f"static_assert(gradtx::ffi::k{t} == XLA_FFI_DataType_{t});" for t in ("S32", "F16", "F32", "F64", "BF16")]
+    dtypes = ("S8", "S32", "U8", "F16", "F32", "F64", "BF16")
+    kinds = [f"static_assert(gradtx::ffi::k{t} == XLA_FFI_DataType_{t});" for t in dtypes]
     codes = dict(
         kMetadata="Extension_Metadata", kBuffer="ArgType_BUFFER", kArray="AttrType_ARRAY",
         kInvalid="Error_Code_INVALID_ARGUMENT", kExhausted="Error_Code_RESOURCE_EXHAUSTED",
@@ -66,7 +67,8 @@ def test_the_structs_lie_as_in_the_headers_of_this_jaxlib(tmp_path):
 
 
 def call(arrays, results, code, scalars, sizes, pool):
-    attributes = dict(code=numbers(code), reads=numbers(range(len(scalars))), sizes=numbers(sizes))
+    attributes = dict(code=numbers(code), reads=numbers(range(len(scalars))), sizes=numbers([*sizes, 0]))
+    attributes["streams"] = numbers([0] * (sizes[0] + sizes[1]))
     given = np.array(scalars, np.float32)
     made = Call([buffer_of(x) for x in (given, *arrays)], [buffer_of(x) for x in results], attributes)
     return made.make(load.library(), pool)
@@ -112,7 +114,8 @@ LIMITED = """
     import numpy as np
 
     library, one, total = load.library(), np.ones(1, np.float32), np.zeros((), np.float32)
-    attributes = dict(code=numbers([CODES["sum"], *[0] * 8]), reads=numbers([0]), sizes=numbers([1, 0, 0, 1]))
+    attributes = dict(code=numbers([CODES["sum"], *[0] * 8]), reads=numbers([0]), sizes=numbers([1, 0, 0, 1, 0]))
+    attributes["streams"] = numbers([0])
     vast = buffer("float32", one.ctypes.data, [2**45])  # of whose chunks there is no room for a list
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()

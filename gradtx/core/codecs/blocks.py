@@ -1,13 +1,14 @@
 """Codes in blocks along the last axis, each with a scale of its own."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import jax.numpy as jnp
 
 from gradtx.core.arguments import Accept, Interval, OneOf
 from gradtx.core.codecs import maps
 from gradtx.core.codecs.coded import Arrays, Coding, Rounding, codec
+from gradtx.core.codecs.equations import Blocks
 from gradtx.core.codecs.grid import Grid, rounded
 from gradtx.core.typing import Array, DType
 
@@ -106,7 +107,7 @@ def _never_zero(coding: Coding) -> Coding:
         codes = arrays["codes"]
         return arrays | {"codes": jnp.where(x > 0, jnp.maximum(codes, 1), codes) if positive else codes}
 
-    return coding._replace(encode=encode)
+    return coding._replace(encode=encode, form=cast(Blocks, coding.form)._replace(least=1))
 
 
 def _in_blocks(signed: Grid, positive: Grid, block: int | None, rounding: Rounding, smallest: int) -> Coding:
@@ -126,7 +127,7 @@ def _in_blocks(signed: Grid, positive: Grid, block: int | None, rounding: Roundi
         found = found * _spread(arrays["scales"], codes.shape[-1], block)
         return found.reshape(arrays["codes"].shape)
 
-    return Coding(encode, decode, rounding, smallest)
+    return Coding(encode, decode, rounding, smallest, Blocks((signed, positive), block))
 
 
 def _blocks(x: Array, block: int | None) -> Array:
@@ -167,4 +168,4 @@ def _in_pairs(coding: Coding) -> Coding:
         codes = codes[..., : 1 if last is None else last]
         return coding.decode(dict(arrays) | {"codes": codes if last is not None else codes.reshape(())}, positive, last)
 
-    return coding._replace(encode=encode, decode=decode)
+    return coding._replace(encode=encode, decode=decode, form=None)

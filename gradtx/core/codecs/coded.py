@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradtx.core import precision
+from gradtx.core.codecs import equations
 from gradtx.core.codecs.grid import noise
 from gradtx.core.stacks import Stack, is_stack
 from gradtx.core.typing import Array, PyTree
@@ -35,6 +36,7 @@ class Coding(NamedTuple):
     decode: Callable[[Arrays, bool, int | None], Array]
     rounding: Rounding
     smallest: int  # how many numbers an array has at least that is kept so
+    form: equations.Form | None = None  # what the two functions do, where a backend may know that
     late: Callable[[Array, bool, Array | None, Arrays, Array], dict[str, Array]] | None = None
 
 
@@ -135,7 +137,7 @@ class Coded:
     def _part(self, mark: str) -> Array:
         """The numbers in the arrays whose names begin so."""
         arrays = {name.removeprefix(mark): x for name, x in self.arrays.items() if name.startswith(mark)}
-        found = self.kind.coding.decode(arrays, self.kind.positive, self.kind.last)
+        found = equations.decoded(self.kind, arrays)
         return precision.cast(found, precision.real_dtype(self.dtype))
 
     def again(self, x: Array, seed: Array | None = None, peaks: Array | None = None) -> "Coded":
@@ -191,12 +193,12 @@ def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays, peaks: Ar
     for k, (mark, part) in enumerate(parts.items()):
         salt = before.get(f"{mark}codes")
         salt = None if salt is None or salt.shape != x.shape else salt
-        uniform = None if seed is None else noise(x.shape, seed + jnp.uint32(k << 16), salt)
         part, late = precision.narrow(part, jnp.float32), kind.coding.late
+        seeds = (None, None) if seed is None else (seed + jnp.uint32(k << 16), salt)
         if late is None or peaks is None:
-            found = kind.coding.encode(part, kind.positive, uniform)
+            found = equations.encoded(kind, part, *seeds)
         else:
-            found = late(part, kind.positive, uniform, before, peaks)
+            found = late(part, kind.positive, None if seed is None else noise(x.shape, *seeds), before, peaks)
         arrays |= {f"{mark}{name}": y for name, y in found.items()}
     return Coded(arrays if count is None else arrays | {"count": count + 1}, kind)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gradtx.core.arguments import Interval
 from gradtx.core.codecs.blocks import How, Size
 from gradtx.core.codecs.coded import Arrays, Coding, codec
+from gradtx.core.codecs.equations import Octaves
 from gradtx.core.spacing import octave
 from gradtx.core.typing import Array
 
@@ -70,7 +71,10 @@ def log8(
     def decode(arrays: Arrays, positive: bool, last: int | None) -> Array:
         return _numbers(EIGHT[positive], arrays["codes"], lowest(positive))
 
-    return Coding(encode, decode, rounding, smallest)
+    signed, positive = EIGHT[False], EIGHT[True]
+    lows, last, nan = (lowest(False), lowest(True)), (signed.last, positive.last), (signed.nan, positive.nan)
+    form = Octaves(signed.steps, lows, last, nan)
+    return Coding(encode, decode, rounding, smallest, form)
 
 
 @codec
@@ -110,7 +114,7 @@ def log4(*, rounding: How = "stochastic", smallest: Size = 4096) -> Coding:
         kind, codes, scales = FOUR[positive], arrays["codes"], arrays["scales"]
         return _numbers(kind, codes, -kind.octaves) * (scales if codes.ndim else scales.reshape(()))
 
-    return Coding(encode, decode, rounding, smallest, late)
+    return Coding(encode, decode, rounding, smallest, late=late)
 
 
 def _codes(kind: Codes, x: Array, low: int, noise: Array | None, scales: Array | None = None) -> Array:
