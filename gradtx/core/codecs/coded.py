@@ -194,11 +194,11 @@ def _encoded(x: Array, kind: Kind, seed: Array | None, before: Arrays, peaks: Ar
         salt = before.get(f"{mark}codes")
         salt = None if salt is None or salt.shape != x.shape else salt
         part, late = precision.narrow(part, jnp.float32), kind.coding.late
-        seeds = (None, None) if seed is None else (seed + jnp.uint32(k << 16), salt)
+        own = None if seed is None else seed + jnp.uint32(k << 16)
         if late is None or peaks is None:
-            found = equations.encoded(kind, part, *seeds)
+            found = equations.encoded(kind, part, own, None if own is None else salt)
         else:
-            found = late(part, kind.positive, None if seed is None else noise(x.shape, *seeds), before, peaks)
+            found = late(part, kind.positive, None if own is None else noise(x.shape, own, salt), before, peaks)
         arrays |= {f"{mark}{name}": y for name, y in found.items()}
     return Coded(arrays if count is None else arrays | {"count": count + 1}, kind)
 
