@@ -29,7 +29,7 @@ class SlotMark(Mark):
         positive: whether it is never below 0, which a codec may use.
         matrices: whether only matrices have it, in a layout of matrices.
         memory: whether an axis of steps stands before the parameter's own; where these are packed, before the items'.
-        exact: whether it is kept as it is unless it is named, since its dtype is what the user has chosen.
+        exact: whether `stored` changes it by its name alone: it is a parameter, or its dtype is the user's choice.
         counted: whether the state counts its steps; that is seen from its other fields.
     """
 
@@ -258,8 +258,8 @@ RealSlot: TypeAlias = Annotated[Array, SlotMark(real=True)]
 PositiveSlot: TypeAlias = Annotated[Array, SlotMark(real=True, positive=True)]
 """The type of a real slot that is never below 0, such as an average of |g|^2."""
 
-CopySlot: TypeAlias = Annotated[Array, SlotMark(copy())]
-"""The type of a slot that starts as a copy of the parameter."""
+CopySlot: TypeAlias = Annotated[Array, SlotMark(copy(), exact=True)]
+"""The type of a slot that starts as a copy of the parameter; `stored` changes it by its name alone."""
 
 ExactSlot: TypeAlias = Annotated[Array, SlotMark(exact=True)]
 """The type of a slot whose dtype is chosen where it is made, and that `stored` changes by its name alone."""

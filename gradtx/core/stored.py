@@ -60,16 +60,17 @@ def stored(inner: Inner, /, *codecs: Way, **slots: Way) -> Pair:
         tx = gradtx.stored(gradtx.adamw(1e-3), gradtx.log8())                  # in codes of 8 bits
 
     Only the state changes, from `init` on: rules compute as without it, and each step rounds the slots once, to what
-    it found them in. What is kept of the parameters themselves (DoG's first ones, schedule-free's z)
-    then hides steps below its spacing: name the slots, to leave that out. Derivatives by hyperparameters pass through a
-    slot in codes by its scales alone; through one in `log8` or `log4` they do not pass.
+    it found them in. A copy of the parameters (DoG's first ones, schedule-free's z) would hide steps below its
+    spacing: it stays as it is unless it is named. Derivatives by hyperparameters pass through a slot in codes by its
+    scales alone; through one in `log8` or `log4` they do not pass.
 
     Args:
         inner: the transformation: a chain, a wrapper, an optimizer, or a user's own whose state declares slots.
-        *codecs: at most one, for every slot that `slots` does not name: a floating-point dtype, a codec (`log8`,
-            `log4`, `int8`, `int4`, `float8`, which a dtype of 8 bits stands for), or a dictionary from patterns on the
-            parameters' paths (`*` is any one key, `**` any number) to such, of which the first that matches counts. A
-            complex slot takes the complex dtype of that precision, or codes for both parts; slots of truth values stay.
+        *codecs: at most one, for every slot that `slots` does not name, but for copies of parameters: a floating-point
+            dtype, a codec (`log8`, `log4`, `int8`, `int4`, `float8`, which a dtype of 8 bits stands for), or a
+            dictionary from patterns on the parameters' paths (`*` is any one key, `**` any number) to such, of which
+            the first that matches counts. A complex slot takes the complex dtype of that precision, or codes for both
+            parts; slots of truth values stay.
         **slots: the same for slots by name, wherever in the state they are.
 
     State: that of `inner`, with a `Coded` node for each array that is kept in codes.

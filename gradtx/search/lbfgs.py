@@ -15,7 +15,7 @@ from gradtx.core.explicit import laid_out_like
 from gradtx.core.extras import one_number
 from gradtx.core.fields import Joint, JointCount
 from gradtx.core.hyperparameters import NonNegative, PositiveInt
-from gradtx.core.slots import MemorySlot, Slot, scalar, zeros, zeros_shaped
+from gradtx.core.slots import ExactSlot, MemorySlot, Slot, scalar, zeros, zeros_shaped
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, transformation
 from gradtx.core.typing import Array, ArrayLike, PyTree
 from gradtx.search.line import filled, first_length, times
@@ -30,7 +30,7 @@ class ScaleByLBFGSState(NamedTuple):
     """State of `scale_by_lbfgs`. Pair i is s_i = theta_i+1 - theta_i and y_i = g_i+1 - g_i, at i mod memory_size."""
 
     count: JointCount  # int32, steps taken
-    params: Slot  # theta of the step before
+    params: ExactSlot  # theta of the step before
     updates: Slot  # g of the step before
     diff_params_memory: MemorySlot  # (memory_size, *shape), the s_i
     diff_updates_memory: MemorySlot  # (memory_size, *shape), the y_i

@@ -15,7 +15,7 @@ from gradtx.core.fields import Count, History, InnerState, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import as_schedule, at_step, schedule
-from gradtx.core.slots import CopySlot, OptionalStart, Slot, copy
+from gradtx.core.slots import CopySlot, ExactSlot, OptionalStart, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.optimizers.radam import average_length, rectification
@@ -35,7 +35,7 @@ class ScheduleFreeState(NamedTuple):
     max_lr: Scalar  # the largest learning rate so far
     base_optimizer_state: InnerState
     z: CopySlot  # the base optimizer's iterates, a tree like the parameters
-    x: Slot  # their average, for leaves narrower than float32; () for the others
+    x: ExactSlot  # their average, for leaves narrower than float32; () for the others
 
     def evaluation_params(self, params: PyTree) -> PyTree:
         """The average x."""

@@ -25,7 +25,7 @@ few = pytest.mark.parametrize(
 
 
 @few
-@pytest.mark.parametrize("codec", [CODEC, gradtx.log4(smallest=0)], ids=["int8", "log4"])
+@pytest.mark.parametrize("codec", [CODEC, gradtx.int4(4, smallest=0), gradtx.log4(smallest=0)], ids=lambda c: c.name)
 def test_every_slot_is_kept_in_codes(row, codec):
     """By types alone: nothing but the slots changes, and a step keeps them."""
     params, grads = make_params(shapes=FEW), at(make_grads(1, shapes=FEW), 0)
@@ -37,8 +37,8 @@ def test_every_slot_is_kept_in_codes(row, codec):
         return state, updates, after
 
     state, updates, after = jax.eval_shape(step, params, grads)
-    kept = [x for _, _, _, slot in declared(state) for x in jax.tree.leaves(slot, is_leaf=is_coded)]
-    assert all(is_coded(x) for x in kept if jnp.issubdtype(x.dtype, jnp.inexact))
+    kept = [(x, mark) for _, _, mark, slot in declared(state) for x in jax.tree.leaves(slot, is_leaf=is_coded)]
+    assert all(is_coded(x) != mark.exact for x, mark in kept if jnp.issubdtype(x.dtype, jnp.inexact))
     assert types_of(after) == types_of(state)
     assert types_of(updates) == types_of(grads)
     plain = jax.eval_shape(row.tx.init, params)

@@ -19,17 +19,17 @@ def adam(theta, grads, b1, b2, eps, eps_root=0.0, nesterov=False):
 
 
 @leafwise
-def amsgrad(theta, grads, b1, b2, eps, max_of):
+def amsgrad(theta, grads, b1, b2, eps, max_of, eps_root=0.0):
     m = v = x = 0
     for t, g in enumerate(grads, 1):
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * np.abs(g) ** 2
         if max_of == "debiased":
             x = np.maximum(x, v / (1 - b2**t))
-            yield m / (1 - b1**t) / (np.sqrt(x) + eps)
+            yield m / (1 - b1**t) / (np.sqrt(x + eps_root) + eps)
         else:
             x = np.maximum(x, v)
-            yield m / (1 - b1**t) / (np.sqrt(x / (1 - b2**t)) + eps)
+            yield m / (1 - b1**t) / (np.sqrt(x / (1 - b2**t) + eps_root) + eps)
 
 
 @leafwise

@@ -27,7 +27,7 @@ ROWS = [
     Row(gradtx.scale_by_ademamix(0.8, 0.9, 0.99, 3.0, 1e-6, eps_root=1e-8), modern.ademamix),
     Row(gradtx.ademamix(0.01, weight_decay=0.1), modern.ademamix_optimizer),
     Row(gradtx.ademamix(0.01, 0.8, weight_decay=0.1, **WARM), modern.ademamix_warmed, label="warmed"),
-    Row(gradtx.scale_by_simplified_ademamix(0.9, 0.8, 2.0, 1e-6), modern.simplified_ademamix),
+    Row(gradtx.scale_by_simplified_ademamix(0.9, 0.8, 2.0, 1e-6, eps_root=1e-4), modern.simplified_ademamix),
     Row(gradtx.simplified_ademamix(0.001, weight_decay=0.1), modern.simplified_optimizer),
     Row(gradtx.scale_by_laprop(0.8, 0.9, 1e-8), modern.laprop),
     Row(gradtx.laprop(0.01, weight_decay=0.1), modern.laprop_optimizer),
