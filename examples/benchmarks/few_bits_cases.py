@@ -38,6 +38,7 @@ CODECS = {
     "int8, stochastic": gradtx.int8(rounding="stochastic", smallest=0),
     "float8": gradtx.float8(smallest=0),
     "int4, stochastic": gradtx.int4(rounding="stochastic", smallest=0),
+    "log4": gradtx.log4(smallest=0),
 }
 KEEPINGS = {
     "stochastic": gradtx.stochastic(),
@@ -49,7 +50,7 @@ KEEPINGS = {
 
 
 def slots(way: Any, **named: Any) -> Way:
-    """Every slot in codes, small ones too, or in a dtype; some by name in others."""
+    """Every slot but copies of parameters in codes, small ones too, or in a dtype; some by name in others."""
     return Way(lambda tx: gradtx.stored(tx, way, **named))
 
 
@@ -62,8 +63,8 @@ WAYS = {
     PLAIN: Way(lambda tx: tx),
     **{name: slots(way) for name, way in CODECS.items()},
     "int4, stochastic, nu in log8": slots(CODECS["int4, stochastic"], nu=CODECS["log8"]),
-    "log8, z in float32": slots(CODECS["log8"], z="float32"),
-    "int8, z in float32": slots(CODECS["int8"], z="float32"),
+    "log8, z too": slots(CODECS["log8"], z=CODECS["log8"]),  # a copy of the parameters
+    "int8, z too": slots(CODECS["int8"], z=CODECS["int8"]),
     "bfloat16 parameters": Way(lambda tx: tx, "bfloat16"),
     **{f"bfloat16 parameters, {name}": parameters(keeping) for name, keeping in KEEPINGS.items()},
 }
@@ -85,8 +86,8 @@ CASES = [
         "adamw": (PLAIN, *CODECS, "int4, stochastic, nu in log8"),
         "lion": (PLAIN, *CODECS),
         "muon": EIGHT,
-        "ademamix": EIGHT,
-        "schedule_free_adamw": (*EIGHT, "log8, z in float32", "int8, z in float32"),
+        "ademamix": (*EIGHT, "int8, stochastic"),  # to the nearest, its average of decay 0.9999 hardly moves
+        "schedule_free_adamw": (*EIGHT, "log8, z too", "int8, z too"),
         "accumulate(adamw, 4)": EIGHT,
         "adamw, a tenth of the rate": (PLAIN, *(name for name, way in WAYS.items() if way.dtype != PLAIN)),
     }.items()
