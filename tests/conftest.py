@@ -33,9 +33,9 @@ MOST_MEMORY, MOST_MAPS = 6 * 2**30, 30_000
 # Files and folders whose numbers depend on the release of JAX the most: marked, for `.ci/run` to run them everywhere.
 RELEASE = ("test_convergence.py", "examples", "test_training.py")
 # So are, but for what is slow, those of the parts that know the most of JAX: how it traces, cuts arrays and lowers.
-NEAR_JAX = ("core", "combine", "laws", "native", "state")
-# Of these, what gradtx alone decides: names, ranges of arguments, and how states of one kind go into another.
-OURS = ("test_construction.py", "test_odd_arguments.py", "test_describe.py", "test_changed_wrappers.py")
+NEAR_JAX = ("core", "laws", "native")
+# Of these, what gradtx alone decides: names, and the ranges of arguments.
+OURS = ("test_construction.py", "test_odd_arguments.py")
 # These take long: they begin first, or one process would be at one of them when all others are done.
 LONG = (*RELEASE, "test_resume.py", "docs")
 
