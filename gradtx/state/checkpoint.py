@@ -33,6 +33,9 @@ class Restored(NamedTuple):
         return "\n".join(f"{what}: {', '.join(names) or '(none)'}" for what, names in shown.items())
 
 
+PARTS = {jnp.dtype("int8"), jnp.dtype("int16")}  # residuals: one number means another part of a spacing in each
+
+
 def state_dict(state: PyTree) -> dict[str, Array]:
     """The arrays of a state under names that depend neither on where in a chain a link stands nor on what is around it.
 
@@ -168,7 +171,7 @@ def _put(name: str, old: Any, new: Any) -> Any:
     if jnp.shape(new) != jnp.shape(old):
         raise ValueError(f"restore: {name} has shape {jnp.shape(old)}, the saved one {jnp.shape(new)}")
     wanted, got = jax.dtypes.result_type(old), jax.dtypes.result_type(new)
-    if _kind(wanted) != _kind(got):
+    if _kind(wanted) != _kind(got) or (wanted != got and {wanted, got} <= PARTS):
         raise ValueError(f"restore: {name} is {wanted}, the saved one {got}")
     if not jnp.issubdtype(got, jax.dtypes.prng_key):
         new = precision.narrow(new, wanted)

@@ -119,9 +119,11 @@ def _slots_of(state: Any, params: PyTree) -> Iterable[SlotBytes]:
         node = state
         for key in path[:-1]:
             node = dict(children_of(node) or ())[key]
-        arrays = [x for x in jax.tree.leaves(slot, is_leaf=is_coded) if jnp.issubdtype(x.dtype, jnp.inexact)]
+        arrays = [
+            x for x in jax.tree.leaves(slot, is_leaf=is_coded) if is_coded(x) or jnp.issubdtype(x.dtype, jnp.number)
+        ]
         kept = dict.fromkeys(repr(x.codec) if is_coded(x) else str(x.dtype) for x in arrays)
-        plain = sum(x.size * precision.compute_dtype(x.dtype).itemsize for x in arrays)
+        plain = sum(x.size * max(precision.compute_dtype(x.dtype).itemsize, 4) for x in arrays)
         if arrays:
             yield SlotBytes(link_name(node) or "", name, tuple(kept), _bytes(slot), plain)
 

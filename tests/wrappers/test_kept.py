@@ -207,6 +207,24 @@ def test_states_are_saved_restored_and_described(keeping):
     assert "kept" in str(gradtx.describe(tx, params))
 
 
+def test_a_residual_is_described_with_its_bytes():
+    params = {"w": jnp.zeros((64, 64), jnp.bfloat16)}
+    described = gradtx.describe(gradtx.kept(gradtx.sgd(1e-3), gradtx.residual()), params)
+    (slot,) = described.slots
+    assert (slot.name, slot.kept, slot.bytes, slot.plain_bytes) == ("residual", ("int8",), 4096, 4 * 4096)
+    assert "residual/residual" in str(described)
+
+
+def test_residuals_of_other_bits_are_not_restored():
+    """Neither cut to their last bits, nor taken for 1/256 of what they are."""
+    params = {"w": jnp.ones(3, jnp.bfloat16)}
+    eight, sixteen = (gradtx.kept(gradtx.sgd(1e-3), gradtx.residual(bits)).init(params) for bits in (8, 16))
+    with pytest.raises(ValueError, match="residual/residual/w is int8, the saved one int16"):
+        gradtx.restore(eight, gradtx.state_dict(sixteen))
+    with pytest.raises(ValueError, match="residual/residual/w is int16, the saved one int8"):
+        gradtx.restore(sixteen, gradtx.state_dict(eight))
+
+
 def test_a_run_in_float32_goes_on_in_16_bits():
     params = {"w": jnp.linspace(0, 1, 10)}
     narrow = gradtx.tree_cast(params, jnp.bfloat16)
