@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeAlias, cast
 
-from gradtx.core.arguments import Accept, shown
+import jax.numpy as jnp
+
+from gradtx.core.arguments import Accept, IsDType, shown
+from gradtx.core.typing import DType
 from gradtx.core.values import Value, maker
 
 P = ParamSpec("P")
@@ -35,7 +38,18 @@ class IsBits(Accept):
         return int(x)
 
 
+class IsRealDType(IsDType):
+    """A floating-point dtype that is not complex, or None; static."""
+
+    def convert(self, where: str, name: str, x: Any) -> Any:
+        dtype = super().convert(where, name, x)
+        if dtype is not None and jnp.issubdtype(dtype, jnp.complexfloating):
+            raise self.refusal(where, name, x)
+        return dtype
+
+
 Bits = Annotated[int, IsBits()]
+RealDType = Annotated[DType | None, IsRealDType()]
 
 
 def keeping(body: Callable[P, Rounding]) -> Callable[P, Keeping]:

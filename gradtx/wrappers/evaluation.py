@@ -57,8 +57,11 @@ def full_params(params: PyTree, state: Any) -> PyTree:
         as they are. What is in full already stays so.
 
     Raises:
-        ValueError: there is more of one leaf in two places of the state.
+        ValueError: there is more of one leaf in two places of the state, or the state is of other parameters.
+        TypeError: the state in place of the parameters.
     """
+    if outermost(params, lambda x: callable(getattr(x, "full_params", None))):
+        raise TypeError("full_params: wanted (params, state), got a state first")
     return _from_nodes("full_params", state, params)
 
 
@@ -112,14 +115,17 @@ def completed(name: str, formula: Callable[..., Array], params: PyTree, *slots: 
         params: the parameters.
         *slots: trees of the state, with () for what has none.
     """
-    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    paths, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_none)
     columns = [checks.matched(name, "state", params, treedef, slot) for slot in slots]
-    rows = list(zip(leaves, *columns, strict=True))
-    narrow = [k for k, (p, *s) in enumerate(rows) if hasattr(p, "dtype") and is_narrow(p.dtype) and _are_there(s)]
-    for k, x in zip(narrow, each(lambda row: formula(*row), [rows[k] for k in narrow]), strict=True):
+    leaves, narrow = [p for _, p in paths], list[int]()
+    for k, ((path, p), *held) in enumerate(zip(paths, *columns, strict=True)):
+        if not hasattr(p, "dtype") or not is_narrow(p.dtype) or any(isinstance(x, MaskedNode) for x in held):
+            continue
+        if any(isinstance(x, tuple) for x in held):
+            kinds = f"is {p.dtype}, and the state was made for one of 32 bits: call init(params)"
+            raise ValueError(f"{name}: the parameter at {path_str(path)} {kinds}")
+        narrow.append(k)
+    rows = [(leaves[k], *(column[k] for column in columns)) for k in narrow]
+    for k, x in zip(narrow, each(lambda row: formula(*row), rows), strict=True):
         leaves[k] = x
     return treedef.unflatten(leaves)
-
-
-def _are_there(slots: list[Any]) -> bool:
-    return not any(isinstance(x, MaskedNode | tuple) for x in slots)

@@ -12,8 +12,8 @@ from gradtx.core.codecs.blocks import How
 from gradtx.core.codecs.coded import seed_of
 from gradtx.core.codecs.grid import noise
 from gradtx.core.fields import InnerState, RunCount
-from gradtx.core.hyperparameters import KeyLike, OptionalDType
-from gradtx.core.keeping import Bits, Rounding, keeping
+from gradtx.core.hyperparameters import KeyLike
+from gradtx.core.keeping import Bits, RealDType, Rounding, keeping
 from gradtx.core.slots import ExactSlot, OptionalStart, copied, like
 from gradtx.core.spacing import is_narrow, moving_as, rounded, spacing, whole, within
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
@@ -203,7 +203,7 @@ def seeded(key: Any) -> dict[str, Array]:
 
 
 @keeping
-def kahan(dtype: OptionalDType = None, *, rounding: How = "stochastic") -> Rounding:
+def kahan(dtype: RealDType = None, *, rounding: How = "stochastic") -> Rounding:
     """Keep what a parameter of 16 bits lacks in a second number of 16 bits: Kahan's compensated sum.
 
         x <- theta + c + u
