@@ -1,44 +1,13 @@
 #include "call.h"
 
-#include <algorithm>
 #include <cstring>
-#include <initializer_list>
+
+#include "arrays.h"
+#include "codecs.h"
+#include "follow.h"
 
 namespace gradtx {
 namespace {
-
-constexpr int64_t kMostRank = 255, kMostElements = int64_t{1} << 55;
-
-int64_t width(int32_t type) {
-  switch (type) {
-    case ffi::kF64: return 8;
-    case ffi::kF32: return 4;
-    case ffi::kF16: case ffi::kBF16: return 2;
-  }
-  return 0;
-}
-
-bool is_code(int32_t type) { return type == ffi::kU8 || type == ffi::kS8; }
-
-bool aligned(const void* data, int64_t width) { return reinterpret_cast<uintptr_t>(data) % width == 0; }
-
-// The elements of an array of floating point, or of others of this width; -1 where there is no such array.
-int64_t elements(const ffi::Buffer& buffer, int64_t other = 0) {
-  const int64_t bytes = other ? other : width(buffer.type);
-  if (bytes == 0 || buffer.rank < 0 || buffer.rank > kMostRank || (buffer.rank > 0 && buffer.dims == nullptr)) return -1;
-  int64_t count = 1;
-  for (int64_t i = 0; i < buffer.rank; ++i)
-    if (buffer.dims[i] < 0 || __builtin_mul_overflow(count, buffer.dims[i], &count)) return -1;
-  const bool there = count == 0 || (buffer.data != nullptr && aligned(buffer.data, bytes));
-  return there && count <= kMostElements ? count : -1;
-}
-
-bool are_arrays(const ffi::Buffers& buffers) {
-  if (buffers.count < 0 || (buffers.count > 0 && (buffers.types == nullptr || buffers.items == nullptr))) return false;
-  for (int64_t i = 0; i < buffers.count; ++i)
-    if (buffers.types[i] != ffi::kBuffer || buffers.items[i] == nullptr) return false;
-  return true;
-}
 
 // The attribute of a name, where it is a vector of int32.
 const ffi::Array* numbers(const ffi::Attributes& attributes, const char* name) {
@@ -53,107 +22,6 @@ const ffi::Array* numbers(const ffi::Attributes& attributes, const char* name) {
     return right ? array : nullptr;
   }
   return nullptr;
-}
-
-// Streams and registers as bits of one number: first the inputs, then the outputs, then temporary memory.
-using Set = uint64_t;
-static_assert(kMostStreams + kMostRegisters < 64);
-
-constexpr Set bit(int64_t k) { return Set{1} << k; }
-
-// What is known of memory while a program is followed.
-struct Memory {
-  Set numbers;                 // streams that hold numbers
-  Set computed;                // those of them whose elements are what the machine computes in
-  Set covers[kMostStreams];    // by output: the inputs that lie where it lies
-  Set readable, there;         // what can be read as it is; the inputs that were not overwritten
-  Set written = 0;
-  bool summed = false, coded = false;
-
-  void write(const Program& program, int32_t to) {
-    const bool temporary = to >= program.inputs + program.outputs;
-    const Set lost = temporary ? 0 : covers[to - program.inputs];
-    there &= ~lost;
-    readable &= ~lost;
-    written |= bit(to);
-    if (temporary || (computed & bit(to))) readable |= bit(to);
-  }
-};
-
-// Of instructions that read or write codes.
-const char* follow_codes(const Program& program, const Instruction& in, Memory& memory) {
-  const int32_t inputs = program.inputs, streams = inputs + program.outputs, places = streams + program.registers;
-  const auto holds = [&](int32_t k, int32_t role) { return k >= 0 && k < streams && program.roles[k] == role; };
-  if (in.op == kDecode) {
-    if (memory.coded) return "an operation behind what is coded last";
-    if (in.x < 0 || in.x >= streams || program.roles[in.x] % 2 == 0 || !(memory.there & bit(in.x)))
-      return "codes that are not there";
-    if (program.codec(in.x).block == 0 ? in.y != 0 : !holds(in.y, program.roles[in.x] + 1) || !(memory.there & bit(in.y)))
-      return "scales that are not there";
-    if (in.z != 0) return "an operand too many";
-    if (in.to < inputs || in.to >= places) return "a result that has no place";
-    if (in.to < streams && !(memory.computed & bit(in.to))) return "a result of another type than its place";
-    memory.write(program, in.to);
-    return nullptr;
-  }
-  memory.coded = true;
-  if (in.to < inputs || in.to >= streams || program.roles[in.to] % 2 == 0) return "codes that have no place";
-  const Codec& codec = program.codec(in.to);
-  if (in.x < 0 || in.x >= places || !(memory.readable & bit(in.x))) return "an operand that is not there";
-  if (codec.block == 0 ? in.y != 0 : in.y < inputs || !holds(in.y, program.roles[in.to] + 1))
-    return "scales that have no place";
-  if (codec.random ? in.z < 0 || in.z >= streams || program.roles[in.z] % 2 == 0 || !(memory.there & bit(in.z)) : in.z != 0)
-    return "codes that are not there";
-  memory.write(program, in.to);
-  if (codec.block != 0) memory.write(program, in.y);
-  return nullptr;
-}
-
-const char* follow(const Program& program, const Instruction& in, Memory& memory) {
-  const int32_t inputs = program.inputs, streams = inputs + program.outputs, places = streams + program.registers;
-  if (in.op < 0 || in.op >= kOps) return "an unknown operation";
-  for (int32_t s : {in.s0, in.s1, in.s2, in.s3})
-    if (s < 0 || s >= program.scalars) return "a scalar that is not there";
-  if (in.op == kDecode || in.op == kEncode) return follow_codes(program, in, memory);
-  if (memory.coded) return "an operation behind what is coded last";
-  const Operands operands = kOperands[in.op];
-  const int32_t fields[] = {in.x, in.y, in.z};
-  int scalars = 0;
-  for (int k = 0; k < 3; ++k) {
-    const int32_t field = fields[k];
-    if (k >= operands.reads) {
-      if (field != 0) return "an operand too many";
-    } else if (field < 0) {
-      if (field < -program.scalars || ++scalars > operands.either) return "a scalar that is not there";
-    } else if (field >= places || !((in.op == kLoad ? memory.there & memory.numbers : memory.readable) & bit(field))) {
-      return "an operand that is not there";
-    }
-  }
-  if (in.op == kSum) {
-    memory.summed = true;
-    return in.to != 0 || program.outputs != 0 ? "a sum beside results" : nullptr;
-  }
-  const bool stores = in.op == kStore || in.op == kStoreHeld;
-  if (in.to < inputs || in.to >= (stores ? streams : places)) return "a result that has no place";
-  if (in.to < streams && program.roles[in.to] != 0) return "numbers in the place of codes";
-  if (!stores && in.to < streams && !(memory.computed & bit(in.to))) return "a result of another type than its place";
-  memory.write(program, in.to);
-  return nullptr;
-}
-
-// The elements of a stream of so many numbers: as many, or as many as there are blocks of them.
-int64_t size(const Program& program, int32_t k, int64_t count, int64_t row) {
-  if (program.roles[k] == 0 || program.roles[k] % 2 == 1) return count;
-  const int64_t block = program.codec(k).block;
-  return block < 0 ? count / row : count / row * ((row + block - 1) / block);
-}
-
-// Why these rows cannot be coded together, or null.
-const char* inspect_rows(const Program& program, const Leaf& rows) {
-  for (int32_t k = 0; k < program.inputs + program.outputs && rows.row > kShort && rows.span < rows.row; ++k)
-    if (program.roles[k] != 0 && program.codec(k).block > 0 && rows.span % program.codec(k).block != 0)
-      return "blocks that do not lie within each other";
-  return rows.span <= kMostSpan ? nullptr : "too many numbers that are coded together";
 }
 
 // The arrays of a leaf, which are of one size; what lies where another does. Adds to the number of elements.
@@ -212,55 +80,7 @@ const char* inspect(const ffi::Frame& frame, const Call& call, int64_t leaf, Mem
   return nullptr;
 }
 
-// Whether what a codec is told stays within the numbers of all tables, and its own.
-bool is_right(const Codec& codec, int64_t tables) {
-  const auto within = [](int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; };
-  for (int32_t flag : {codec.random, codec.mirrored})
-    if (!within(flag, 0, 1)) return false;
-  if (!within(codec.nan, 0, 255) || !within(codec.values, 0, tables - 256)) return false;
-  if (codec.steps != 0)
-    return codec.block == 0 && within(codec.steps, 1, 64) && (codec.steps & (codec.steps - 1)) == 0 && within(codec.low, -126, 126) && within(codec.last, 1, 255);
-  return codec.block >= -1 && codec.block != 0 && within(codec.shift, 1, 23) && within(codec.buckets, 1, 1 << 20) &&
-         within(codec.lowest, 0, 1 << 22) && int64_t{codec.lowest + codec.buckets} << codec.shift <= int64_t{1} << 31 &&
-         within(codec.least, 0, 255) && within(codec.entries, 0, tables - int64_t{codec.buckets} * (1 + codec.mirrored));
-}
-
-// What the streams hold, and of which codecs.
-const char* inspect_codecs(const ffi::Frame& frame, const ffi::Array& given, int64_t codecs, Program& program) {
-  const int64_t streams = program.inputs + program.outputs;
-  if (given.count != streams + codecs * sizeof(Codec) / sizeof(int32_t)) return "streams and codecs do not fit";
-  program.roles = static_cast<const int32_t*>(given.data);
-  for (int64_t k = 0; k < streams; ++k)
-    if (program.roles[k] < 0 || program.roles[k] > 2 * codecs) return "a codec that is not there";
-  if (codecs == 0) return nullptr;
-  const ffi::Buffer& tables = frame.arguments[frame.arguments.count - 1];
-  const int64_t numbers = tables.type == ffi::kS32 ? elements(tables, sizeof(int32_t)) : -1;
-  program.codecs = reinterpret_cast<const Codec*>(program.roles + streams);
-  program.tables = static_cast<const int32_t*>(tables.data);
-  for (int64_t k = 0; k < codecs; ++k)
-    if (!is_right(program.codecs[k], numbers)) return "a codec beyond the tables";
-  for (int64_t k = 0; k < streams; ++k)
-    if (program.roles[k] != 0 && program.roles[k] % 2 == 0 && program.codec(k).block == 0) return "scales of no codec";
-  return nullptr;
-}
-
 }  // namespace
-
-void set_rows(const ffi::Frame& frame, const Program& program, int64_t leaf, Leaf& rows) {
-  for (int32_t k = 0; k < program.inputs + program.outputs && rows.row == 0; ++k) {
-    if (program.roles[k] % 2 == 0) continue;
-    const ffi::Buffer& codes = stream(frame, program, leaf, k);
-    rows.dims = codes.dims;
-    rows.rank = codes.rank;
-    rows.row = codes.rank > 0 ? codes.dims[codes.rank - 1] : 1;
-  }
-  int64_t most = 1;
-  for (int32_t k = 0; k < program.inputs + program.outputs; ++k) {
-    const int64_t block = program.roles[k] != 0 ? program.codec(k).block : 0;
-    if (block != 0) most = std::max(most, block < 0 ? rows.row : std::min(block, rows.row));
-  }
-  rows.span = most * std::max<int64_t>(1, kShort / most);
-}
 
 const char* fault(const ffi::Frame& frame, Call& call) {
   const ffi::Attributes& attributes = frame.attributes;

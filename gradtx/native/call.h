@@ -21,9 +21,6 @@ inline ffi::Buffer& stream(const ffi::Frame& frame, const Program& program, int6
                             : frame.results[leaf * program.outputs + k - program.inputs];
 }
 
-// Set how the codes of a leaf, of which it has some, lie in rows.
-void set_rows(const ffi::Frame& frame, const Program& program, int64_t leaf, Leaf& rows);
-
 // Why a call cannot be run, or null where it can, and then `call` is filled in. What passes reads and writes nothing
 // but its own arrays, reads nothing before it is there or after it was overwritten, and writes every element of its
 // results. That arrays are as large as they say, and those of different leaves apart, is XLA's word.

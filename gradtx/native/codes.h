@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
+#include "bits.h"
 #include "convert.h"
 #include "number.h"
 #include "program.h"
@@ -17,50 +17,12 @@ namespace {
 
 using Value = float __attribute__((may_alias));
 
-constexpr int32_t kMagnitude = 0x7fffffff, kInfinity = 0x7f800000, kLeastNormal = 0x00800000;
-constexpr float kMostFloat = __FLT_MAX__;
 constexpr uint32_t kGolden = 0x9e3779b1;
-
-inline int32_t bits_of(float x) {
-  int32_t bits;
-  memcpy(&bits, &x, 4);
-  return bits;
-}
-
-inline float float_of(int32_t bits) {
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
-
-inline float power_of_two(int32_t exponent) { return float_of((exponent + 127) << 23); }
 
 inline uint32_t mixed(uint32_t x) {
   x = (x ^ x >> 16) * 0x7feb352d;
   x = (x ^ x >> 15) * 0x846ca68b;
   return x ^ x >> 16;
-}
-
-// Bytes as numbers of 32 bits and back. Compilers do well with one width at a time.
-template <class S>
-void spread(int32_t* to, const S* from, int64_t n) {
-  int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) {
-    const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
-    _mm512_storeu_si512(to + i, S(-1) < 0 ? _mm512_cvtepi8_epi32(some) : _mm512_cvtepu8_epi32(some));
-  }
-#endif
-  for (; i < n; ++i) to[i] = from[i];
-}
-
-inline void pack(uint8_t* to, const int32_t* from, int64_t n) {
-  int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtepi32_epi8(_mm512_loadu_si512(from + i)));
-#endif
-  for (; i < n; ++i) to[i] = static_cast<uint8_t>(from[i]);
 }
 
 // A number of a leaf by its row and its place there.
@@ -288,7 +250,8 @@ class Coding {
       const __mmask16 negative = _mm512_cmp_ps_mask(_mm512_loadu_ps(y + i), _mm512_setzero_ps(), _CMP_LT_OQ) & mirrored;
       const __m512i bucket = _mm512_sub_epi32(_mm512_srli_epi32(held, shift), all(codec.lowest));
       const __m512i at = _mm512_mask_add_epi32(bucket, negative, bucket, all(codec.buckets));
-      const __m512i entry = _mm512_i32gather_epi32(at, entries, 4), step = _mm512_mask_blend_epi32(negative, all(1), all(-1));
+      const __m512i entry = _mm512_i32gather_epi32(at, entries, 4);
+      const __m512i step = _mm512_mask_blend_epi32(negative, all(1), all(-1));
       const __m512i from = _mm512_and_si512(entry, all(0xffffff));
       const __mmask16 next = _mm512_cmpge_epi32_mask(_mm512_and_si512(held, all(later)), from);
       const __m512i code = _mm512_srli_epi32(entry, 24), found = _mm512_mask_add_epi32(code, next, code, step);

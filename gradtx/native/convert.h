@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #endif
 
+#include "ffi.h"
 #include "number.h"
 #include "program.h"
 
@@ -31,6 +32,21 @@ struct BFloat {
   }
   explicit operator double() const { return by_hand(static_cast<float>(*this)); }
 };
+
+// The width of an element; and f(a stream as what it holds, from `at` on), where that is of floating point.
+int64_t bytes(int32_t type) {
+  return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : type == ffi::kF16 || type == ffi::kBF16 ? 2 : 1;
+}
+
+template <class F>
+void with_type(int32_t type, void* stream, int64_t at, F f) {
+  switch (type) {
+    case ffi::kF32: return f(static_cast<float*>(stream) + at);
+    case ffi::kF64: return f(static_cast<double*>(stream) + at);
+    case ffi::kF16: return f(static_cast<Half*>(stream) + at);
+    case ffi::kBF16: return f(static_cast<BFloat*>(stream) + at);
+  }
+}
 
 template <class To, class T>
 To narrow(T x) {

@@ -11,20 +11,6 @@
 namespace gradtx::GRADTX_WIDTH {
 namespace {
 
-int64_t bytes(int32_t type) {
-  return type == ffi::kF64 ? 8 : type == ffi::kF32 ? 4 : type == ffi::kF16 || type == ffi::kBF16 ? 2 : 1;
-}
-
-template <class F>
-void with_type(int32_t type, void* stream, int64_t at, F f) {
-  switch (type) {
-    case ffi::kF32: return f(static_cast<float*>(stream) + at);
-    case ffi::kF64: return f(static_cast<double*>(stream) + at);
-    case ffi::kF16: return f(static_cast<Half*>(stream) + at);
-    case ffi::kBF16: return f(static_cast<BFloat*>(stream) + at);
-  }
-}
-
 // Dividing by s is multiplying by 1 / s where neither is near the ends of the range.
 template <class T>
 bool invertible(T s) {

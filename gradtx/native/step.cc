@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "call.h"
+#include "codecs.h"
 #include "ffi.h"
 #include "program.h"
 
