@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "arrays.h"
@@ -41,7 +42,7 @@ const char* inspect(const ffi::Frame& frame, const Call& call, int64_t leaf, Mem
     } else if (program.roles[k] % 2 == 1) {
       const int64_t found = is_code(buffer.type) ? elements(buffer, 1) : -1;
       if (found < 0 || (count >= 0 && found != count)) return "codes that are not of one size, or not of 8 bits";
-      if (codes && (codes->rank != buffer.rank || memcmp(codes->dims, buffer.dims, buffer.rank * sizeof(int64_t)) != 0))
+      if (codes && !std::equal(codes->dims, codes->dims + codes->rank, buffer.dims, buffer.dims + buffer.rank))
         return "codes of different shapes";
       codes = &buffer;
       count = found;

@@ -59,6 +59,7 @@ void set_rows(const ffi::Frame& frame, const Program& program, int64_t leaf, Lea
 }
 
 const char* inspect_rows(const Program& program, const Leaf& rows) {
+  if (rows.row > UINT32_MAX) return "rows that are too long";
   for (int32_t k = 0; k < program.inputs + program.outputs && rows.row > kShort && rows.span < rows.row; ++k)
     if (program.roles[k] != 0 && program.codec(k).block > 0 && rows.span % program.codec(k).block != 0)
       return "blocks that do not lie within each other";

@@ -96,7 +96,8 @@ class Coding {
   // The numbers of codes without a scale.
   template <class T>
   void decode_octaves(T* to, const uint8_t* codes, int64_t n) const {
-    const int32_t kept = 23 - __builtin_ctz(codec_.steps), first = ((codec_.low + 127) << 23) - (1 << kept);
+    const int32_t kept = 23 - __builtin_ctz(codec_.steps);
+    const uint32_t first = ((codec_.low + 127) << 23) - (1 << kept);  // codes that nothing is coded as go round
     const int32_t nan = codec_.mirrored ? static_cast<int8_t>(codec_.nan) : codec_.nan;
     alignas(64) int32_t code[kBlock];
     if (codec_.mirrored)
@@ -104,8 +105,8 @@ class Coding {
     else
       spread(code, codes, n);
     GRADTX_LOOP {
-      const int32_t size = code[i] < 0 ? -code[i] : code[i], bits = size == 0 ? 0 : (size << kept) + first;
-      const int32_t with_sign = bits | (code[i] & INT32_MIN);
+      const uint32_t size = code[i] < 0 ? -code[i] : code[i], bits = size == 0 ? 0 : (size << kept) + first;
+      const int32_t with_sign = static_cast<int32_t>(bits) | (code[i] & INT32_MIN);
       to[i] = static_cast<T>(float_of(code[i] == nan ? kInfinity | 0x400000 : with_sign));
     }
   }
@@ -176,8 +177,9 @@ class Coding {
     alignas(64) int32_t found[kBlock];
     GRADTX_LOOP {
       const float size = by_hand(fabs(x[i]));
-      const int32_t bits = bits_of(size), up = (noise[i] + half) >> (kept + 1);
-      const int32_t code = ((bits + up) >> (23 - kept)) - first, held = code < last ? code : last;
+      const int32_t bits = bits_of(size);
+      const uint32_t next = static_cast<uint32_t>(bits) + ((noise[i] + half) >> (kept + 1));  // of NaN, beyond int32_t
+      const int32_t code = static_cast<int32_t>(next >> (23 - kept)) - first, held = code < last ? code : last;
       const bool one = mirrored ? size * scale + static_cast<float>(noise[i]) * 0x1p-24f >= 1 : size > 0;
       const int32_t part = size < lowest ? one : held, with_sign = mirrored && x[i] < 0 ? -part : part;
       found[i] = bits < kInfinity ? with_sign : nan;

@@ -50,7 +50,7 @@ def fits(tables: Sequence[Table], shape: tuple[int, ...]) -> bool:
     blocks = [row if b < 0 else min(b, row) for b in (x.record[0] for x in tables) if b]
     most = max([1, *blocks])
     nested = row <= SHORT or most == row or not any(most % b for b in blocks)
-    return count > 0 and nested and most <= MOST_SPAN
+    return count > 0 and nested and most <= MOST_SPAN and row < 2**32
 
 
 @lru_cache(maxsize=64)

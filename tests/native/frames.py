@@ -140,7 +140,7 @@ class Call:
 def buffer(kind, address, dims):
     """A buffer; its shape lives as long as it."""
     shape = (c_int64 * max(2, len(dims)))(*dims)
-    made = Buffer(type=TYPES[kind], data=address, rank=len(dims), dims=ctypes.addressof(shape))
+    made = Buffer(type=TYPES[kind], data=address, rank=len(dims), dims=ctypes.addressof(shape) if dims else None)
     made.alive = shape
     return made
 

@@ -24,7 +24,7 @@ GUARD, WIDTH = 64, 8
 
 MAPPED = [op for op in CODES if op not in ("store", "store_held", "sum", "decode", "encode")]
 TABLES = 2000
-SHAPES = [(1, 1), (5,), (3, 47), (2, 300), (2, 2, 129), (40, 7), (1, 512), (1, 40_000)]
+SHAPES = [(), (1, 1), (5,), (3, 47), (2, 300), (2, 2, 129), (40, 7), (1, 512), (1, 40_000)]
 
 
 class Arrays:
@@ -121,8 +121,8 @@ def scales_shape(codecs, role, shape):
     """The shape of a stream."""
     if role == 0 or role % 2:
         return shape
-    block = codecs[role // 2 - 1][0]
-    return (*shape[:-1], 1 if block < 0 else -(-shape[-1] // block))
+    block, (*rows, row) = codecs[role // 2 - 1][0], shape or (1,)
+    return (*rows, 1 if block < 0 else -(-row // block))
 
 
 def program(rng, held, inputs, codecs, shared, compute, registers, scalars):

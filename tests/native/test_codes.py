@@ -12,6 +12,10 @@ import gradtx
 from gradtx.core.codecs.coded import is_coded
 from gradtx.core.fields import Count
 from gradtx.core.slots import PositiveSlot, Slot
+from gradtx.native import load
+from gradtx.native.codes import fits, table, together
+from gradtx.native.operations import CODES
+from tests.native.frames import Call, Pool, buffer, buffer_of, numbers
 from tests.native.support import calls, compiled, needs_native, normal
 
 pytestmark = needs_native
@@ -176,6 +180,23 @@ def test_blocks_that_do_not_lie_within_each_other():
     found, count = native_and_plain(tx, {"w": jnp.zeros((2, 1000))}, [{"w": normal((2, 1000))}])
     assert count == 0
     chex.assert_trees_all_close(*found[0], rtol=1e-6)
+
+
+def test_rows_that_32_bits_do_not_count_are_left_and_refused():
+    """No array is so large: what the call says of its arrays is looked at first."""
+    log8 = table(CODECS["log8"], False, True)
+    assert log8 is not None and fits([log8], (2**32 - 1,)) and not fits([log8], (2**32,))
+    records, tables = together([log8])
+    scalars, codes, out = np.zeros(2, np.float32), np.zeros(64, np.int8), np.ones(64, np.int8)
+    code = [[CODES["decode"], 2, *[0] * 7], [CODES["encode"], 1, 2, 0, 0, 0, 1, 0, 0]]
+    attributes = dict(code=code, reads=[0, 1], sizes=[1, 1, 1, 1, 1], streams=[1, 1, *records])
+    attributes = {name: numbers(x) for name, x in attributes.items()}
+    for row, told in ((64, None), (2**32, "rows that are too long")):
+        arrays = [buffer("int8", x.ctypes.data, [row]) for x in (codes, out)]
+        call = Call([buffer_of(scalars), arrays[0], buffer_of(tables)], arrays[1:], attributes)
+        found, _ = call.make(load.library(), Pool())
+        assert found == (told and f"gradtx: a program that the native step cannot run: {told}")
+    np.testing.assert_array_equal(out, 0)
 
 
 def test_a_donated_state_is_written_in_place():
