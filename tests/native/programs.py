@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from gradtx.core.codecs.coded import is_coded, opened, recoded, seed_of
 from gradtx.core.each import each, sum_each
 from gradtx.core.precision import narrow
 from tests.native import intervals as iv
+from tests.native.coded import CODECS, coded, kept
 from tests.native.intervals import Interval
 from tests.native.operations import OFTEN, OPS, RARE, cast_held
 
@@ -43,6 +45,7 @@ class Part:
     alike: bool  # whether the leaves are one equation
     code: list[Instruction] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)  # the values that replace the parameter and its slots
+    codecs: dict[int, tuple[str, bool]] = field(default_factory=dict)  # by slot, and whether it is never negative
 
     def values(self, arrays: list[Any], scalars: list[Any], call: Callable[..., Any]) -> list[Any]:
         """The new parameter and slots, computed by `call(instruction, operands, scalars)`."""
@@ -129,6 +132,17 @@ def random_part(rng: np.random.Generator) -> Part:
     return part
 
 
+def in_codes(rng: np.random.Generator, part: Part) -> None:
+    """Keep some slots in codes, in a program that is whole."""
+    for k, dtype in enumerate(part.types[1:-1], 1):
+        if dtype in FLOATS and rng.random() < 0.15:
+            positive = bool(rng.random() < 0.5)
+            part.codecs[k] = (list(CODECS)[rng.integers(len(CODECS))], positive)
+            if positive:
+                part.code.append(Instruction("abs", (part.outputs[k],), dtype))
+                part.outputs[k] = len(part.types) + len(part.code) - 1
+
+
 @dataclass
 class RandomStep:
     """A step on parts, with three numbers: one that is closed over, one of the state, and a sum over leaves."""
@@ -141,6 +155,9 @@ class RandomStep:
     def make(cls, seed: int) -> "RandomStep":
         rng = np.random.default_rng(seed)
         parts = [random_part(rng) for _ in range(rng.integers(1, 4))]
+        by_itself = np.random.default_rng((seed, 1))
+        for part in parts:
+            in_codes(by_itself, part)
         donate = [(), (0,), (0, 1), (1,), (0, 1, 2)][rng.integers(5)]
         return cls(parts, int(rng.integers(len(parts))), donate)
 
@@ -156,9 +173,13 @@ class RandomStep:
 
         leaves = lambda part, types: [[array(part.shape, t) for t in types] for _ in range(part.count)]
         params = [[x for (x,) in leaves(part, part.types[:1])] for part in self.parts]
-        slots = [leaves(part, part.types[1:-1]) for part in self.parts]
+        slots: list[list[list[Any]]] = [leaves(part, part.types[1:-1]) for part in self.parts]
+        for part, several in zip(self.parts, slots, strict=True):
+            for k, (name, positive) in part.codecs.items():
+                for one in several:
+                    one[k - 1] = kept(jnp.abs(one[k - 1]) if positive else one[k - 1], name, positive)
         grads = [[x for (x,) in leaves(part, part.types[-1:])] for part in self.parts]
-        return params, {"number": jnp.float32(rng.uniform(0.2, 2.0)), "slots": slots}, grads
+        return params, {"number": jnp.float32(rng.uniform(0.2, 2.0)), "count": jnp.int32(seed), "slots": slots}, grads
 
     def step(self, closed: Any) -> Callable[[Any, Any, Any], Any]:
         """The step as JAX computes it."""
@@ -167,14 +188,19 @@ class RandomStep:
             size = np.prod(self.parts[self.measured].shape)
             mean = lambda g: jnp.sum(g.astype(jnp.float32) * jnp.asarray(1 / size, jnp.float32))
             scalars = [closed, state["number"], sum_each(mean, grads[self.measured])]
+            seed = seed_of(state["count"], "slots")
             new_params, new_slots = [], []
             for part, ps, ss, gs in zip(self.parts, params, state["slots"], grads, strict=True):
                 leaves = [(p, *s, g) for p, s, g in zip(ps, ss, gs, strict=True)]
-                one = lambda leaf, *scalars, part=part: part.values(list(leaf), list(scalars), by_jax)
-                found = each(one, leaves, *scalars) if part.alike else [one(leaf, *scalars) for leaf in leaves]
+
+                def one(leaf, seed, *scalars, part=part):
+                    return recoded(part.values(opened(list(leaf)), list(scalars), by_jax), list(leaf[:-1]), seed)
+
+                given = (seed, *scalars)
+                found = each(one, leaves, *given) if part.alike else [one(leaf, *given) for leaf in leaves]
                 new_params.append([x[0] for x in found])
                 new_slots.append([x[1:] for x in found])
-            return new_params, {"number": state["number"], "slots": new_slots}
+            return new_params, state | {"slots": new_slots}
 
         return step
 
@@ -190,9 +216,12 @@ class RandomStep:
         for part, ps, ss, gs in zip(self.parts, params, state["slots"], grads, strict=True):
             with np.errstate(all="ignore"):
                 found = [
-                    part.values([exactly(p), *map(Interval.exactly, s), exactly(g)], scalars, by_intervals)
+                    part.values([exactly(p), *map(Interval.exactly, opened(s)), exactly(g)], scalars, by_intervals)
                     for p, s, g in zip(ps, ss, gs, strict=True)
                 ]
+                for x, s in zip(found, ss, strict=True):
+                    x[1:] = [coded(y, like) if is_coded(like) else y for y, like in zip(x[1:], s, strict=True)]
             new_params.append([x[0] for x in found])
             new_slots.append([x[1:] for x in found])
-        return new_params, {"number": Interval.exactly(state["number"]), "slots": new_slots}
+        same = {name: Interval.exactly(state[name]) for name in ("number", "count")}
+        return new_params, same | {"slots": new_slots}

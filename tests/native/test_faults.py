@@ -138,6 +138,11 @@ def scalars_are_known_by_their_type(_):
     return lambda x: x.dtype
 
 
+@fault(elementwise, "table")
+def codes_have_no_sign(right):
+    return lambda codec, positive, random: right(codec, True, random)
+
+
 def found(seeds):
     """The first random step that finds something."""
     for seed in seeds:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradtx
+from gradtx.core.codecs.coded import opened
 from gradtx.core.one_pass import in_one_pass
 from gradtx.native.operations import NAMED
 from tests.native import operations
@@ -30,7 +31,8 @@ def check(seed, plain=False):
     allowed = program.intervals(closed, *kept)
     numbers = known = 0
     for what, x in [("native", found)] + ([("plain", run_plain(program, closed, kept))] if plain else []):
-        ours, theirs = (jax.tree.leaves(t, is_leaf=lambda x: isinstance(x, Interval)) for t in (x, allowed))
+        trees = (opened(x), allowed)
+        ours, theirs = (jax.tree.leaves(t, is_leaf=lambda x: isinstance(x, Interval)) for t in trees)
         for k, (x, interval) in enumerate(zip(ours, theirs, strict=True)):
             assert x.dtype.name == interval.dtype
             right = interval.contains(x)
