@@ -10,6 +10,7 @@ import numpy as np
 
 from examples._figures import INK, MUTED, save, use_style
 from examples.benchmarks.few_bits_cases import PLAIN, Case
+from examples.benchmarks.record import write_whole
 from examples.benchmarks.report import markdown
 
 WIDEST = 10.0  # standard deviations: what is further is drawn there
@@ -58,9 +59,7 @@ class Record(NamedTuple):
     def save(self, path: Path) -> None:
         """Write it, so that the file is whole at any time."""
         runs = [run._asdict() | {"case": run.case._asdict()} for run in self.runs]
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps({"versions": self.versions, "runs": runs}, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps({"versions": self.versions, "runs": runs}, indent=1) + "\n")
 
 
 def load(path: Path) -> Record:

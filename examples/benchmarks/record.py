@@ -76,9 +76,14 @@ class Record(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write it, so that the file is whole at any time."""
-        part = path.with_suffix(".part")
-        part.write_text(self.text(), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, self.text())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that has all of a text, or all of what it had before, at any time."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def load(path: Path) -> Record:

@@ -12,7 +12,7 @@ from gradtx.core.values import Value, maker
 P = ParamSpec("P")
 
 
-class Rounding(NamedTuple):
+class KeepingRule(NamedTuple):
     """What a keeping does: a rule on the updates of an optimizer, its state, and how the fields of that start."""
 
     rule: Callable[..., Any]
@@ -52,7 +52,7 @@ Bits = Annotated[int, IsBits()]
 RealDType = Annotated[DType | None, IsRealDType()]
 
 
-def keeping(body: Callable[P, Rounding]) -> Callable[P, Keeping]:
+def keeping(body: Callable[P, KeepingRule]) -> Callable[P, Keeping]:
     """Turn a function that says how parameters are rounded into a maker of `Keeping` values."""
     return cast("Callable[P, Keeping]", maker(Keeping, body))
 

@@ -13,7 +13,7 @@ from gradtx.core.codecs.coded import seed_of
 from gradtx.core.codecs.grid import noise
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import KeyLike
-from gradtx.core.keeping import Bits, RealDType, Rounding, keeping
+from gradtx.core.keeping import Bits, KeepingRule, RealDType, keeping
 from gradtx.core.slots import ExactSlot, OptionalStart, copied, like
 from gradtx.core.spacing import is_narrow, moving_as, rounded, spacing, whole, within
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
@@ -180,7 +180,7 @@ def master_of(p: Array, master: Array, dtype: DType) -> Array:
 
 
 @keeping
-def stochastic(key: KeyLike = 0) -> Rounding:
+def stochastic(key: KeyLike = 0) -> KeepingRule:
     """Round parameters of 16 bits up or down at random, such that they are right on average.
 
         theta <- theta + u, rounded to one of its neighbours, with probability 1 - distance / spacing
@@ -193,7 +193,7 @@ def stochastic(key: KeyLike = 0) -> Rounding:
 
     Source: Gupta et al. 2015, arXiv:1502.02551; Zamirai et al. 2020, arXiv:2010.06192.
     """
-    return Rounding(stochastic_rule, StochasticState, {"reduce": partial(seeded, key=key)})
+    return KeepingRule(stochastic_rule, StochasticState, {"reduce": partial(seeded, key=key)})
 
 
 def seeded(key: Any) -> dict[str, Array]:
@@ -203,7 +203,7 @@ def seeded(key: Any) -> dict[str, Array]:
 
 
 @keeping
-def kahan(dtype: RealDType = None, *, rounding: How = "stochastic") -> Rounding:
+def kahan(dtype: RealDType = None, *, rounding: How = "stochastic") -> KeepingRule:
     """Keep what a parameter of 16 bits lacks in a second number of 16 bits: Kahan's compensated sum.
 
         x <- theta + c + u
@@ -219,11 +219,11 @@ def kahan(dtype: RealDType = None, *, rounding: How = "stochastic") -> Rounding:
     Source: Zamirai et al. 2020, Algorithm 3, arXiv:2010.06192; differs: c is rounded at random, by default.
     """
     start = OptionalStart(partial(_started, lambda p: like(p, dtype or p.dtype, value=0)))
-    return Rounding(kahan_rule, KahanState, {"dtype": dtype, "rounding": rounding, "compensation": start})
+    return KeepingRule(kahan_rule, KahanState, {"dtype": dtype, "rounding": rounding, "compensation": start})
 
 
 @keeping
-def residual(bits: Bits = 8, *, rounding: How = "stochastic") -> Rounding:
+def residual(bits: Bits = 8, *, rounding: How = "stochastic") -> KeepingRule:
     """Keep what a parameter of 16 bits lacks as a whole number: the part in 2^bits of its spacing.
 
         x <- theta + r spacing / 2^bits + u, rounded to that grid
@@ -243,11 +243,11 @@ def residual(bits: Bits = 8, *, rounding: How = "stochastic") -> Rounding:
     """
     dtype = {8: jnp.int8, 16: jnp.int16}[bits]
     start = OptionalStart(partial(_started, lambda p: like(p, dtype, value=0)))
-    return Rounding(residual_rule, ResidualState, {"rounding": rounding, "residual": start})
+    return KeepingRule(residual_rule, ResidualState, {"rounding": rounding, "residual": start})
 
 
 @keeping
-def master() -> Rounding:
+def master() -> KeepingRule:
     """Keep a copy of parameters of 16 bits in float32, which takes the steps: they are that, rounded.
 
         x <- x + u;  theta <- x, rounded
@@ -259,7 +259,7 @@ def master() -> Rounding:
     Source: Micikevicius et al. 2018, arXiv:1710.03740.
     """
     start = OptionalStart(partial(_started, lambda p: copied(p, jnp.float32)))
-    return Rounding(master_rule, MasterState, {"master": start})
+    return KeepingRule(master_rule, MasterState, {"master": start})
 
 
 def _started(start: Callable[[Any], Array], p: Any) -> Any:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from gradtx.core import border, errors, precision
 from gradtx.core.codecs.coded import opened
-from gradtx.core.keeping import Kept, Rounding
+from gradtx.core.keeping import KeepingRule, Kept
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.spacing import SMALLEST, is_narrow
 from gradtx.core.transformation import Inner, Pair, ours, transformation
@@ -42,7 +42,7 @@ def kept(inner: Inner, keeping: Kept, /) -> Pair:
         TypeError: gradients of a dtype of less range than the parameter's, such as float16 for bfloat16: updates in it
             would vanish.
     """
-    tx, way = ours(inner), cast(Rounding, keeping.build())
+    tx, way = ours(inner), cast(KeepingRule, keeping.build())
     link = leafwise(way.rule, way.state, beside=("given",), direct=False, **way.named).named("kept")
     landing = leafwise(way.rule, way.state, beside=("given",), direct=True, **way.named).named("kept")
 
