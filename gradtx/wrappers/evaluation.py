@@ -75,7 +75,7 @@ def _from_nodes(method: str, state: Any, params: PyTree) -> PyTree:
             if x is p:
                 continue
             if chosen[i] is not p:
-                raise ValueError(f"{method}: two wrappers have the parameter at {path_str(path)}")
+                raise ValueError(f"{method}: two wrappers average or keep the parameter at {path_str(path)}")
             chosen[i] = x
     return treedef.unflatten(chosen)
 

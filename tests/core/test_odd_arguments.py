@@ -26,7 +26,7 @@ PARAMS = {"w": jax.ShapeDtypeStruct((4, 6), jnp.float32), "b": jax.ShapeDtypeStr
 NEEDED = {
     "IsTransformation": gradtx.identity(), "IsSchedule": gradtx.constant_schedule(0.5), "IsLabels": "a",
     "MappingOf": {"a": gradtx.identity()}, "IsOptions": [0.5, 1.0], "IsAxes": 0, "IsMeshAxes": "data",
-    "IsMask": True,
+    "IsMask": True, "IsKeeping": gradtx.residual(),
     "IsCondition": lambda step: step < 3, "f": lambda updates: updates, "fn": lambda step: 0.5,
     "schedules": [gradtx.constant_schedule(0.5)], "boundaries": [],
     "init": lambda params: (), "update": lambda updates, state, params=None: (updates, state),
