@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from gradtx.core import border, errors, precision
-from gradtx.core.codecs.coded import opened
 from gradtx.core.keeping import KeepingRule, Kept
 from gradtx.core.leafwise import Leafwise, leafwise
 from gradtx.core.spacing import SMALLEST, is_narrow
@@ -54,7 +53,7 @@ def kept(inner: Inner, keeping: Kept, /) -> Pair:
         given = border.as_given(updates)
         _check_range(given, params)
         with border.noted({}):
-            full = opened(state).full_params(params)
+            full = state.full_params(params)
             steps, inner_state = tx.within(updates, state.inner_state, full, **extra)
         return link.update(steps, state._replace(inner_state=inner_state), params, given=given)
 
