@@ -40,7 +40,7 @@ def train(task: Task, tx: GradientTransformation, keys: Array, steps: int, dtype
     """
 
     def loss(params: Any, batch: Any) -> Array:
-        return task.loss(_cast(params, "float32"), batch)
+        return task.loss(gradtx.tree_cast(params, "float32"), batch)
 
     def step(run: Any, key: Array) -> tuple[Any, Array]:
         params, state = run
@@ -49,16 +49,12 @@ def train(task: Task, tx: GradientTransformation, keys: Array, steps: int, dtype
 
     def from_key(key: Array) -> Outcome:
         start, draws = jax.random.split(key)
-        params = _cast(task.init(start), dtype)
+        params = gradtx.tree_cast(task.init(start), dtype)
         (params, state), losses = jax.lax.scan(step, (params, tx.init(params)), jax.random.split(draws, steps))
-        found = _cast(gradtx.evaluation_params(state, params), "float32")
+        found = gradtx.tree_cast(gradtx.evaluation_params(state, params), "float32")
         return Outcome(task.final(found, losses), task.score(found))
 
     return jax.jit(jax.vmap(from_key))(keys)
-
-
-def _cast(params: Any, dtype: str) -> Any:
-    return jax.tree.map(lambda x: x.astype(dtype), params)
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:

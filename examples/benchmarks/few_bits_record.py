@@ -10,7 +10,7 @@ import numpy as np
 
 from examples._figures import INK, MUTED, save, use_style
 from examples.benchmarks.few_bits_cases import PLAIN, Case
-from examples.benchmarks.record import write_whole
+from examples.benchmarks.record import read, write_whole
 from examples.benchmarks.report import markdown
 
 WIDEST = 10.0  # standard deviations: what is further is drawn there
@@ -63,18 +63,13 @@ class Record(NamedTuple):
 
 
 def load(path: Path) -> Record:
-    """Read what `Record.save` wrote.
+    """Read what `Record.save` wrote; see `read`."""
 
-    Raises:
-        OSError: there is no such file.
-        ValueError: it is not a record.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    def made(content: Any) -> Record:
         runs = [Run(**run | {"case": Case(**run["case"])}) for run in content["runs"]]
         return Record(content["versions"], runs)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a record of this program: {error!r}") from error
+
+    return read(path, made)
 
 
 def table(record: Record, task: str, scored_by: str) -> str:

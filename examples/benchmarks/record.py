@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from examples.benchmarks.cases import Case
 
+R = TypeVar("R")
 CROWD = 1.5  # of the cores: a larger load average is the work of others
 Results = dict[str, dict[str, Any]]
 
@@ -87,16 +89,24 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def load(path: Path) -> Record:
-    """Read what `Record.save` wrote.
+    """Read what `Record.save` wrote; see `read`."""
+
+    def made(content: Any) -> Record:
+        cases = [Measured(Case(**x["case"]), x["load"], x["results"]) for x in content["cases"]]
+        return Record(content["machine"], cases)
+
+    return read(path, made)
+
+
+def read(path: Path, make: Callable[[Any], R]) -> R:
+    """What is made of a file of JSON.
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is not a record.
+        ValueError: it is not what `make` takes.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        cases = [Measured(Case(**x["case"]), x["load"], x["results"]) for x in content["cases"]]
-        return Record(content["machine"], cases)
+        return make(json.loads(path.read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a record of this program: {error!r}") from error
 

@@ -15,7 +15,7 @@ from gradtx.core.fields import CountMark, hints_of, marks
 from gradtx.core.repack import unpacked
 from gradtx.core.restart import of_run
 from gradtx.core.rules import state_fields
-from gradtx.core.slots import OptionalStart, ScalarStart, SlotStart, is_whole, slots_of, start_of
+from gradtx.core.slots import NarrowStart, ScalarStart, SlotStart, is_whole, slots_of, start_of
 from gradtx.core.stacks import Stack, is_leaf, unwrapped
 from gradtx.core.typing import Array, PyTree
 
@@ -105,7 +105,7 @@ def check_slot(
         if not is_inexact(slot):
             raise TypeError(f"{name}: {what} at {path_str(path)} is {errors.describe(slot)}, wanted numbers")
         return
-    if isinstance(start, OptionalStart) and isinstance(slot, tuple) and not slot:
+    if isinstance(start, NarrowStart) and isinstance(slot, tuple) and not slot:
         return
     lead = g.shape[:counted]
     like = jax.ShapeDtypeStruct(g.shape[len(lead) :], (p if is_inexact(p) else g).dtype)

@@ -23,6 +23,11 @@ def compute_dtype(dtype: DType) -> np.dtype:
     return dtype
 
 
+def is_narrow(dtype: DType) -> bool:
+    """Whether numbers of a dtype are fewer than those that maths on them runs in."""
+    return compute_dtype(dtype) != jnp.dtype(dtype)
+
+
 def real_dtype(dtype: DType) -> np.dtype:
     """The dtype of the real part: float32 for complex64, float64 for complex128, else `dtype` itself."""
     dtype = jnp.dtype(dtype)

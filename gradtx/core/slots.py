@@ -96,16 +96,16 @@ class ScalarStart:
 
 
 @dataclass(frozen=True)
-class OptionalStart:
-    """How a slot starts that a state may do without; it is () there."""
+class NarrowStart:
+    """How a slot starts that only parameters narrower than maths on them have; it is () for the others."""
 
     start: Callable[[Any], Any]
 
     def __call__(self, p: Any) -> Any:
-        return self.start(p)
+        return self.start(p) if precision.is_narrow(p.dtype) else ()
 
 
-Start: TypeAlias = SlotStart | ShapedStart | ScalarStart | OptionalStart
+Start: TypeAlias = SlotStart | ShapedStart | ScalarStart | NarrowStart
 """How a slot starts, a function of the parameter."""
 
 

@@ -5,15 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core.precision import compute_dtype
 from gradtx.core.typing import Array, DType
 
 SMALLEST = 2.0**-126  # of float32's normal numbers: devices take those below for 0
-
-
-def is_narrow(dtype: DType) -> bool:
-    """Whether numbers of a dtype are fewer than those that maths on them runs in."""
-    return compute_dtype(dtype) != jnp.dtype(dtype)
 
 
 def spacing(x: Array, dtype: DType) -> Array:

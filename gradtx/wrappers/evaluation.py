@@ -7,13 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradtx.core import checks, errors, precision
+from gradtx.core import checks, precision
 from gradtx.core.border import widely
 from gradtx.core.codecs.coded import opened
 from gradtx.core.each import each
 from gradtx.core.errors import is_none, path_str
+from gradtx.core.precision import is_narrow
 from gradtx.core.selection import MaskedNode
-from gradtx.core.spacing import is_narrow
 from gradtx.core.typing import Array, PyTree
 from gradtx.core.walk import outermost
 
@@ -90,10 +90,7 @@ def from_slots(name: str, formula: Callable[..., Array], params: PyTree, *slots:
         *slots: trees of the state; a masked leaf keeps its parameter.
     """
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-    try:
-        columns = [treedef.flatten_up_to(slot) for slot in slots]
-    except ValueError:
-        errors.structure_mismatch(name, "state", params, slots[0])
+    columns = [checks.matched(name, "state", params, treedef, slot) for slot in slots]
 
     def evaluate(p: Any, *s: Any) -> Any:
         if p is None or any(isinstance(x, MaskedNode) for x in s):

@@ -14,8 +14,9 @@ from gradtx.core.codecs.grid import noise
 from gradtx.core.fields import InnerState, RunCount
 from gradtx.core.hyperparameters import KeyLike
 from gradtx.core.keeping import Bits, KeepingRule, RealDType, keeping
-from gradtx.core.slots import ExactSlot, OptionalStart, copied, like
-from gradtx.core.spacing import is_narrow, moving_as, rounded, spacing, whole, within
+from gradtx.core.precision import is_narrow
+from gradtx.core.slots import ExactSlot, NarrowStart, copy, like
+from gradtx.core.spacing import moving_as, rounded, spacing, whole, within
 from gradtx.core.typing import Array, ArrayLike, DType, PyTree
 from gradtx.transforms.noise import start_key
 from gradtx.wrappers.evaluation import completed
@@ -218,7 +219,7 @@ def kahan(dtype: RealDType = None, *, rounding: How = "stochastic") -> KeepingRu
 
     Source: Zamirai et al. 2020, Algorithm 3, arXiv:2010.06192; differs: c is rounded at random, by default.
     """
-    start = OptionalStart(partial(_started, lambda p: like(p, dtype or p.dtype, value=0)))
+    start = NarrowStart(lambda p: like(p, dtype or p.dtype, value=0))
     return KeepingRule(kahan_rule, KahanState, {"dtype": dtype, "rounding": rounding, "compensation": start})
 
 
@@ -242,7 +243,7 @@ def residual(bits: Bits = 8, *, rounding: How = "stochastic") -> KeepingRule:
         x is rounded at random, by default.
     """
     dtype = {8: jnp.int8, 16: jnp.int16}[bits]
-    start = OptionalStart(partial(_started, lambda p: like(p, dtype, value=0)))
+    start = NarrowStart(lambda p: like(p, dtype, value=0))
     return KeepingRule(residual_rule, ResidualState, {"rounding": rounding, "residual": start})
 
 
@@ -258,9 +259,5 @@ def master() -> KeepingRule:
 
     Source: Micikevicius et al. 2018, arXiv:1710.03740.
     """
-    start = OptionalStart(partial(_started, lambda p: copied(p, jnp.float32)))
+    start = NarrowStart(copy())
     return KeepingRule(master_rule, MasterState, {"master": start})
-
-
-def _started(start: Callable[[Any], Array], p: Any) -> Any:
-    return start(p) if is_narrow(p.dtype) else ()

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from gradtx.core import border, errors, precision
 from gradtx.core.keeping import KeepingRule, Kept
 from gradtx.core.leafwise import Leafwise, leafwise
-from gradtx.core.spacing import SMALLEST, is_narrow
+from gradtx.core.precision import is_narrow
+from gradtx.core.spacing import SMALLEST
 from gradtx.core.transformation import Inner, Pair, ours, transformation
 from gradtx.core.typing import Extra, PyTree
 
@@ -42,8 +43,10 @@ def kept(inner: Inner, keeping: Kept, /) -> Pair:
             would vanish.
     """
     tx, way = ours(inner), cast(KeepingRule, keeping.build())
-    link = leafwise(way.rule, way.state, beside=("given",), direct=False, **way.named).named("kept")
-    landing = leafwise(way.rule, way.state, beside=("given",), direct=True, **way.named).named("kept")
+    link, landing = (
+        leafwise(way.rule, way.state, beside=("given",), direct=direct, **way.named).named("kept")
+        for direct in (False, True)
+    )
 
     def init(params: PyTree) -> Any:
         return link.init(params, inner_state=tx.init(_wide_types(params)))

@@ -15,7 +15,7 @@ from gradtx.core.fields import Count, History, InnerState, Scalar
 from gradtx.core.hyperparameters import Decay, Hyperparameter, NonNegative, PositiveNumber
 from gradtx.core.leafwise import leafwise
 from gradtx.core.schedule import as_schedule, at_step, schedule
-from gradtx.core.slots import CopySlot, ExactSlot, OptionalStart, copy
+from gradtx.core.slots import CopySlot, ExactSlot, NarrowStart, copy
 from gradtx.core.transformation import GradientTransformation, Inner, Pair, ours, transformation
 from gradtx.core.typing import Array, ArrayLike, Numbers, PyTree
 from gradtx.optimizers.radam import average_length, rectification
@@ -105,13 +105,9 @@ def schedule_free(
     averaging = leafwise(
         schedule_free_rule, ScheduleFreeState, reduce=weighing, learning_rate=learning_rate, interpolation=b1,
         weight_lr_power=weight_lr_power, weight_step_power=weight_step_power, b1=at_step(b1, 0),
-        x=OptionalStart(_copy_if_narrow),
+        x=NarrowStart(copy()),
     )  # fmt: skip
     return around(base, averaging.named("schedule_free"))
-
-
-def _copy_if_narrow(p: Any) -> Any:
-    return () if precision.compute_dtype(p.dtype) == p.dtype else copy()(p)
 
 
 @schedule

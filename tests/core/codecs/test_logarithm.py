@@ -108,8 +108,8 @@ def test_of_4_bits_every_number_comes_back(positive):
     values = oracles.octaves(signed=not positive)
     assert len(values) == 15
     for scale in (2.0**-100, 1.0, 2.0**40):
-        x = np.float32(np.union1d(values[values <= 1], [0]) * scale)
-        np.testing.assert_array_equal(in_4_bits(x[None], positive)[0].decoded(), x)  # pyright: ignore[reportIndexIssue]
+        x = np.asarray(np.union1d(values[values <= 1], [0]) * scale, np.float32)
+        np.testing.assert_array_equal(in_4_bits(x[None], positive)[0].decoded(), x)
 
 
 @every_sign
